@@ -1,0 +1,1 @@
+"""Who may act, and who said what: identity, leases, bus."""

@@ -1,0 +1,192 @@
+"""The vocabulary: frozen values that every other room speaks in."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import IntEnum, StrEnum
+
+import msgspec
+
+Number = int
+"""An issue's number, as the tracker gives it."""
+
+Sha = str
+"""A git object name, 40 hexadecimal digits."""
+
+
+class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=False, omit_defaults=True):
+    """A frozen value with a JSON form."""
+
+
+class IssueState(StrEnum):
+    """Where an issue is in its life."""
+
+    WAITING = "waiting"
+    READY = "ready"
+    ASSIGNED = "assigned"
+    WORKING = "working"
+    NEEDS_INPUT = "needs_input"
+    VERIFYING = "verifying"
+    QUEUED = "queued"
+    LANDING = "landing"
+    LANDED = "landed"
+    FAILED = "failed"
+    BLOCKED = "blocked"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+
+    @property
+    def terminal(self) -> bool:
+        """True when nothing more happens until a person acts."""
+        return self in TERMINAL
+
+    @property
+    def holds_slot(self) -> bool:
+        """True while an agent slot is taken."""
+        return self in HOLDS_SLOT
+
+
+TERMINAL = frozenset(
+    {IssueState.LANDED, IssueState.FAILED, IssueState.BLOCKED, IssueState.PARKED, IssueState.CANCELLED}
+)
+HOLDS_SLOT = frozenset(
+    {IssueState.ASSIGNED, IssueState.WORKING, IssueState.NEEDS_INPUT, IssueState.VERIFYING}
+)
+
+
+class FailureReason(StrEnum):
+    """Why an attempt, and with it its issue, failed."""
+
+    AGENT_ERROR = "agent_error"
+    AGENT_REFUSED = "agent_refused"
+    NO_CHANGES = "no_changes"
+    TIMEOUT = "timeout"
+    STALLED = "stalled"
+    INPUT_TIMEOUT = "input_timeout"
+    BUDGET_EXCEEDED = "budget_exceeded"
+    GATE_FAILED = "gate_failed"
+    WORKSPACE_ERROR = "workspace_error"
+    IMPORT_REFUSED = "import_refused"
+    LOST = "lost"
+    PROTECTED_PATH = "protected_path"
+    CLAIM_CONFLICT = "claim_conflict"
+
+
+class Priority(IntEnum):
+    """Declared priority class; a smaller number goes first."""
+
+    CRITICAL = 0
+    HIGH = 1
+    NORMAL = 2
+    LOW = 3
+
+
+class Dependency(Value):
+    """One edge: this issue waits for `on`. `source` says who said so: `front_matter`, `body` or `native`."""
+
+    on: Number
+    source: str = "front_matter"
+
+
+class Issue(Value):
+    """A unit of work, as its tracker gave it. `origin` is a path or URL for people; `files` are declared paths."""
+
+    number: Number
+    title: str
+    body: str = ""
+    labels: tuple[str, ...] = ()
+    priority: Priority = Priority.NORMAL
+    estimate_hours: float | None = None
+    depends_on: tuple[Dependency, ...] = ()
+    files: tuple[str, ...] = ()
+    author: str | None = None
+    created_at: str | None = None
+    origin: str | None = None
+
+
+class Usage(Value):
+    """What an attempt consumed. `None` means the agent did not say; it is never guessed."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    context_used: int | None = None
+    context_size: int | None = None
+
+    @property
+    def tokens(self) -> int | None:
+        """Input plus output tokens, or None when the agent reported neither."""
+        if self.input_tokens is None and self.output_tokens is None:
+            return None
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+
+class PlanEntry(Value):
+    """One line of an agent's own plan. `status` is pending, in_progress or completed."""
+
+    content: str
+    status: str = "pending"
+
+
+class Question(Value):
+    """Something an agent waits for a person to answer. `options` empty means free text."""
+
+    id: str
+    text: str
+    options: tuple[str, ...] = ()
+    asked_at: datetime | None = None
+
+
+class GateResult(StrEnum):
+    """What a gate run said about a tree. NONE: it was ended before it could say anything (never cached)."""
+
+    GREEN = "green"
+    RED = "red"
+    NONE = "none"
+
+
+class CommandResult(Value):
+    """One gate command: its text, exit code or signal, seconds, and the sha256 of its full output."""
+
+    command: str
+    exit_code: int | None
+    signal: int | None
+    seconds: float
+    log_sha256: str
+    timed_out: bool = False
+
+
+class GateRecord(Value):
+    """A gate run on one exact tree. `key` is sha256 over (tree, commands, setup digest, environment digest)."""
+
+    key: str
+    tree: Sha
+    result: GateResult
+    commands: tuple[CommandResult, ...]
+    seconds: float
+    log: str
+    excerpt: str = ""
+
+
+class Rules(Value):
+    """The part of the configuration that decisions depend on; kept in the journal with the run.
+
+    Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker.
+    """
+
+    max_agents: int = 5
+    halt_on_failure: bool = False
+    max_retries: int = 0
+    repair_rounds: int = 2
+    gate_slots: int = 1
+    batch: int = 8
+    input_timeout: float = 240 * 60.0
+    lease_seconds: float = 90.0
+    reassign_lost: bool = False
+
+
+class Session(Value):
+    """An agent's conversation. `loadable`: a new process can continue it (ACP `session/load`)."""
+
+    id: str
+    loadable: bool = False

@@ -1,0 +1,1 @@
+"""Windows: they show the run and move nothing in it."""

@@ -1,0 +1,1 @@
+"""The corridor an issue walks through, in order: intake, workspace, attempt, verify, land, report."""
