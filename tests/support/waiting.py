@@ -1,0 +1,25 @@
+"""Waiting for a described condition with a deadline, instead of sleeping."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+async def eventually(what: str, probe: Callable[[], T | Awaitable[T]], timeout: float = 10.0) -> T:
+    """Poll `probe` every 10 ms until it is truthy and return that value; AssertionError after `timeout` s."""
+    deadline = time.monotonic() + timeout
+    while True:
+        value = probe()
+        if inspect.isawaitable(value):
+            value = await value
+        if value:
+            return value  # type: ignore[return-value]
+        if time.monotonic() > deadline:
+            raise AssertionError(f"gave up after {timeout} s waiting until {what}")
+        await asyncio.sleep(0.01)
