@@ -81,15 +81,18 @@ class Priority(IntEnum):
     LOW = 3
 
 
-class Dependency(Value):
+class Dependency(Value, frozen=True):
     """One edge: this issue waits for `on`. `source` says who said so: `front_matter`, `body` or `native`."""
 
     on: Number
     source: str = "front_matter"
 
 
-class Issue(Value):
-    """A unit of work, as its tracker gave it. `origin` is a path or URL for people; `files` are declared paths."""
+class Issue(Value, frozen=True):
+    """A unit of work, as its tracker gave it.
+
+    `origin` is a path or URL for people; `files` are the paths it declares it will write.
+    """
 
     number: Number
     title: str
@@ -104,7 +107,7 @@ class Issue(Value):
     origin: str | None = None
 
 
-class Usage(Value):
+class Usage(Value, frozen=True):
     """What an attempt consumed. `None` means the agent did not say; it is never guessed."""
 
     input_tokens: int | None = None
@@ -121,14 +124,14 @@ class Usage(Value):
         return (self.input_tokens or 0) + (self.output_tokens or 0)
 
 
-class PlanEntry(Value):
+class PlanEntry(Value, frozen=True):
     """One line of an agent's own plan. `status` is pending, in_progress or completed."""
 
     content: str
     status: str = "pending"
 
 
-class Question(Value):
+class Question(Value, frozen=True):
     """Something an agent waits for a person to answer. `options` empty means free text."""
 
     id: str
@@ -145,7 +148,7 @@ class GateResult(StrEnum):
     NONE = "none"
 
 
-class CommandResult(Value):
+class CommandResult(Value, frozen=True):
     """One gate command: its text, exit code or signal, seconds, and the sha256 of its full output."""
 
     command: str
@@ -156,8 +159,12 @@ class CommandResult(Value):
     timed_out: bool = False
 
 
-class GateRecord(Value):
-    """A gate run on one exact tree. `key` is sha256 over (tree, commands, setup digest, environment digest)."""
+class GateRecord(Value, frozen=True):
+    """A gate run on one exact tree.
+
+    `key` is the sha256 over (tree, commands, setup digest, environment digest); `log` names the log file;
+    `excerpt` is what an agent or a person is shown of it.
+    """
 
     key: str
     tree: Sha
@@ -168,7 +175,7 @@ class GateRecord(Value):
     excerpt: str = ""
 
 
-class Rules(Value):
+class Rules(Value, frozen=True):
     """The part of the configuration that decisions depend on; kept in the journal with the run.
 
     Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker.
@@ -185,7 +192,7 @@ class Rules(Value):
     reassign_lost: bool = False
 
 
-class Session(Value):
+class Session(Value, frozen=True):
     """An agent's conversation. `loadable`: a new process can continue it (ACP `session/load`)."""
 
     id: str

@@ -1,0 +1,173 @@
+"""Who may write what: declared paths, held by the orchestrator for an issue, exclusive and expiring.
+
+A claim on a path covers the path and everything below it. A pattern with a wildcard (`*`, `?`, `[`) covers
+what it matches; two patterns overlap when the literal directories in front of their wildcards do, which may
+refuse too much but never too little.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import lru_cache
+
+import msgspec
+from immutables import Map
+
+from mawep.core.model import Number
+
+WILDCARDS = frozenset("*?[")
+
+
+class Conflict(msgspec.Struct, frozen=True):
+    """`path`, wanted by one issue, is held by `holder` through its claim on `held`."""
+
+    path: str
+    held: str
+    holder: Number
+
+
+class Held(msgspec.Struct, frozen=True):
+    """What one issue holds. `until` None: held until it lands or ends, because nobody has to renew it."""
+
+    patterns: tuple[str, ...]
+    until: datetime | None
+
+
+class ClaimTable(msgspec.Struct, frozen=True):
+    """All claims of a run. `paths` and `below` index literal claims, so that a check costs its own length."""
+
+    holders: Map[Number, Held] = Map()
+    paths: Map[str, Number] = Map()
+    below: Map[str, tuple[Number, ...]] = Map()
+    globs: tuple[tuple[str, Number], ...] = ()
+
+    def held_by(self, number: Number) -> tuple[str, ...]:
+        """The patterns that issue holds."""
+        held = self.holders.get(number)
+        return held.patterns if held else ()
+
+    def conflicts(self, patterns: Iterable[str], *, asking: Number, now: datetime) -> Iterator[Conflict]:
+        """Every live claim of another issue that overlaps one of `patterns`."""
+        for pattern in patterns:
+            for holder in self._overlapping(clean(pattern)):
+                if holder != asking and self._live(holder, now):
+                    held = next(p for p in self.holders[holder].patterns if overlap(p, clean(pattern)))
+                    yield Conflict(pattern, held, holder)
+
+    def take(self, number: Number, patterns: Iterable[str], until: datetime | None) -> ClaimTable:
+        """The table after `number` has taken `patterns`; it replaces what that issue held."""
+        table = self.drop(number)
+        wanted = tuple(dict.fromkeys(clean(pattern) for pattern in patterns))
+        if not wanted:
+            return table
+        literals = [p for p in wanted if not is_glob(p)]
+        below = table.below
+        for path in literals:
+            for parent in parents(path):
+                below = below.set(parent, (*below.get(parent, ()), number))
+        return ClaimTable(
+            holders=table.holders.set(number, Held(wanted, until)),
+            paths=table.paths.update(dict.fromkeys(literals, number)),
+            below=below,
+            globs=(*table.globs, *((p, number) for p in wanted if is_glob(p))),
+        )
+
+    def extend(self, number: Number, until: datetime | None) -> ClaimTable:
+        """The table with another expiry for what `number` holds."""
+        held = self.holders.get(number)
+        if held is None:
+            return self
+        return msgspec.structs.replace(self, holders=self.holders.set(number, Held(held.patterns, until)))
+
+    def drop(self, number: Number) -> ClaimTable:
+        """The table after `number` has given back all it held."""
+        held = self.holders.get(number)
+        if held is None:
+            return self
+        paths, below = self.paths, self.below
+        for path in (p for p in held.patterns if not is_glob(p)):
+            if paths.get(path) == number:
+                paths = paths.delete(path)
+            for parent in parents(path):
+                left = tuple(n for n in below.get(parent, ()) if n != number)
+                below = below.set(parent, left) if left else below.delete(parent)
+        globs = tuple((p, n) for p, n in self.globs if n != number)
+        return ClaimTable(self.holders.delete(number), paths, below, globs)
+
+    def _live(self, holder: Number, now: datetime) -> bool:
+        until = self.holders[holder].until
+        return until is None or until > now
+
+    def _overlapping(self, pattern: str) -> tuple[Number, ...]:
+        found: dict[Number, None] = {n: None for glob, n in self.globs if overlap(glob, pattern)}
+        if is_glob(pattern):
+            found.update((n, None) for path, n in self.paths.items() if overlap(pattern, path))
+        else:
+            found.update((n, None) for n in self.below.get(pattern, ()))
+            found.update(
+                (self.paths[path], None) for path in (pattern, *parents(pattern)) if path in self.paths
+            )
+        return tuple(found)
+
+
+def clean(pattern: str) -> str:
+    """One spelling for a path: no `./` in front, no `/` at the end."""
+    return pattern.removeprefix("./").rstrip("/")
+
+
+def is_glob(pattern: str) -> bool:
+    """True when the pattern holds a wildcard."""
+    return not WILDCARDS.isdisjoint(pattern)
+
+
+def parents(path: str) -> Iterator[str]:
+    """Every directory above `path`, nearest first."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def covers(pattern: str, path: str) -> bool:
+    """True when a claim on `pattern` covers writing `path`."""
+    pattern, path = clean(pattern), clean(path)
+    if is_glob(pattern):
+        return fnmatchcase(path, pattern) or any(fnmatchcase(parent, pattern) for parent in parents(path))
+    return path == pattern or path.startswith(pattern + "/")
+
+
+@lru_cache(maxsize=65536)
+def overlap(a: str, b: str) -> bool:
+    """True when some path could be covered by both patterns (or the caution rule above says so)."""
+    if not is_glob(b):
+        return covers(a, b) or (not is_glob(a) and covers(b, a)) or (is_glob(a) and _inside(a, b))
+    if not is_glob(a):
+        return overlap(b, a)
+    left, right = _literal_directory(a), _literal_directory(b)
+    return _nested(left, right) and (_suffix(a) == _suffix(b) or not (_suffix(a) and _suffix(b)))
+
+
+def _inside(glob: str, directory: str) -> bool:
+    """True when the glob matches only below `directory`."""
+    return _literal_directory(glob).startswith(directory + "/") or _literal_directory(glob) == directory
+
+
+def _literal_directory(glob: str) -> str:
+    parts: list[str] = []
+    for part in glob.split("/"):
+        if is_glob(part):
+            break
+        parts.append(part)
+    return "/".join(parts)
+
+
+def _nested(left: str, right: str) -> bool:
+    return not left or not right or covers(left, right) or covers(right, left)
+
+
+def _suffix(glob: str) -> str:
+    """The file name ending that a glob like `docs/*.md` demands, or '' when it demands none."""
+    name = glob.rpartition("/")[2]
+    stem, dot, ending = name.rpartition(".")
+    return ending if dot and "*" in stem and not is_glob(ending) else ""

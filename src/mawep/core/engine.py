@@ -1,0 +1,201 @@
+"""The whole program in three pure functions: `evolve`, `decide`, `next_wakeup`.
+
+The hall appends an event to the journal, folds it with `evolve`, and asks `decide` what to do next, again and
+again until it answers nothing. What `decide` returns is journalled like any other event; those that are
+intents have an effect, which runs after the journal has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from functools import reduce
+
+from mawep.core import events as ev
+from mawep.core import landing, rules, schedule
+from mawep.core.lifecycle import HANDLERS
+from mawep.core.model import FailureReason, GateResult, Number
+from mawep.core.state import Attempt, IssueRecord, Progress, State, replace
+
+
+def evolve(state: State, recorded: ev.Recorded) -> State:
+    """The state after an event. Total: an event that does not fit changes nothing but `seq`."""
+    return replace(HANDLERS[type(recorded.event)](state, recorded, recorded.event), seq=recorded.seq)
+
+
+def replay(records: Iterable[ev.Recorded]) -> State:
+    """The state after all these events."""
+    return reduce(evolve, records, State())
+
+
+def decide(state: State, now: datetime) -> list[ev.Command]:
+    """What to do next; empty when there is nothing to do before another event comes."""
+    if not state.running:
+        return []
+    commands: list[ev.Command] = [*_attempts(state, now)]
+    if commands:
+        return commands
+    commands = [*_batch(state, now), *_gates(state), *_retirement(state), *schedule.assignments(state, now)]
+    return commands or _ending(state)
+
+
+def next_wakeup(state: State) -> datetime | None:
+    """When `decide` may answer something else although nothing happened; None: never."""
+    moments = []
+    for number in state.active:
+        record = state.issues[number]
+        if record.attempt and record.attempt.progress in (Progress.RUNNING, Progress.STOPPING):
+            moments.append(record.attempt.lease_until)
+        if record.question and record.question.asked_at:
+            moments.append(record.question.asked_at + timedelta(seconds=state.rules.input_timeout))
+    return min(moments, default=None)
+
+
+# --- attempts
+
+
+def _attempts(state: State, now: datetime) -> Iterator[ev.Command]:
+    for number in state.active:
+        record = state.issues[number]
+        if record.attempt is not None:
+            command = _next_for(state, record, record.attempt, now)
+            if command is not None:
+                yield command
+
+
+def _next_for(state: State, record: IssueRecord, attempt: Attempt, now: datetime) -> ev.Command | None:
+    match attempt.progress:
+        case Progress.ORPHANED:
+            return ev.AttemptReclaimed(record.number, attempt.number, _lease(state, now))
+        case Progress.RUNNING | Progress.STOPPING if not rules.lease_holds(attempt, now):
+            detail = f"no sign of its worker since {attempt.lease_until:%H:%M:%S} UTC"
+            return ev.AttemptFailed(record.number, attempt.fence, FailureReason.LOST, detail)
+        case Progress.RUNNING:
+            return _stop_running(state, record, attempt, now)
+        case _ if record.cancelled_by and attempt.progress not in (Progress.STOPPING, Progress.QUEUED):
+            return ev.StopIntended(record.number, attempt.fence, None, f"cancelled by {record.cancelled_by}")
+        case Progress.ENDED if attempt.head is not None:
+            return ev.ImportIntended(record.number, attempt.number, attempt.head, attempt.base)
+        case Progress.REFUSED if attempt.refusal is not None:
+            return _repair_or_stop(state, record.number, attempt, attempt.refusal, now)
+        case Progress.IMPORTED:
+            return _after_gate(state, record, attempt, now)
+        case _:
+            return None
+
+
+def _lease(state: State, now: datetime) -> datetime:
+    return now + timedelta(seconds=state.rules.lease_seconds)
+
+
+def _stop_running(
+    state: State, record: IssueRecord, attempt: Attempt, now: datetime
+) -> ev.StopIntended | None:
+    if record.cancelled_by:
+        return ev.StopIntended(record.number, attempt.fence, None, f"cancelled by {record.cancelled_by}")
+    if state.interrupted > 1:
+        return ev.StopIntended(record.number, attempt.fence, None, "the run was interrupted")
+    question = record.question
+    if question and question.asked_at:
+        timeout = state.rules.input_timeout
+        if rules.input_is_overdue(question.asked_at, timeout, now):
+            detail = f"nobody answered within {timeout / 60:g} minutes: {question.text}"
+            return ev.StopIntended(record.number, attempt.fence, FailureReason.INPUT_TIMEOUT, detail)
+    return None
+
+
+def _after_gate(state: State, record: IssueRecord, attempt: Attempt, now: datetime) -> ev.Command | None:
+    verdict = state.gates.get(attempt.tree or "")
+    if verdict is None:
+        return None
+    if rules.candidate_may_queue(verdict):
+        return ev.CandidateQueued(record.number)
+    refusal = (FailureReason.GATE_FAILED, verdict.excerpt, verdict.result is GateResult.RED)
+    return _repair_or_stop(state, record.number, attempt, refusal, now)
+
+
+def _repair_or_stop(
+    state: State, number: Number, attempt: Attempt, refusal: tuple[FailureReason, str, bool], now: datetime
+) -> ev.Command:
+    """Another round for the same agent while there is one left, else the end of the attempt."""
+    reason, detail, repairable = refusal
+    round_ = attempt.repairs + 1
+    if repairable and round_ <= state.rules.repair_rounds and not state.interrupted:
+        return ev.RepairIntended(number, attempt.number, round_, detail, _lease(state, now))
+    return ev.StopIntended(number, attempt.fence, reason, detail)
+
+
+# --- landing
+
+
+def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
+    batch = state.landing
+    if rules.batch_is_free(batch):
+        if landing.should_open(state):
+            yield ev.LandingOpened(state.target, landing.next_members(state))
+    elif batch is None or batch.steps is None:
+        return
+    elif batch.sealed is not None:
+        if not batch.moving and state.move_blocked is None and rules.target_is_unmoved(state, batch.base):
+            yield ev.MoveIntended(batch.base, batch.sealed[-1].commit, batch.sealed)
+    elif batch.chosen is None:
+        yield from _judge(state, batch.steps, now)
+
+
+def _judge(state: State, steps: tuple[ev.Step, ...], now: datetime) -> Iterator[ev.Command]:
+    batch = state.landing
+    if batch is None:
+        return
+    match landing.diagnose_batch(state, batch):
+        case landing.Probe(parts):
+            for part in parts:
+                if landing.composed(batch, part) is None and part not in batch.parts:
+                    yield ev.ProbeIntended(batch.base, part)
+        case landing.Land(part, suspect):
+            chosen = landing.composed(batch, part)
+            record = state.gates.get(chosen[-1].tree) if chosen else None
+            if chosen and record and rules.tree_may_land(record):
+                yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, suspect)
+        case landing.Eject(number):
+            yield _park_red(state, steps, number)
+
+
+def _park_red(state: State, steps: tuple[ev.Step, ...], number: Number) -> ev.IssueParked:
+    record = state.gates.get(steps[0].tree)
+    together = f"red only together with what is on {state.target_branch} now; its own tree was green"
+    return ev.IssueParked(number, together, hunks=record.excerpt if record else "")
+
+
+def _gates(state: State) -> Iterator[ev.GateIntended]:
+    """Gate runs that may start: the batch first, because dependents and slots wait for it."""
+    room = state.rules.gate_slots - len(state.gating)
+    if room <= 0:
+        return
+    wanted = {tree: (commit, why) for tree, commit, why in landing.wanted_trees(state)}
+    for number in state.active:
+        attempt = state.issues[number].attempt
+        if attempt is None or attempt.progress is not Progress.IMPORTED:
+            continue
+        tree, commit = attempt.tree or "", attempt.commit or ""
+        if tree not in state.gates and tree not in state.gating:
+            wanted.setdefault(tree, (commit, f"#{number}"))
+    for tree, (commit, why) in list(wanted.items())[:room]:
+        yield ev.GateIntended(tree, commit, why)
+
+
+# --- the end
+
+
+def _retirement(state: State) -> Iterator[ev.RetireIntended]:
+    if state.to_retire:
+        yield ev.RetireIntended(state.to_retire)
+
+
+def _ending(state: State) -> list[ev.Command]:
+    """The run ends when every issue is in a terminal state, or when it is halted and nothing runs."""
+    over = state.terminal == len(state.issues) or (state.halted and not state.interrupted)
+    if not (over and state.quiet):
+        return []
+    if state.landed == len(state.issues):
+        return [ev.RunEnded("landed")]
+    return [ev.RunEnded("partial" if state.landed else "failed")]

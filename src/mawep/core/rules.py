@@ -1,0 +1,74 @@
+"""The safety rules, one predicate each. Everything that changes a run asks here.
+
+They stand apart so that each can be read, tested and switched off by itself: the simulator must notice when
+any one of them is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from mawep.core.claims import ClaimTable
+from mawep.core.model import GateRecord, GateResult, IssueState, Number, Sha
+from mawep.core.state import Attempt, IssueRecord, Landing, State
+
+
+def dependencies_landed(state: State, number: Number) -> bool:
+    """An issue starts only when everything that it depends on has landed."""
+    return all(state.issues[on].state is IssueState.LANDED for on in state.graph.dependencies[number])
+
+
+def fence_is_current(attempt: Attempt, fence: int) -> bool:
+    """Only the current turn of an attempt may report; what comes under an older fence is late."""
+    return attempt.fence == fence
+
+
+def claims_are_free(claims: ClaimTable, files: Iterable[str], number: Number, now: datetime) -> bool:
+    """Two issues that declare the same path do not run at once."""
+    return next(claims.conflicts(files, asking=number, now=now), None) is None
+
+
+def slot_is_free(state: State, slot: int) -> bool:
+    """A slot works on one issue at a time."""
+    return slot not in state.slots
+
+
+def lease_holds(attempt: Attempt, now: datetime) -> bool:
+    """A turn goes on only while its worker gives signs of life."""
+    return attempt.lease_until > now
+
+
+def candidate_may_queue(record: GateRecord | None) -> bool:
+    """Only a candidate whose own tree passed the gate waits to land."""
+    return record is not None and record.result is GateResult.GREEN
+
+
+def tree_may_land(record: GateRecord | None) -> bool:
+    """The target only ever points at a tree that passed the gate, exactly that tree."""
+    return record is not None and record.result is GateResult.GREEN
+
+
+def target_is_unmoved(state: State, base: Sha) -> bool:
+    """A batch lands only on the target that it was composed on."""
+    return state.target == base
+
+
+def batch_is_free(landing: Landing | None) -> bool:
+    """One batch is composed and landed at a time."""
+    return landing is None
+
+
+def not_landed_yet(record: IssueRecord) -> bool:
+    """An issue lands once."""
+    return record.state is not IssueState.LANDED
+
+
+def failure_blocks(state: IssueState) -> bool:
+    """What waits for an issue that will not land is blocked, not left waiting for ever."""
+    return state in {IssueState.FAILED, IssueState.BLOCKED, IssueState.PARKED, IssueState.CANCELLED}
+
+
+def input_is_overdue(asked_at: datetime, timeout: float, now: datetime) -> bool:
+    """A question that nobody answers ends its attempt."""
+    return (now - asked_at).total_seconds() >= timeout

@@ -1,0 +1,156 @@
+"""Who starts now, and for everyone else why not yet.
+
+The order of work is one numbered comparison, kept as `Graph.rank`:
+1. declared priority class, 2. work that unblocks the longest remaining path, 3. fewest predicted overlaps
+with running work (nothing predicts yet; declared overlaps are refused outright), 4. age, 5. number.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import msgspec
+
+from mawep.core import rules
+from mawep.core.events import AttemptAssigned
+from mawep.core.model import IssueState, Number
+from mawep.core.state import IssueRecord, Progress, State
+
+
+class RefusalKind(StrEnum):
+    """Why an issue is not running or landing yet."""
+
+    DEPENDENCY = "dependency"
+    CLAIM = "claim"
+    SLOTS = "slots"
+    PAUSED = "paused"
+    HALTED = "halted"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    BLOCKED = "blocked"
+    FAILED = "failed"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+    INPUT = "input"
+    GATE = "gate"
+    QUEUE = "queue"
+    DIRTY_CHECKOUT = "dirty_checkout"
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """One reason, for people (`detail`) and for programs (`kind`)."""
+
+    kind: RefusalKind
+    detail: str
+
+
+def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
+    """The attempts that start now, in schedule order."""
+    if not state.dispatching:
+        return []
+    free = [slot for slot in range(state.rules.max_agents) if rules.slot_is_free(state, slot)]
+    claims = state.claims
+    chosen: list[AttemptAssigned] = []
+    for rank in state.ready:
+        if not free:
+            break
+        number = state.graph.by_rank[rank]
+        files = state.graph.issues[number].files
+        if rules.dependencies_landed(state, number) and rules.claims_are_free(claims, files, number, now):
+            assigned = _assign(state, number, free.pop(0), now)
+            claims = claims.take(number, files, assigned.lease_until)
+            chosen.append(assigned)
+    return chosen
+
+
+def _assign(state: State, number: Number, slot: int, now: datetime) -> AttemptAssigned:
+    attempt = state.issues[number].runs + 1
+    again = attempt > 1 or number in state.suffixed
+    suffix = f"-{state.run[-8:]}-a{attempt}" if again else ""
+    return AttemptAssigned(
+        issue=number,
+        attempt=attempt,
+        slot=slot,
+        branch=f"{state.branches.get(number, f'feature/{number}')}{suffix}",
+        name=f"agent-{slot}-issue-{number}{suffix}",
+        base=state.target,
+        claims=state.graph.issues[number].files,
+        lease_until=now + timedelta(seconds=state.rules.lease_seconds),
+    )
+
+
+def refusals(state: State, number: Number, now: datetime) -> tuple[Refusal, ...]:
+    """Every reason why this issue is not running or landing now; empty while it works or has landed."""
+    record = state.issues[number]
+    match record.state:
+        case IssueState.WAITING | IssueState.READY:
+            return (*_not_started(state, number, now), *_not_dispatching(state))
+        case IssueState.NEEDS_INPUT if record.question:
+            return (Refusal(RefusalKind.INPUT, f"waits for an answer to: {record.question.text}"),)
+        case IssueState.VERIFYING:
+            return _verifying(state, record)
+        case IssueState.QUEUED | IssueState.LANDING:
+            return _not_landed(state, record)
+        case IssueState.BLOCKED:
+            return (Refusal(RefusalKind.BLOCKED, _blocked_because(state, record)),)
+        case IssueState.FAILED:
+            return (Refusal(RefusalKind.FAILED, f"{record.reason}: {record.detail}"),)
+        case IssueState.PARKED:
+            return (Refusal(RefusalKind.PARKED, record.detail),)
+        case IssueState.CANCELLED:
+            return (Refusal(RefusalKind.CANCELLED, f"cancelled by {record.cancelled_by}"),)
+        case _:
+            return ()
+
+
+def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, ...]:
+    found = [
+        Refusal(RefusalKind.DEPENDENCY, f"waits for #{on} ({state.issues[on].state}) to land")
+        for on in state.graph.dependencies[number]
+        if state.issues[on].state is not IssueState.LANDED
+    ]
+    if found:
+        return tuple(found)
+    conflicts = state.claims.conflicts(state.graph.issues[number].files, asking=number, now=now)
+    found.extend(Refusal(RefusalKind.CLAIM, f"{c.path} is claimed by #{c.holder}") for c in conflicts)
+    if not found and len(state.slots) >= state.rules.max_agents:
+        found.append(Refusal(RefusalKind.SLOTS, f"all {state.rules.max_agents} agents are busy"))
+    return tuple(found)
+
+
+def _not_dispatching(state: State) -> tuple[Refusal, ...]:
+    reasons = (
+        (state.stopped is not None, RefusalKind.STOPPED, f"the run stopped: {state.stopped}"),
+        (state.paused, RefusalKind.PAUSED, "the run is paused"),
+        (state.halted, RefusalKind.HALTED, "an issue failed and on_failure is halt"),
+        (state.interrupted > 0, RefusalKind.INTERRUPTED, "the run was interrupted"),
+    )
+    return tuple(Refusal(kind, detail) for holds, kind, detail in reasons if holds)
+
+
+def _verifying(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
+    attempt = record.attempt
+    if attempt is None or attempt.progress is not Progress.IMPORTED or attempt.tree in state.gating:
+        return ()
+    return (Refusal(RefusalKind.GATE, f"waits for one of {state.rules.gate_slots} gate slots"),)
+
+
+def _not_landed(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
+    if state.move_blocked is not None:
+        files = ", ".join(state.move_blocked.files)
+        detail = f"the checkout of {state.target_branch} at {state.move_blocked.where} is not clean: {files}"
+        return (Refusal(RefusalKind.DIRTY_CHECKOUT, detail),)
+    if record.state is IssueState.QUEUED:
+        position = state.queue.index(record.number) + 1
+        return (Refusal(RefusalKind.QUEUE, f"number {position} of {len(state.queue)} in the landing queue"),)
+    return ()
+
+
+def _blocked_because(state: State, record: IssueRecord) -> str:
+    culprit = record.blocked_by
+    if culprit is None:
+        return "a dependency will not land"
+    cause = state.issues[culprit]
+    why = f" ({cause.reason})" if cause.reason else ""
+    return f"#{culprit} is {cause.state}{why}"

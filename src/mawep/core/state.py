@@ -1,0 +1,174 @@
+"""What is known about a run: a value, folded from its events and from nothing else."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+
+import msgspec
+from immutables import Map
+
+from mawep.core import graph
+from mawep.core.claims import ClaimTable
+from mawep.core.events import MoveBlocked, Recorded, Step
+from mawep.core.model import (
+    FailureReason,
+    GateRecord,
+    IssueState,
+    Number,
+    Question,
+    Rules,
+    Session,
+    Sha,
+    Usage,
+)
+
+Changed = TypeVar("Changed", bound=msgspec.Struct)
+
+
+class Progress(StrEnum):
+    """How far the current turn of an attempt has come."""
+
+    RUNNING = "running"  # the worker has it
+    ORPHANED = "orphaned"  # its worker died with the last process; nobody has looked yet
+    ENDED = "ended"  # the agent says it has finished
+    IMPORTING = "importing"
+    REFUSED = "refused"  # the import checks said no
+    IMPORTED = "imported"
+    STOPPING = "stopping"  # the worker was told to end it
+    QUEUED = "queued"
+
+
+class Attempt(msgspec.Struct, frozen=True):
+    """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
+
+    `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet.
+    """
+
+    number: int
+    slot: int
+    fence: int
+    name: str
+    branch: str
+    base: Sha
+    lease_until: datetime
+    assigned_at: datetime
+    progress: Progress = Progress.RUNNING
+    worktree: str = ""
+    pid: int | None = None
+    started_at: datetime | None = None
+    session: Session | None = None
+    head: Sha | None = None
+    commit: Sha | None = None
+    tree: Sha | None = None
+    files: tuple[str, ...] = ()
+    repairs: int = 0
+    refusal: tuple[FailureReason, str, bool] | None = None
+    usage: Usage = Usage()
+    transcript: str = ""
+    stop: str = ""
+    reclaimed: bool = False
+
+
+class IssueRecord(msgspec.Struct, frozen=True):
+    """One issue in this run. `spent` is the usage of its earlier attempts, `runs` how many attempts it had.
+
+    `forgiven` counts attempts that ended through no fault of their own (lost with MAWEP, interrupted,
+    reopened by a person): they do not count as retries.
+    """
+
+    number: Number
+    state: IssueState
+    runs: int = 0
+    forgiven: int = 0
+    attempt: Attempt | None = None
+    reason: FailureReason | None = None
+    detail: str = ""
+    blocked_by: Number | None = None
+    cancelled_by: str | None = None
+    question: Question | None = None
+    salvage: str | None = None
+    hunks: str = ""
+    files: tuple[str, ...] = ()
+    landed_as: Sha | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    spent: Usage = Usage()
+
+
+class Landing(msgspec.Struct, frozen=True):
+    """The batch that is being landed on `base`. `parts` holds composed parts; None: asked for."""
+
+    base: Sha
+    members: tuple[Number, ...]
+    steps: tuple[Step, ...] | None = None
+    parts: Map[tuple[Number, ...], tuple[Step, ...] | None] = Map()
+    chosen: tuple[Step, ...] | None = None
+    sealed: tuple[Step, ...] | None = None
+    moving: bool = False
+
+
+class State(msgspec.Struct, frozen=True):
+    """A run. `ready` holds ranks, ascending; `active` issues between assignment and landing, oldest first.
+
+    `effects` are the intents whose done event has not come yet, by kind and key: the outbox.
+    """
+
+    seq: int = 0
+    run: str = ""
+    trace: str = ""
+    target_branch: str = ""
+    target: Sha = ""
+    first_target: Sha = ""
+    rules: Rules = Rules()
+    settings: str = "{}"
+    digests: Map[str, str] = Map()
+    branches: Map[Number, str] = Map()
+    suffixed: frozenset[Number] = frozenset()
+    graph: graph.Graph = graph.build(())
+    issues: Map[Number, IssueRecord] = Map()
+    unmet: Map[Number, int] = Map()
+    ready: tuple[int, ...] = ()
+    active: tuple[Number, ...] = ()
+    slots: Map[int, Number] = Map()
+    claims: ClaimTable = ClaimTable()
+    queue: tuple[Number, ...] = ()
+    suspects: tuple[Number, ...] = ()
+    landing: Landing | None = None
+    gates: Map[Sha, GateRecord] = Map()
+    gating: Map[Sha, str] = Map()
+    effects: Map[str, Recorded] = Map()
+    to_retire: tuple[Number, ...] = ()
+    terminal: int = 0
+    landed: int = 0
+    late: int = 0
+    paused: bool = False
+    interrupted: int = 0
+    halted: bool = False
+    stopped: str | None = None
+    ended: str | None = None
+    move_blocked: MoveBlocked | None = None
+    rerun: bool = True
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def running(self) -> bool:
+        """True between the start of the run and its end or stop."""
+        return bool(self.run) and self.ended is None and self.stopped is None
+
+    @property
+    def dispatching(self) -> bool:
+        """True while new attempts may start."""
+        return self.running and not (self.paused or self.halted or self.interrupted)
+
+    @property
+    def quiet(self) -> bool:
+        """True when nothing is under way: no attempt, no landing, no effect."""
+        return not (self.active or self.landing or self.effects)
+
+
+def replace(value: Changed, **changes: object) -> Changed:
+    """`value` with some fields changed."""
+    return msgspec.structs.replace(value, **changes)
