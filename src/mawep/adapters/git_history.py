@@ -1,0 +1,99 @@
+"""Commits between two points, read byte for byte, with their trailers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mawep.adapters.git import Door, Sha
+from mawep.adapters.git_objects import Identity
+
+_TRAILER = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9-]*)[ \t]*:[ \t]*(?P<value>.*)")
+_OURS = re.compile(r"^[ \t]*mawep-[a-z0-9-]*[ \t]*[:=]", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit. `author_date` is in seconds since 1970; `message` is the exact text."""
+
+    sha: Sha
+    tree: Sha
+    parents: tuple[Sha, ...]
+    author: Identity
+    author_date: int
+    message: str
+
+    @property
+    def subject(self) -> str:
+        """The first line of the message."""
+        return self.message.lstrip("\n").partition("\n")[0]
+
+    @property
+    def trailers(self) -> tuple[tuple[str, str], ...]:
+        """The (key, value) pairs of the message's last paragraph, if that is a block of trailers."""
+        return parse_trailers(self.message)
+
+    @property
+    def claims_to_be_ours(self) -> bool:
+        """True when any line looks like a `Mawep-…` trailer, wherever in the message and however spelt."""
+        return any(_OURS.match(line) for line in self.message.splitlines())
+
+
+async def commits_between(door: Door, base: Sha, head: Sha) -> tuple[Commit, ...]:
+    """The commits that `head` contains and `base` does not, parents first. Raises GitError."""
+    listed = await door.run("rev-list", "--reverse", "--topo-order", head, f"^{base}", "--")
+    # Sizes frame the objects: a separator inside a message cannot forge another commit.
+    raw = await door.run("cat-file", "--batch", input=listed)
+    return tuple(_parsed(sha, content) for sha, content in _objects(raw))
+
+
+async def read_commit(door: Door, sha: Sha) -> Commit:
+    """One commit. Raises GitError."""
+    return _parsed(sha, await door.run("cat-file", "commit", sha))
+
+
+def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
+    """The trailers at the end of a message: every line of the last paragraph is one, or continues one."""
+    title, _, body = message.strip().partition("\n")
+    paragraphs = re.split(r"\n[ \t]*\n", f"{title}\n{body}")
+    if len(paragraphs) < 2:
+        return ()
+    trailers: list[tuple[str, str]] = []
+    for line in paragraphs[-1].splitlines():
+        if match := _TRAILER.fullmatch(line):
+            trailers.append((match["key"], match["value"].strip()))
+        elif line[:1].isspace() and trailers:
+            key, value = trailers[-1]
+            trailers[-1] = (key, f"{value} {line.strip()}")
+        else:
+            return ()
+    return tuple(trailers)
+
+
+def _objects(raw: bytes) -> Iterator[tuple[Sha, bytes]]:
+    """Split the output of `cat-file --batch`."""
+    position = 0
+    while position < len(raw):
+        end = raw.index(b"\n", position)
+        sha, _, size = raw[position:end].decode().split(" ")
+        position = end + 1 + int(size) + 1
+        yield sha, raw[end + 1 : position - 1]
+
+
+def _parsed(sha: Sha, content: bytes) -> Commit:
+    head, _, message = content.partition(b"\n\n")
+    fields: dict[str, list[str]] = {}
+    for line in head.decode("utf-8", "replace").split("\n"):
+        key, _, value = line.partition(" ")
+        fields.setdefault(key, []).append(value)
+    who, _, when = fields["author"][0].rpartition("> ")
+    name, _, email = who.partition(" <")
+    return Commit(
+        sha=sha,
+        tree=fields["tree"][0],
+        parents=tuple(fields.get("parent", ())),
+        author=Identity(name, email),
+        author_date=int(when.split(" ")[0]),
+        message=message.decode("utf-8", "surrogateescape"),
+    )

@@ -1,0 +1,165 @@
+"""Objects: named, read, written, compared and checked."""
+
+from __future__ import annotations
+
+import filecmp
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mawep.adapters.git import Door, Repository, Sha
+from mawep.errors import GitError, MawepError
+
+SUBMODULE = "160000"
+SYMLINK = "120000"
+ABSENT = "000000"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who made a commit."""
+
+    name: str
+    email: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """One path that differs between two trees.
+
+    `status` is A, D, M or T (type change). An absent side has mode 000000 and an all-zero sha.
+    `path` is UTF-8; bytes that are not are kept as surrogate escapes.
+    """
+
+    status: str
+    old_mode: str
+    new_mode: str
+    old_sha: Sha
+    new_sha: Sha
+    path: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a tree: mode in octal, type (blob or commit), object and path."""
+
+    mode: str
+    kind: str
+    sha: Sha
+    path: str
+
+
+class UnsoundObjectsError(MawepError):
+    """The objects of a head fail git's own check; it is not imported."""
+
+
+async def rev_parse(door: Door, revision: str, kind: str = "commit") -> Sha:
+    """The object that `revision` names, peeled to `kind` (commit, tree, blob, object). Raises GitError."""
+    output = await door.run("rev-parse", "--verify", "--end-of-options", f"{revision}^{{{kind}}}")
+    return output.decode().strip()
+
+
+async def exists(door: Door, sha: Sha) -> bool:
+    """True when the object is in the repository."""
+    return (await door.call("cat-file", "-e", sha)).code == 0
+
+
+async def is_ancestor(door: Door, ancestor: Sha, descendant: Sha) -> bool:
+    """True when `descendant` contains `ancestor` (a commit contains itself). Raises GitError."""
+    command = ("merge-base", "--is-ancestor", ancestor, descendant)
+    done = await door.call(*command)
+    if done.code not in {0, 1}:
+        raise GitError(("git", *command), done.code, done.stdout, done.stderr)
+    return done.code == 0
+
+
+async def read_blob(door: Door, sha: Sha) -> bytes:
+    """The exact bytes of a blob; `sha` may also be `<commit>:<path>`. Raises GitError."""
+    return await door.run("cat-file", "blob", sha)
+
+
+async def write_blob(door: Door, content: bytes, *, fsync: bool = False) -> Sha:
+    """Store `content` as it is, unfiltered, and return its name."""
+    written = await door.run("hash-object", "-w", "-t", "blob", "--stdin", input=content, fsync=fsync)
+    return written.decode().strip()
+
+
+async def commit_tree(
+    door: Door,
+    tree: Sha,
+    parents: Sequence[Sha],
+    message: str,
+    *,
+    author: Identity,
+    date: datetime,
+    committer: Identity | None = None,
+    fsync: bool = False,
+) -> Sha:
+    """Write a commit and return it; the same arguments always give the same commit.
+
+    `date` (aware, whole seconds count) is both author and committer date, written in UTC.
+    """
+    by = committer or author
+    when = f"@{int(date.timestamp())} +0000"
+    output = await door.run(
+        *("commit-tree", tree, *(part for parent in parents for part in ("-p", parent)), "-F", "-"),
+        input=message.encode("utf-8", "surrogateescape"),
+        fsync=fsync,
+        env={
+            "GIT_AUTHOR_NAME": author.name,
+            "GIT_AUTHOR_EMAIL": author.email,
+            "GIT_AUTHOR_DATE": when,
+            "GIT_COMMITTER_NAME": by.name,
+            "GIT_COMMITTER_EMAIL": by.email,
+            "GIT_COMMITTER_DATE": when,
+        },
+    )
+    return output.decode().strip()
+
+
+async def changed_paths_raw(door: Door, old: Sha, new: Sha) -> tuple[Change, ...]:
+    """Every path that differs between two commits or trees, in tree order, renames as delete and add."""
+    output = await door.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
+    fields = output.decode("utf-8", "surrogateescape").split("\0")
+    changes = []
+    for head, path in zip(fields[0:-1:2], fields[1::2], strict=True):
+        old_mode, new_mode, old_sha, new_sha, status = head.removeprefix(":").split(" ")
+        changes.append(Change(status, old_mode, new_mode, old_sha, new_sha, path))
+    return tuple(changes)
+
+
+async def list_tree(door: Door, tree: Sha, *paths: str) -> tuple[Entry, ...]:
+    """Every file of a tree or commit, or only those at or under `paths`, taken literally."""
+    recursion = () if paths else ("-r",)
+    output = await door.run("ls-tree", *recursion, "-z", "--full-tree", tree, "--", *paths)
+    entries = []
+    for line in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+        head, _, path = line.partition("\t")
+        mode, kind, sha = head.split(" ")
+        entries.append(Entry(mode, kind, sha, path))
+    return tuple(entries)
+
+
+async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> None:
+    """Check every object that `head` has and `base` has not, by the rules of `git fsck`.
+
+    They are packed as they lie on disk, and the pack is indexed again from nothing: an index that differs means
+    an object whose content is not what its name says. Raises UnsoundObjectsError.
+    """
+    with tempfile.TemporaryDirectory(dir=repository.common_dir / "mawep", prefix="check-") as scratch:
+        revisions = f"{head}\n^{base}\n".encode()
+        try:
+            packed = await repository.run(
+                "pack-objects", "--quiet", "--revs", f"{scratch}/new", input=revisions
+            )
+            pack = Path(scratch, f"new-{packed.decode().strip()}.pack")
+            again = Path(scratch, "again.idx")
+            await repository.run("index-pack", "--strict", "-o", str(again), str(pack))
+        except GitError as error:
+            raise UnsoundObjectsError(f"the objects of {head} are not sound", cause=error.cause) from error
+        if not filecmp.cmp(pack.with_suffix(".idx"), again, shallow=False):
+            raise UnsoundObjectsError(
+                f"the objects of {head} are not sound", cause="an object's content is not what its name says"
+            )

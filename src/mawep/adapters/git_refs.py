@@ -1,0 +1,69 @@
+"""Refs: read, listed, and moved by compare-and-swap in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mawep.adapters.git import Door, Repository, Sha, failure
+from mawep.adapters.git_process import Completed
+from mawep.errors import GitError
+
+RefUpdate = tuple[str, Sha | None, Sha | None]
+"""(ref, new, old): `old` None means the ref must not exist yet, `new` None deletes it."""
+
+
+class RefMovedError(GitError):
+    """`ref` is not at `expected` but at `actual` (None: it does not exist); the whole transaction did nothing."""
+
+    def __init__(
+        self, command: tuple[str, ...], done: Completed, ref: str, expected: Sha | None, actual: Sha | None
+    ) -> None:
+        super().__init__(command, done.code, done.stdout, done.stderr)
+        self.ref = ref
+        self.expected = expected
+        self.actual = actual
+        self.what = f"{ref} moved: expected {expected or 'no such ref'}, found {actual or 'no such ref'}"
+        self.cause = "something else updated it"
+
+
+async def update_refs(
+    repository: Repository, updates: Sequence[RefUpdate], *, message: str = "mawep", fsync: bool = True
+) -> None:
+    """Move all refs or none, each only if it still is at its old value.
+
+    A symbolic ref is replaced, never followed. `message` goes to the reflogs.
+    Raises RefMovedError on a mismatch, LockHeldError when another git is in the way, else GitError.
+    """
+    command = ("update-ref", "-m", message, "--no-deref", "--stdin", "-z")
+    lines = (_line(ref, new, old, repository.null) for ref, new, old in updates)
+    done = await repository.call(
+        *command, input="".join(lines).encode("utf-8", "surrogateescape"), fsync=fsync
+    )
+    if done.code == 0:
+        return
+    error = failure(("git", *command), done)
+    if type(error) is GitError:
+        for ref, _, old in updates:
+            actual = await read_ref(repository, ref)
+            if actual != old:
+                raise RefMovedError(("git", *command), done, ref, old, actual)
+    raise error
+
+
+async def read_ref(door: Door, ref: str) -> Sha | None:
+    """The object that the fully named ref points at, None when it does not exist."""
+    done = await door.call("show-ref", "--verify", "--hash", "--", ref)
+    return done.stdout.decode().strip() if done.code == 0 else None
+
+
+async def list_refs(door: Door, *prefixes: str) -> dict[str, Sha]:
+    """Every ref under the prefixes (whole path components, such as `refs/mawep/`), by name."""
+    output = await door.run("for-each-ref", "--format=%(objectname) %(refname)", "--", *prefixes)
+    lines = output.decode("utf-8", "surrogateescape").splitlines()
+    return {ref: sha for sha, _, ref in (line.partition(" ") for line in lines)}
+
+
+def _line(ref: str, new: Sha | None, old: Sha | None, null: Sha) -> str:
+    if new is None:
+        return f"delete {ref}\0{old or null}\0"
+    return f"update {ref}\0{new}\0{old or null}\0"

@@ -1,0 +1,156 @@
+"""Worktrees: listed, added and forgotten, one at a time per repository.
+
+Git's own `worktree list` fails while another process is half way through `worktree add`, and `worktree prune`
+forgets other people's unplugged worktrees: the entries are read here, and only named ones are removed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mawep.adapters.git import Door, Repository, Sha, WorkTree
+from mawep.errors import InfrastructureError
+
+LOCK_POLL = 0.005
+_UNDER_WAY = {
+    "MERGE_HEAD": "merge",
+    "rebase-merge": "rebase",
+    "rebase-apply": "rebase",
+    "CHERRY_PICK_HEAD": "cherry-pick",
+    "REVERT_HEAD": "revert",
+    "BISECT_LOG": "bisect",
+}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One work tree of the repository; `name` is None for the main one.
+
+    `branch` is the full ref it is on, also while a rebase of that branch is under way; None when detached.
+    `under_way` names an operation that has not ended, such as `merge` or `rebase`.
+    """
+
+    name: str | None
+    path: Path
+    branch: str | None
+    under_way: str | None
+
+
+class WorktreeExistsError(InfrastructureError):
+    """A worktree entry, directory or branch of that name is already there; nothing was made."""
+
+
+@asynccontextmanager
+async def worktrees_locked(repository: Repository) -> AsyncIterator[None]:
+    """Hold the right to add, move or forget worktrees of this repository, against every MAWEP process."""
+    async with repository.worktrees_lock:
+        descriptor = os.open(
+            repository.common_dir / "mawep" / "worktrees.lock", os.O_RDWR | os.O_CREAT, 0o600
+        )
+        try:
+            while not _locked(descriptor):
+                await asyncio.sleep(LOCK_POLL)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+async def worktree_add(
+    repository: Repository, path: Path, commit: Sha, *, branch: str | None = None
+) -> WorkTree:
+    """Add a worktree at `path` with `commit` checked out, its entry named like the directory.
+
+    It is detached, or on the new branch `branch` (short name). Raises WorktreeExistsError or GitError; a failure
+    may leave the directory, the entry and the branch: discard them by these names.
+    """
+    entry = repository.common_dir / "worktrees" / path.name
+    placement = ("--detach",) if branch is None else ("--no-track", "-b", branch)
+    async with worktrees_locked(repository):
+        for taken in (entry, path):
+            if os.path.lexists(taken):
+                raise WorktreeExistsError(f"{taken} is already there", next_step="use another name")
+        entry.parent.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The git that fills the new worktree inherits every variable, so none may name an index.
+        door = Door(repository.common_dir, repository.view, repository.view)
+        await door.run("worktree", "add", "--quiet", *placement, "--", str(path), commit)
+    return repository.worktree(path, path.name)
+
+
+async def worktree_rename(repository: Repository, tree: WorkTree, path: Path) -> WorkTree:
+    """Move one of our worktrees, entry and directory, to a new name; microseconds, whatever its size."""
+    assert tree.name is not None, "the main work tree is the user's"
+    old, new = tree.git_dir, repository.common_dir / "worktrees" / path.name
+    async with worktrees_locked(repository):
+        for taken in (new, path):
+            if os.path.lexists(taken):
+                raise WorktreeExistsError(f"{taken} is already there", next_step="use another name")
+        tree.path.rename(path)
+        old.rename(new)
+        (new / "gitdir").write_text(f"{path}/.git\n")
+        (path / ".git").write_text(f"gitdir: {new}\n")
+    return repository.worktree(path, path.name)
+
+
+async def worktree_forget(repository: Repository, name: str, path: Path) -> None:
+    """Take the entry `name` out of the repository if it is the one of `path`; the directory stays."""
+    entry = repository.common_dir / "worktrees" / name
+    async with worktrees_locked(repository):
+        if not entry.is_dir() or _path_of(entry) not in {None, path}:
+            return
+        await asyncio.to_thread(shutil.rmtree, entry)
+
+
+async def worktree_remove(repository: Repository, name: str, path: Path) -> None:
+    """Remove one of our worktrees: its directory with everything in it, then its entry."""
+    await asyncio.to_thread(shutil.rmtree, path, ignore_errors=not path.exists())
+    await worktree_forget(repository, name, path)
+
+
+def list_worktrees(repository: Repository) -> tuple[Listed, ...]:
+    """Every work tree of the repository, the main one first; a bare repository has no main one."""
+    listed = []
+    if main := repository.main_work_tree:
+        listed.append(_listed(None, repository.common_dir, main))
+    entries = repository.common_dir / "worktrees"
+    for entry in sorted(entries.iterdir()) if entries.is_dir() else []:
+        if path := _path_of(entry):
+            listed.append(_listed(entry.name, entry, path))
+    return tuple(listed)
+
+
+def _listed(name: str | None, git_dir: Path, path: Path) -> Listed:
+    head = _read(git_dir / "HEAD") or ""
+    under_way = next((what for file, what in _UNDER_WAY.items() if (git_dir / file).exists()), None)
+    branch = head.removeprefix("ref: ") if head.startswith("ref: ") else None
+    for kind in ("rebase-merge", "rebase-apply"):
+        branch = branch or _read(git_dir / kind / "head-name")
+    return Listed(name, path, branch, under_way)
+
+
+def _path_of(entry: Path) -> Path | None:
+    """The worktree that an entry under `worktrees/` stands for, None when it is half made."""
+    pointer = _read(entry / "gitdir")
+    return (entry / pointer).parent if pointer else None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape").strip() or None
+    except OSError:
+        return None
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
