@@ -1,0 +1,338 @@
+"""What is said on the bus: one model per payload type, and the envelope around it.
+
+Unknown fields are kept, so that an older MAWEP passes on what a newer one wrote. The table of types in
+`docs/bus.md` is checked against this file.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
+
+MAX_BYTES = 2**20
+"""Size limit of one envelope on the wire."""
+
+Severity = Literal["high", "medium", "low"]
+
+
+class Wire(BaseModel):
+    """A frozen value with a JSON form that keeps fields it does not know."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+
+
+class Payload(Wire):
+    """The content of an envelope. The type name on the wire is the class name in snake case."""
+
+    type_name: ClassVar[str]
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        cls.type_name = re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
+
+
+class PlanLine(Wire):
+    """One line of an agent's own plan. `status` is pending, in_progress or completed."""
+
+    content: str
+    status: str
+
+
+class Consumption(Wire):
+    """What an attempt consumed; None means the agent did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    context_used: int | None = None
+    context_size: int | None = None
+
+
+class AttemptHealth(Wire):
+    """One live attempt as its worker sees it. CPU in seconds, memory in MiB, idle time in seconds."""
+
+    issue: int
+    attempt: int
+    pid: int
+    cpu_seconds: float
+    rss_mb: float
+    idle_seconds: float
+
+
+class Assignment(Payload):
+    """Work this issue. `issue` is the JSON form of the issue; `resume` continues `session_id`."""
+
+    issue: dict[str, Any]
+    attempt: int
+    agent: str
+    branch: str
+    base: str
+    worktree: str
+    prompt: str
+    title: str
+    claims_of_others: list[str]
+    own_claims: list[str]
+    session_id: str | None = None
+    resume: bool = False
+    port_slot: int
+
+
+class Repair(Payload):
+    """What the attempt made is not good yet; `feedback` says why. `round` counts from 1."""
+
+    issue: int
+    attempt: int
+    feedback: str
+    round: int
+    session_id: str | None = None
+
+
+class Deliver(Payload):
+    """Give the agent this text from `sender`."""
+
+    issue: int
+    attempt: int
+    message_id: str
+    text: str
+    sender: str
+
+
+class Answer(Payload):
+    """A person's answer to the agent's question."""
+
+    issue: int
+    attempt: int
+    question_id: str
+    text: str
+
+
+class Stop(Payload):
+    """End the attempt: `cancel` ends it, `salvage` keeps its uncommitted work first."""
+
+    issue: int
+    attempt: int
+    how: Literal["cancel", "salvage"]
+    reason: str
+
+
+class Release(Payload):
+    """The attempt's result is recorded; its session and slot can go."""
+
+    issue: int
+    attempt: int
+
+
+class AttemptStarted(Payload):
+    """The agent's process runs."""
+
+    issue: int
+    attempt: int
+    agent: str
+    pid: int
+    resumed: bool
+
+
+class SessionOpened(Payload):
+    """The agent has a conversation; `loadable` means that a new process can continue it."""
+
+    issue: int
+    attempt: int
+    session_id: str
+    loadable: bool
+
+
+class Question(Payload):
+    """The agent waits for a person. Empty `options` means free text."""
+
+    issue: int
+    attempt: int
+    question_id: str
+    text: str
+    options: list[str]
+
+
+class Delivered(Payload):
+    """The agent was given the message."""
+
+    issue: int
+    attempt: int
+    message_id: str
+
+
+class Progress(Payload):
+    """How far an attempt is; None means unknown."""
+
+    issue: int
+    attempt: int
+    agent: str
+    percent: float | None = None
+    stage: str
+    plan: list[PlanLine]
+    activity: str
+    files: list[str]
+    usage: Consumption
+    eta_seconds: float | None = None
+
+
+class Health(Payload):
+    """A worker and the attempts that live on it. `at_boottime` is the worker's CLOCK_BOOTTIME in seconds."""
+
+    worker: str
+    attempts: list[AttemptHealth]
+    at_boottime: float
+
+
+class Blocker(Payload):
+    """Something keeps an attempt from going on."""
+
+    issue: int
+    attempt: int
+    kind: str
+    text: str
+
+
+class BreakingChange(Payload):
+    """An attempt changes what others rely on."""
+
+    issue: int
+    attempt: int
+    file: str
+    change: str
+    affects: list[str]
+    migration: str
+    severity: Severity
+
+
+class DependencyUpdate(Payload):
+    """An issue landed as `commit`; `unblocks` lists the issues that waited for it."""
+
+    issue: int
+    commit: str
+    unblocks: list[int]
+
+
+class MergeConflict(Payload):
+    """An attempt's branch conflicts with those of the other issues."""
+
+    issue: int
+    others: list[int] = Field(validation_alias=AliasChoices("with", "others"), serialization_alias="with")
+    files: list[str]
+    hunks: str
+    severity: Severity
+
+
+class TurnResult(Payload):
+    """How a turn ended. Goes to the results stream through a lease's commit, once per fence."""
+
+    issue: int
+    attempt: int
+    outcome: Literal["finished", "failed"]
+    reason: str | None = None
+    detail: str
+    head: str | None = None
+    salvage: str | None = None
+    usage: Consumption
+    stop_reason: str
+    transcript: str
+    session_id: str | None = None
+
+
+class Pause(Payload):
+    """Start nothing new."""
+
+
+class Resume(Payload):
+    """Go on after a pause."""
+
+
+class Cancel(Payload):
+    """Cancel these issues, or everything when `issues` is null."""
+
+    issues: list[int] | None = None
+
+
+class Send(Payload):
+    """Give this text to an issue's agent or a named agent."""
+
+    target: str
+    text: str
+
+
+class AnswerQuestion(Payload):
+    """Answer the issue's question; without `question_id`, the only one open."""
+
+    issue: int
+    question_id: str | None = None
+    text: str
+
+
+class Approve(Payload):
+    """A person lets the issue go on."""
+
+    issue: int
+
+
+class Retry(Payload):
+    """Reopen the issue with a new attempt."""
+
+    issue: int
+
+
+class Ping(Payload):
+    """Answer me."""
+
+
+class Reply(Payload):
+    """The answer to a request; `correlation` of its envelope is the request's id."""
+
+    ok: bool
+    text: str
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+PAYLOADS: dict[str, type[Payload]] = {
+    model.type_name: model
+    for model in (
+        *(Assignment, Repair, Deliver, Answer, Stop, Release),
+        *(AttemptStarted, SessionOpened, Question, Delivered, Progress, Health, Blocker),
+        *(BreakingChange, DependencyUpdate, MergeConflict, TurnResult),
+        *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Reply),
+    )
+}
+"""Every payload type by its name on the wire."""
+
+
+class Envelope(Wire):
+    """A signed message. `seq` only grows per sender and channel; `sig` is hex Ed25519."""
+
+    v: Literal[1] = 1
+    id: Annotated[
+        str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+    ]
+    at: AwareDatetime
+    sender: str = Field(validation_alias=AliasChoices("from", "sender"), serialization_alias="from")
+    to: str | None = None
+    type: str
+    payload: dict[str, Any]
+    correlation: str | None = None
+    traceparent: str | None = None
+    fence: int | None = None
+    seq: Annotated[int, Field(gt=0, lt=2**53)]
+    sig: str = ""
+
+    def to_bytes(self) -> bytes:
+        """The JSON document that travels."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+def new_id(now: datetime) -> str:
+    """A UUIDv7: 48 bits of milliseconds, then random bits."""
+    value = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
+    value = value & ~(0xF << 76) | 7 << 76
+    value = value & ~(0x3 << 62) | 2 << 62
+    text = f"{value:032x}"
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
