@@ -9,7 +9,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def confined(path: str) -> str:
-    """Give `path` (or a pattern of paths) its one spelling: `/` between parts, no `.` parts, no `/` at the end.
+    """Give a path (or a pattern of paths) its one spelling: no `.` parts, no `/` at the end.
 
     Raises:
         ValueError: it is empty, absolute, leads out of the repository, or is not written with `/`; the

@@ -1,0 +1,133 @@
+"""The `agents` section: who does the work, and within which limits."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+
+from mawep.config.fields import (
+    Choice,
+    Loose,
+    Minutes,
+    NotYet,
+    Section,
+    SomePath,
+    Text,
+    VariableName,
+    refused,
+    surroundings,
+)
+
+NAMED_AGENTS = ("claude-code", "codex", "gemini", "opencode")
+
+
+class Permissions(Section):
+    """What an agent is told when it asks for leave."""
+
+    default: Annotated[str, Choice(("allow", "deny"), ("ask",), "asking a person is")] = Field(
+        "allow", description="The answer to a request that no claim decides.", examples=["deny"]
+    )
+
+
+class Budget(Section):
+    """How much may be spent."""
+
+    issue_usd: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Dollars for one issue.")
+    run_usd: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Dollars for the run.")
+    issue_tokens: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Tokens for one issue.")
+    run_tokens: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Tokens for the run.")
+
+
+class Agents(Section):
+    """Who does the work, and within which limits."""
+
+    runtime: Annotated[str, Choice(("acp", "command", "scripted"), NAMED_AGENTS, "agents by name are")] = (
+        Field(
+            "",
+            validate_default=True,
+            description="How an agent is driven: over `acp`, as a `command` or `scripted`.",
+            examples=["acp"],
+        )
+    )
+    command: tuple[Text, ...] | None = Field(
+        None,
+        validate_default=True,
+        description="The agent's program: a list is run exactly, a text is run by `sh -c`.",
+        examples=['["gemini", "--acp"]', "./agent.sh $MAWEP_PROMPT_FILE"],
+    )
+    script_dir: SomePath | None = Field(
+        None,
+        validate_default=True,
+        description="The scripts of the `scripted` runtime.",
+        examples=["scripts"],
+    )
+    env: tuple[VariableName, ...] = Field(
+        (), description="Environment variables passed on to agents.", examples=["[ANTHROPIC_API_KEY]"]
+    )
+    credentials: Annotated[tuple[Loose, ...], NotYet("login files for sandboxed agents are")] = Field(
+        (), description="Login files that agents may read."
+    )
+    routes: Annotated[tuple[Loose, ...], NotYet("routes by label are")] = Field(
+        (), description="Another runtime by label."
+    )
+    update_frequency_minutes: Annotated[float, NotYet("reports to a tracker are")] = Field(
+        120, description="How often a report is brought up to date."
+    )
+    health_check_minutes: Minutes = Field(
+        5, description="How often the health of agents is announced.", examples=["0.5"]
+    )
+    max_retries: int = Field(0, ge=0, le=100, description="New attempts after a failed one.", examples=["1"])
+    repair_rounds: int = Field(
+        2, ge=0, le=100, description="How often an agent is told what was wrong and goes on.", examples=["0"]
+    )
+    on_lost: Annotated[str, Choice(("fail", "reassign"))] = Field(
+        "fail", description="What follows when a worker is lost during a run.", examples=["reassign"]
+    )
+    turn_timeout_minutes: Minutes = Field(60, description="How long one turn may take.", examples=["90"])
+    stall_timeout_minutes: Minutes = Field(
+        5, description="How long an agent may show no sign of work.", examples=["0.05"]
+    )
+    input_timeout_minutes: Minutes = Field(
+        240, description="How long a question may wait for a person.", examples=["30"]
+    )
+    permissions: Permissions = Field(
+        Permissions.model_validate({}), description="Answers to what agents ask leave for."
+    )
+    sandbox: Annotated[str, Choice(("off",), ("required", "landlock"), "the sandbox is")] = Field(
+        "off", description="The walls around an agent.", examples=["off"]
+    )
+    network: Annotated[str, Choice(("full",), ("model-only", "none"), "limits on the network are")] = Field(
+        "full", description="What an agent may reach."
+    )
+    gateway: Annotated[str, NotYet("the model gateway is")] = Field(
+        "off", description="A metering proxy in front of the models."
+    )
+    budget: Budget = Field(Budget.model_validate({}), description="Limits on what is spent.")
+
+    @field_validator("runtime", mode="wrap")
+    @classmethod
+    def _runtime_is_said(
+        cls, value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> object:
+        if value:
+            return check(value)
+        if "agents" not in surroundings(info).uses:
+            return ""
+        raise refused("is missing; write `acp`, `command` or `scripted`: how are your agents driven?")
+
+    @field_validator("command", mode="before")
+    @classmethod
+    def _command_is_said(cls, value: object, info: ValidationInfo) -> object:
+        if value:
+            return ("sh", "-c", value) if isinstance(value, str) else value
+        if info.data.get("runtime") not in {"acp", "command"} or "agents" not in surroundings(info).uses:
+            return None
+        raise refused("is missing; write the program that is the agent, as a list or as one text")
+
+    @field_validator("script_dir", mode="before")
+    @classmethod
+    def _scripts_are_said(cls, value: object, info: ValidationInfo) -> object:
+        if value or info.data.get("runtime") != "scripted" or "agents" not in surroundings(info).uses:
+            return value
+        raise refused("is missing; write the folder that holds a script for every issue")

@@ -1,0 +1,332 @@
+"""The configuration as values: every key with its type, default and meaning, in one place.
+
+`docs/configuration.md` is checked against this file, key by key.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+
+from mawep.config.agents import Agents
+from mawep.config.fields import (
+    BranchName,
+    Choice,
+    Command,
+    Days,
+    Loose,
+    Minutes,
+    NotYet,
+    RepositoryPath,
+    Seconds,
+    Section,
+    SomePath,
+    Surroundings,
+    Text,
+    VariableName,
+    refused,
+    surroundings,
+)
+from mawep.core.model import Rules
+
+
+class Orchestrator(Section):
+    """Who decides, and where."""
+
+    max_agents: int = Field(5, ge=1, le=1000, description="Agents at work at once.", examples=["12"])
+    repo_path: SomePath = Field(
+        Path(), validate_default=True, description="The repository.", examples=["../shop"]
+    )
+    worktree_base: SomePath | None = Field(
+        None,
+        description="Where worktrees are made; null: in the user's state directory, outside any checkout.",
+        examples=["../worktrees"],
+    )
+    target_branch: BranchName = Field(
+        "main", description="The branch that work lands on.", examples=["develop"]
+    )
+    on_failure: Annotated[str, Choice(("isolate", "halt"))] = Field(
+        "isolate",
+        description="After a failure: `isolate` lets independent issues go on, `halt` starts nothing more.",
+        examples=["halt"],
+    )
+
+
+class MessageBus(Section):
+    """How the parts of a run talk to each other."""
+
+    type: Annotated[str, Choice(("redis",))] = Field("redis", description="The kind of server.")
+    url: Annotated[str, NotYet("servers other than the embedded one are")] = Field(
+        "embedded", description="The server; `embedded` starts one for this repository."
+    )
+    grace_seconds: Seconds = Field(
+        20, description="How long the server may be gone before the run stops, resumable.", examples=["60"]
+    )
+    lease_seconds: Seconds = Field(
+        30,
+        description="How long a worker's right to an attempt lasts without being renewed.",
+        examples=["10"],
+    )
+
+
+class Issues(Section):
+    """Where issues come from."""
+
+    tracker: Annotated[str, Choice(("folder",), ("github", "gitlab", "forgejo"), "this tracker is")] = Field(
+        "folder", description="The tracker; `folder` is a folder of Markdown files."
+    )
+    path: SomePath = Field(
+        Path("issues"),
+        validate_default=True,
+        description="The folder of the issues.",
+        examples=["docs/issues"],
+    )
+    with_dependencies: bool = Field(
+        False, description="Take in the dependencies of the chosen issues too.", examples=["true"]
+    )
+    trust: Annotated[tuple[Text, ...], NotYet("trackers with authors to trust are")] = Field(
+        ("OWNER", "MEMBER", "COLLABORATOR"), description="Whose issues are taken from a forge."
+    )
+
+
+class Workspace(Section):
+    """What every attempt finds in its worktree."""
+
+    setup: tuple[Command, ...] = Field(
+        (), description="Commands that make a fresh worktree usable.", examples=['["npm ci"]']
+    )
+    setup_inputs: tuple[RepositoryPath, ...] = Field(
+        (), description="Files whose change makes `setup` run again.", examples=["[package-lock.json]"]
+    )
+    setup_timeout_minutes: Minutes = Field(15, description="How long `setup` may take.", examples=["0.5"])
+    link: tuple[RepositoryPath, ...] = Field(
+        (), description="Ignored paths linked from the repository's checkout.", examples=["[node_modules]"]
+    )
+    copy_: tuple[RepositoryPath, ...] = Field(
+        (),
+        alias="copy",
+        description="Ignored paths copied from the repository's checkout.",
+        examples=["[.env.test]"],
+    )
+    spares: int = Field(2, ge=0, le=1000, description="Clean worktrees kept ready.", examples=["4"])
+    ports_from: int = Field(
+        20000,
+        ge=1024,
+        le=65526,
+        description="First port; every agent slot has ten of its own.",
+        examples=["30000"],
+    )
+    disk_floor_gb: float = Field(
+        5,
+        ge=0,
+        allow_inf_nan=False,
+        description="Free disk space below which nothing is started.",
+        examples=["0.5"],
+    )
+    branch_prefixes: dict[Text, BranchName] = Field(
+        {"default": "feature", "bug": "defect", "hotfix": "hotfix"},
+        description="First part of a branch name by label; what you write is added to the default.",
+        examples=["{docs: docs}"],
+    )
+
+    @field_validator("branch_prefixes", mode="after")
+    @classmethod
+    def _added(cls, prefixes: dict[str, str]) -> dict[str, str]:
+        return {**cls.model_fields["branch_prefixes"].default, **prefixes}
+
+
+class Verify(Section):
+    """What has to be true of a tree before it lands."""
+
+    commands: tuple[Command, ...] = Field(
+        (),
+        validate_default=True,
+        description="The gate: shell commands that must all succeed on the exact tree.",
+        examples=['["python -m pytest -q"]', '["true"]'],
+    )
+    env: tuple[VariableName, ...] = Field(
+        (), description="Environment variables passed on to the gate and to `setup`.", examples=["[CI]"]
+    )
+    timeout_minutes: Minutes = Field(15, description="How long each command may take.", examples=["0.5"])
+    slots: int = Field(1, ge=1, le=1000, description="Gates at work at once.", examples=["2"])
+    protected_paths: tuple[RepositoryPath, ...] = Field(
+        (".github/**", "mawep.yaml"),
+        description="Paths that no agent may change, besides those that are always protected.",
+        examples=['["migrations/**"]'],
+    )
+    scopes: Annotated[tuple[Loose, ...], NotYet("gates for parts of the tree are")] = Field(
+        (), description="Commands for parts of the tree."
+    )
+    flaky_reruns: Annotated[int, NotYet("runs again of a red gate are")] = Field(
+        0, description="How often a red gate is run again."
+    )
+
+    @field_validator("commands", mode="before")
+    @classmethod
+    def _gate_is_said(cls, value: object, info: ValidationInfo) -> object:
+        if value or "verify" not in surroundings(info).uses:
+            return value or ()
+        raise refused('is missing: there is no gate command; write `["true"]` to say that you want no check')
+
+
+class Landing(Section):
+    """How work reaches the target branch."""
+
+    mode: Annotated[
+        str, Choice(("local",), ("pull_request", "branch_only"), "landing anywhere but here is")
+    ] = Field("local", description="Where work lands: on the branch in this repository.")
+    push: Annotated[bool, NotYet("pushing is")] = Field(False, description="Push the target after a landing.")
+    remote: Annotated[str, NotYet("pushing is")] = Field("origin", description="Where to push.")
+    batch: int = Field(
+        8, ge=1, le=1000, description="Candidates composed and gated together.", examples=["1"]
+    )
+
+
+class GitHub(Section):
+    """The GitHub tracker and its pull requests, still to come: checked for spelling, not used."""
+
+    repository: str | None = Field(None, description="`owner/name`.", examples=["acme/shop"])
+    token: str | None = Field(None, description="What MAWEP signs in with.", examples=["${GITHUB_TOKEN}"])
+    api_url: str = Field(
+        "https://api.github.com", description="The API.", examples=["https://ghe.example/api/v3"]
+    )
+    provider: str | None = Field(None, description="Where sign-in data are read from.", examples=["mgit"])
+    update_template_path: str | None = Field(
+        None, description="Template of reports.", examples=["report.md.j2"]
+    )
+
+
+class Review(Section):
+    """Agents that review agents."""
+
+    runtime: Annotated[str | None, NotYet("reviews are")] = Field(None, description="Who reviews.")
+    max_rounds: Annotated[int, NotYet("reviews are")] = Field(2, description="Rounds of review.")
+
+
+class ConflictResolution(Section):
+    """What is tried when work does not merge cleanly. In this version it is parked, nothing lost."""
+
+    auto_merge: bool = Field(
+        True,
+        description="Let MAWEP resolve what rules can; false parks all but clean merges.",
+        examples=["false"],
+    )
+    semantic_merge: Annotated[bool, NotYet("resolving by the agent is")] = Field(
+        False, description="Ask the agent to resolve."
+    )
+    on_claim_conflict: Annotated[str, NotYet("other answers to a claimed path are")] = Field(
+        "refuse", description="What follows when an agent writes a path another issue declared."
+    )
+    max_candidates: Annotated[int, NotYet("merging by rules is")] = Field(
+        6, description="Resolutions tried on the gate."
+    )
+    regenerate: Annotated[tuple[Loose, ...], NotYet("merging by rules is")] = Field(
+        (), description="Commands that make generated files anew."
+    )
+
+
+class Monitoring(Section):
+    """What can be seen from outside."""
+
+    prometheus_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port of `/metrics` on this machine; null is off.",
+        examples=["9464"],
+    )
+    log_level: Annotated[str, Choice(("DEBUG", "INFO", "WARNING", "ERROR"))] = Field(
+        "INFO", description="The least important line that is logged.", examples=["DEBUG"]
+    )
+    log_format: Annotated[str, Choice(("auto", "console", "json"))] = Field(
+        "auto", description="`auto`: for people on a terminal, JSON elsewhere.", examples=["json"]
+    )
+    otlp_endpoint: Annotated[str | None, NotYet("sending traces is")] = Field(
+        None, description="Where traces are sent."
+    )
+
+
+class Cleanup(Section):
+    """How long things are kept."""
+
+    worktree_retention_days: Days = Field(
+        7, description="What a failed attempt left is kept that long.", examples=["1"]
+    )
+    log_retention_days: Days = Field(30, description="Logs are kept that long.", examples=["90"])
+
+
+class Config(Section):
+    """A whole configuration. Made by `mawep.config.load_config` only."""
+
+    orchestrator: Orchestrator
+    message_bus: MessageBus
+    issues: Issues
+    workspace: Workspace
+    agents: Agents
+    verify: Verify
+    landing: Landing
+    github: GitHub
+    review: Review
+    conflict_resolution: ConflictResolution
+    monitoring: Monitoring
+    cleanup: Cleanup
+
+    _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+
+    def model_post_init(self, context: Any) -> None:
+        """Remember which values came from the environment."""
+        if isinstance(context, Surroundings):
+            self._written.update(context.written)
+
+    def __repr__(self) -> str:
+        return f"Config({self.public()})"
+
+    __str__ = __repr__
+
+    def public(self) -> dict[str, Any]:
+        """Every value in use, fit for JSON and the journal; `${VAR}` stays as it was written."""
+        values = self.model_dump(mode="json", by_alias=True, exclude={"github"})
+        for path, text in self._written.items():
+            if path[0] in values:
+                _put(values, path, text)
+        return values
+
+    def worktree_base(self, common_dir: Path, environ: Mapping[str, str]) -> Path:
+        """Where worktrees are made: as configured, else in the state directory, by repository.
+
+        `common_dir` is the repository's git directory, the one that all its worktrees share.
+        """
+        if self.orchestrator.worktree_base is not None:
+            return self.orchestrator.worktree_base
+        state = environ.get("XDG_STATE_HOME") or str(
+            Path(environ.get("HOME") or Path.home()) / ".local/state"
+        )
+        name = common_dir.parent.name if common_dir.name == ".git" else common_dir.stem
+        digest = hashlib.sha256(os.fsencode(common_dir)).hexdigest()[:12]
+        return Path(state, "mawep", f"{name}-{digest}", "worktrees")
+
+    def rules(self) -> Rules:
+        """The part that decisions depend on."""
+        return Rules(
+            max_agents=self.orchestrator.max_agents,
+            halt_on_failure=self.orchestrator.on_failure == "halt",
+            max_retries=self.agents.max_retries,
+            repair_rounds=self.agents.repair_rounds,
+            gate_slots=self.verify.slots,
+            batch=self.landing.batch,
+            input_timeout=self.agents.input_timeout_minutes * 60,
+            lease_seconds=self.message_bus.lease_seconds * 3,
+            reassign_lost=self.agents.on_lost == "reassign",
+        )
+
+
+def _put(values: Any, path: tuple[str | int, ...], text: str) -> None:
+    *front, last = path
+    for step in front:
+        values = values[step]
+    values[last] = text
