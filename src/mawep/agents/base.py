@@ -1,0 +1,243 @@
+"""What an agent is to the rest of the house: a session that turns a prompt into a stream of events."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from mawep.core.model import FailureReason, PlanEntry, Question, Usage
+from mawep.errors import MawepError
+
+if TYPE_CHECKING:
+    from mawep.adapters.process import Supervisor
+
+StopReason = Literal["end_turn", "max_tokens", "max_turn_requests", "refusal", "cancelled"]
+
+STOP_SECONDS = 5.0
+"""The longest that a cancel or a close may take before whatever is left of the agent is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChanged:
+    """The agent's whole plan, as it stands now."""
+
+    entries: tuple[PlanEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MessageText:
+    """One message of the agent, complete: consecutive chunks are put together, long ones cut."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A sign of life that carries nothing else: the agent is `thinking`, `writing` a message, or `other`."""
+
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """One tool call as far as it is known. Paths are relative to the worktree, absolute when outside of it.
+
+    `kind` is one of ACP's (read, edit, delete, move, search, execute, think, fetch, switch_mode, other);
+    `status` is pending, in_progress, completed or failed. `paths` are all that it names, `diff_paths` those
+    that it says it changes.
+    """
+
+    id: str
+    title: str
+    kind: str
+    status: str
+    paths: tuple[str, ...] = ()
+    diff_paths: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UsageReported:
+    """What the session consumed so far, in total."""
+
+    usage: Usage
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionDecided:
+    """The agent asked whether it may; `why` is empty when it was allowed."""
+
+    title: str
+    paths: tuple[str, ...]
+    allowed: bool
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAsked:
+    """The agent waits for a person; `AgentSession.answer` lets it go on."""
+
+    question: Question
+
+
+@dataclass(frozen=True, slots=True)
+class BreakingChange:
+    """The agent announces that a file it changed will break others."""
+
+    file: str
+    change: str
+    affects: tuple[str, ...]
+    migration: str
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One line that a command agent printed, on either stream; long lines are cut."""
+
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The last event of a turn. `text` is what the agent said in it (command: its last lines), bounded."""
+
+    stop: StopReason
+    text: str
+
+
+AgentEvent = (
+    PlanChanged
+    | MessageText
+    | Activity
+    | ToolCall
+    | UsageReported
+    | PermissionDecided
+    | QuestionAsked
+    | BreakingChange
+    | Output
+    | TurnEnded
+)
+
+
+class AgentFailed(MawepError):  # noqa: N818 (an outcome of an attempt, not a fault of ours)
+    """The agent cannot go on. `detail` is the last that it printed, for a person to read."""
+
+    exit_code = 1
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        reason: FailureReason = FailureReason.AGENT_ERROR,
+        detail: str = "",
+        cause: str = "",
+        next_step: str = "",
+    ) -> None:
+        self.reason = reason
+        self.detail = detail
+        super().__init__(what, cause=cause, next_step=next_step)
+
+
+class ResumeUnsupported(AgentFailed):
+    """The conversation cannot be continued: the agent does not offer it, or does not know the session."""
+
+    def __init__(self, what: str, *, cause: str = "", detail: str = "") -> None:
+        super().__init__(
+            what,
+            reason=FailureReason.LOST,
+            detail=detail,
+            cause=cause,
+            next_step="run the issue again as a new attempt",
+        )
+
+
+@dataclass(frozen=True)
+class Launch:
+    """Everything that starting an agent needs.
+
+    `command` is the program and its arguments (scripted: the directory of scripts). `lock` is held while any
+    process of the agent lives; `status_file` gets its exit status with `token`. `deadline`, in seconds of
+    CLOCK_BOOTTIME, is when the process is killed unless the session is extended first; None is never.
+    """
+
+    command: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    lock: Path
+    status_file: Path
+    token: str
+    transcript: Path
+    stderr_log: Path
+    prompt_file: Path
+    feedback_file: Path
+    deadline: float | None = None
+
+
+class PathPolicy(Protocol):
+    """Says which paths an attempt may write."""
+
+    def verdict(self, path: str) -> str | None:
+        """None when `path`, relative to the worktree, may be written, else the reason why not."""
+        ...
+
+
+class AgentSession(Protocol):
+    """One agent at work in one worktree."""
+
+    @property
+    def session_id(self) -> str | None:
+        """The agent's own name for the conversation, once it has one."""
+        ...
+
+    @property
+    def loadable(self) -> bool:
+        """True when a new process can continue the conversation."""
+        ...
+
+    @property
+    def pid(self) -> int:
+        """The agent's process; 0 while none runs."""
+        ...
+
+    def prompt(self, text: str) -> AsyncIterator[AgentEvent]:
+        """Run one turn; its last event is TurnEnded. Raises AgentFailed.
+
+        A caller that stops reading early leaves the turn running and must cancel or close the session.
+        """
+        ...
+
+    async def answer(self, question_id: str, text: str) -> None:
+        """Hand over a person's answer. Raises UsageError when the agent does not wait for it."""
+        ...
+
+    async def say(self, text: str) -> bool:
+        """Deliver a message in the middle of a turn; False when it has to wait for the next prompt."""
+        ...
+
+    async def cancel(self) -> None:
+        """End the turn and return when it has ended; an agent that ignores this for 5 s is killed."""
+        ...
+
+    async def close(self) -> None:
+        """End the agent: end of input, then SIGTERM, then kill. Within 5 s no descendant lives."""
+        ...
+
+    def extend(self, deadline: float) -> None:
+        """Let the process live until `deadline`, in seconds of CLOCK_BOOTTIME."""
+        ...
+
+
+class Runtime(Protocol):
+    """One way of driving agents."""
+
+    @property
+    def name(self) -> str:
+        """As the configuration spells it."""
+        ...
+
+    async def open(
+        self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
+    ) -> AgentSession:
+        """Start a session, or continue the conversation `resume`. Raises AgentFailed, ResumeUnsupported."""
+        ...

@@ -1,0 +1,173 @@
+"""Any program as an agent: started once per turn, prompt on its stdin, exit code 0 means finished."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from mawep.adapters.process import PIPE, STDOUT, Process, ProcessStartError, Supervisor, read_status
+from mawep.agents.base import (
+    AgentEvent,
+    AgentFailed,
+    Launch,
+    Output,
+    PathPolicy,
+    ResumeUnsupported,
+    TurnEnded,
+)
+from mawep.agents.exit import how
+from mawep.agents.output import Lines, read_lines
+from mawep.agents.transcript import Transcript
+from mawep.agents.turn import Turn
+from mawep.errors import UsageError
+
+TERMINATE_SECONDS = 3.0
+"""How long a program has after SIGTERM; within base.STOP_SECONDS, with room for ending what is left."""
+
+
+def finished_before(launch: Launch) -> bool:
+    """True when the program of this very launch had ended with exit code 0, seen or not."""
+    status = read_status(launch.status_file)
+    return status is not None and status.token == launch.token and status.ok
+
+
+class CommandRuntime:
+    """Runs `launch.command` in the worktree, once for the prompt and once for every repair."""
+
+    name = "command"
+
+    async def open(
+        self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
+    ) -> CommandSession:
+        """Prepare; nothing is started before the first prompt.
+
+        A program keeps no conversation, so `resume`, whatever its value, means only that the prompt was given
+        before: it is in `launch.prompt_file`, and what comes next is feedback on it. Raises ResumeUnsupported
+        when that file is gone.
+        """
+        if resume is not None and not launch.prompt_file.exists():
+            raise ResumeUnsupported(
+                "the program cannot be given feedback on its work",
+                cause=f"the prompt that it was given, {launch.prompt_file}, is gone",
+            )
+        return CommandSession(launch, supervisor, prompted=resume is not None)
+
+
+class CommandSession:
+    """One program, run again for every turn."""
+
+    def __init__(self, launch: Launch, supervisor: Supervisor, *, prompted: bool) -> None:
+        self.session_id: str | None = None
+        self.loadable = False
+        self._launch = launch
+        self._supervisor = supervisor
+        self._prompted = prompted
+        self._deadline = launch.deadline
+        self._process: Process | None = None
+        self._transcript = Transcript(launch.transcript)
+        self._turn = Turn()
+
+    @property
+    def pid(self) -> int:
+        """See AgentSession.pid."""
+        return self._process.pid if self._process else 0
+
+    async def prompt(self, text: str) -> AsyncIterator[AgentEvent]:
+        """See AgentSession.prompt."""
+        if self._turn.running:
+            raise UsageError("the agent is in the middle of a turn")
+        self._turn = turn = Turn()
+        turn.start(self._run(turn, text))
+        async for event in turn.events():
+            yield event
+
+    async def answer(self, question_id: str, text: str) -> None:
+        """A program cannot ask, so nothing waits for an answer."""
+        raise UsageError(f"the agent does not wait for an answer to question {question_id}")
+
+    async def say(self, text: str) -> bool:
+        """A program is told things only when it starts."""
+        return False
+
+    async def cancel(self) -> None:
+        """See AgentSession.cancel."""
+        self._turn.stopping = True
+        if self._process is not None:
+            await self._process.stop(TERMINATE_SECONDS)
+        await self._turn.ended()
+
+    async def close(self) -> None:
+        """See AgentSession.close."""
+        await self.cancel()
+        self._transcript.close()
+
+    def extend(self, deadline: float) -> None:
+        """See AgentSession.extend."""
+        self._deadline = deadline
+        if self._process is not None:
+            self._process.extend(deadline)
+
+    async def _run(self, turn: Turn, text: str) -> TurnEnded:
+        process = self._process = await self._start(text)
+        lines = Lines()
+        try:
+            if turn.stopping:  # asked for while it was being started
+                await process.kill()
+            await self._listen(process, turn, lines)
+            status = await process.wait()
+        except BaseException:
+            await process.kill()
+            raise
+        finally:
+            self._process = None
+        self._transcript.write("mawep", {"exit": {"code": status.code, "signal": status.signal}})
+        if turn.stopping:
+            return TurnEnded("cancelled", lines.tail)
+        if not status.ok:
+            raise AgentFailed("the program failed", cause=how(status), detail=lines.tail)
+        return TurnEnded("end_turn", lines.tail)
+
+    async def _listen(self, process: Process, turn: Turn, lines: Lines) -> None:
+        assert process.stdout is not None  # noqa: S101 (asked for)
+        async for line in read_lines(process.stdout, lines):
+            self._transcript.write("in", line)
+            turn.emit(Output(line))
+
+    async def _start(self, text: str) -> Process:
+        launch = self._launch
+        told, extra = self._brief(text)
+        launch.status_file.unlink(missing_ok=True)  # of the turn before: see finished_before
+        self._transcript.write("out", {"command": list(launch.command), "stdin": told})
+        try:
+            return await self._supervisor.spawn(
+                launch.command,
+                cwd=launch.cwd,
+                env={**launch.env, **extra},
+                lock=launch.lock,
+                status_file=launch.status_file,
+                token=launch.token,
+                stdin=told.encode(),
+                stdout=PIPE,
+                stderr=STDOUT,
+                deadline=self._deadline,
+            )
+        except ProcessStartError as error:
+            raise AgentFailed(error.what, cause=error.cause, next_step=error.next_step) from error
+
+    def _brief(self, text: str) -> tuple[str, dict[str, str]]:
+        """Write the files; returns what goes to stdin and the variables that name the files."""
+        launch = self._launch
+        named = {"MAWEP_PROMPT_FILE": str(launch.prompt_file)}
+        if not self._prompted:
+            self._prompted = True
+            _write(launch.prompt_file, text)
+            return text, named
+        _write(launch.feedback_file, text)
+        prompt = launch.prompt_file.read_text()
+        return f"{prompt}\n\n{text}", {**named, "MAWEP_FEEDBACK_FILE": str(launch.feedback_file)}
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text)

@@ -1,0 +1,36 @@
+"""The scripted agent as a runtime: a real ACP agent of our own that does what a file says."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+from mawep.adapters.process import Supervisor
+from mawep.agents.acp import AcpRuntime, AcpSession
+from mawep.agents.base import AgentFailed, Launch, PathPolicy
+
+STATE = "MAWEP_SCRIPTED_STATE"
+
+
+class ScriptedRuntime:
+    """Runs the script `<issue>.yaml` out of the one directory that `launch.command` names.
+
+    The issue is `launch.env["MAWEP_ISSUE"]`; a relative directory counts from the worktree. The agent keeps
+    its sessions beside the transcript, unless the environment says where.
+    """
+
+    name = "scripted"
+
+    async def open(
+        self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
+    ) -> AcpSession:
+        """See Runtime.open."""
+        scripts = launch.cwd.joinpath(*launch.command)
+        script = scripts / f"{launch.env['MAWEP_ISSUE']}.yaml"
+        if not script.is_file():
+            raise AgentFailed("there is no script for this issue", cause=f"{script} does not exist")
+        argv = (sys.executable, "-I", "-m", "mawep.agents.scripted_agent", "--script", str(script))
+        env = {STATE: str(launch.transcript.parent / "scripted"), **launch.env}
+        return await AcpRuntime().open(
+            replace(launch, command=argv, env=env), supervisor, policy, resume=resume
+        )
