@@ -13,11 +13,12 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TypeVar, cast
 
+from mawep.adapters.process_liveness import ExitStatus, Liveness, ProcessStartError, not_started
 from mawep.adapters.process_lock import lock_holders, lock_is_free, until_free
 from mawep.adapters.process_streams import (
     CHUNK,
@@ -32,7 +33,7 @@ from mawep.adapters.process_streams import (
     Stdio,
     Streams,
 )
-from mawep.errors import InfrastructureError, MawepError
+from mawep.errors import InfrastructureError
 
 __all__ = [
     "DEVNULL",
@@ -52,93 +53,15 @@ __all__ = [
     "until_free",
 ]
 
+T = TypeVar("T")
+
 SHIM = Path(__file__).with_name("shim.py")
 LOADER_VARIABLES = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 """All that a Python may need from the environment to start; our secrets are not for the fork server."""
-SPAWNS_AT_ONCE = 32
-"""Descriptors in flight to the fork server count against a limit of the kernel."""
-
-
-class ProcessStartError(MawepError):
-    """A program could not be started; nothing of it is left behind."""
-
-
-@dataclass(frozen=True)
-class ExitStatus:
-    """How a program ended.
-
-    `cause` is `exited` (by itself, or by a signal that is not ours), `killed` (we asked for it), `deadline`,
-    `owner_died`, or `shim_died` (its shim was killed, so its own code is unknown).
-    """
-
-    code: int | None
-    signal: int | None
-    cause: str
-    token: str
-
-    @property
-    def ok(self) -> bool:
-        """True when it exited with code 0."""
-        return self.code == 0
-
-
-class _Liveness(asyncio.Protocol):
-    """Our end of the socket whose EOF ends the program; carries orders out and reports in."""
-
-    def __init__(self, name: str, request: Mapping[str, Any]) -> None:
-        loop = asyncio.get_running_loop()
-        self.started: asyncio.Future[int] = loop.create_future()
-        self.ended: asyncio.Future[ExitStatus] = loop.create_future()
-        self._name = name
-        self._request = request
-        self._rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self.say(self._request)
-
-    def say(self, message: Mapping[str, Any]) -> None:
-        if not self.ended.done():
-            self._transport.write(json.dumps(message).encode() + b"\n")
-
-    def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._heard(json.loads(line))
-
-    def _heard(self, report: dict[str, Any]) -> None:
-        if "pid" in report:
-            _settle(self.started, report["pid"])
-        elif "error" in report:
-            _settle(self.started, ProcessStartError(f"cannot start {self._name}", cause=report["error"]))
-        elif "unsaved" in report:
-            cause = report["unsaved"]
-            _settle(self.ended, InfrastructureError(f"cannot save how {self._name} ended", cause=cause))
-        else:
-            _settle(self.ended, ExitStatus(**report["status"]))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        lost = InfrastructureError(
-            f"lost sight of {self._name}",
-            cause="its supervisor was killed",
-            next_step="resume the run; it waits until everything left of the program is gone",
-        )
-        _settle(self.started, lost)
-        _settle(self.ended, lost)
-
-    def close(self) -> None:
-        self._transport.abort()
-
-
-def _settle(future: asyncio.Future[Any], outcome: object) -> None:
-    """Give a future its outcome unless it has one; an error that nobody asks for is not complained about."""
-    if future.done():
-        return
-    if isinstance(outcome, Exception):
-        future.set_exception(outcome)
-        future.exception()
-    else:
-        future.set_result(outcome)
+SPAWNS_AT_ONCE = 16
+"""So many messages always fit into the control socket, and their descriptors under the kernel's limit."""
+ANSWER_SECONDS = 60.0
+"""How long the fork server may take for one program on a machine that is out of breath."""
 
 
 class Process:
@@ -148,12 +71,17 @@ class Process:
     are there for the streams that were asked for as PIPE.
     """
 
-    def __init__(self, pid: int, streams: Streams, liveness: _Liveness) -> None:
+    def __init__(self, pid: int, streams: Streams, liveness: Liveness) -> None:
         self.pid = pid
         self.stdin = streams.stdin
         self.stdout = streams.stdout
         self.stderr = streams.stderr
         self._liveness = liveness
+        liveness.ended.add_done_callback(self._close_stdin)
+
+    def _close_stdin(self, _: object) -> None:
+        if self.stdin is not None:
+            self.stdin.close()
 
     async def wait(self) -> ExitStatus:
         """Wait until the program and all its descendants are gone.
@@ -183,7 +111,7 @@ class Supervisor:
     def __init__(self, control: socket.socket, server: asyncio.subprocess.Process) -> None:
         self._control = control
         self._server = server
-        self._running: set[_Liveness] = set()
+        self._running: set[Liveness] = set()
         self._room = asyncio.Semaphore(SPAWNS_AT_ONCE)
 
     @classmethod
@@ -193,22 +121,29 @@ class Supervisor:
         kind = socket.SOCK_SEQPACKET if sys.platform == "linux" else socket.SOCK_STREAM
         ours, theirs = socket.socketpair(socket.AF_UNIX, kind)
         ours.setblocking(False)
-        with theirs:
-            server = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *("-I", "-S", "-X", "utf8", str(SHIM), str(theirs.fileno())),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(),),
-                start_new_session=True,
-                cwd="/",
-                env={name: os.environ[name] for name in LOADER_VARIABLES if name in os.environ},
-            )
-        supervisor = cls(ours, server)
-        if not await asyncio.get_running_loop().sock_recv(ours, 16):
-            await supervisor.close()
-            raise InfrastructureError("the fork server did not start", cause=f"it exited {server.returncode}")
-        return supervisor
+        try:
+            with theirs:
+                server = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    *("-I", "-S", "-X", "utf8", str(SHIM), str(theirs.fileno())),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                    cwd="/",
+                    env={name: os.environ[name] for name in LOADER_VARIABLES if name in os.environ},
+                )
+            if not await _answer(asyncio.get_running_loop().sock_recv(ours, 16)):
+                raise InfrastructureError(
+                    "the fork server ended at once", cause=f"exit code {await server.wait()}"
+                )
+        except OSError as error:
+            ours.close()
+            raise InfrastructureError("the fork server does not start", cause=str(error)) from error
+        except BaseException:
+            ours.close()
+            raise
+        return cls(ours, server)
 
     async def spawn(
         self,
@@ -233,7 +168,7 @@ class Supervisor:
         nothing left behind; InfrastructureError if the fork server is gone.
         """
         if not argv:
-            raise ProcessStartError("cannot start a program", cause="its command is empty")
+            raise not_started("a program", "its command is empty")
         request = {
             "argv": [str(word) for word in argv],
             "cwd": _absolute(cwd),
@@ -247,19 +182,19 @@ class Supervisor:
                 try:
                     await streams.open(stdin, stdout, stderr)
                 except OSError as error:
-                    raise ProcessStartError(f"cannot start {argv[0]}", cause=str(error)) from error
-                liveness = _Liveness(argv[0], request)
+                    raise not_started(argv[0], str(error)) from error
+                liveness = Liveness(argv[0], request)
                 theirs = await self._connect(liveness)
                 try:
                     with theirs:
-                        await self._hand_over(kept, [theirs.fileno(), *streams.given])
-                    pid = await liveness.started
+                        self._hand_over(kept, [theirs.fileno(), *streams.given])
+                    pid = await _answer(liveness.started)
                 except BaseException:
                     liveness.close()
                     raise
         return Process(pid, streams, liveness)
 
-    async def _connect(self, liveness: _Liveness) -> socket.socket:
+    async def _connect(self, liveness: Liveness) -> socket.socket:
         """Open the liveness socket; returns the shim's end of it."""
         ours, theirs = socket.socketpair()
         try:
@@ -272,34 +207,37 @@ class Supervisor:
         liveness.ended.add_done_callback(lambda _: self._running.discard(liveness))
         return theirs
 
-    async def _hand_over(self, message: Mapping[str, str], descriptors: Sequence[int]) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
-            except BlockingIOError:
-                room = loop.create_future()
-                loop.add_writer(self._control, _settle, room, None)
-                try:
-                    await room
-                finally:
-                    loop.remove_writer(self._control)
-            except OSError as error:
-                raise InfrastructureError(
-                    "no program can be started any more",
-                    cause=f"the fork server is gone ({error.strerror})",
-                    next_step="resume the run",
-                ) from error
-            else:
-                return
+    def _hand_over(self, message: Mapping[str, str], descriptors: Sequence[int]) -> None:
+        try:
+            socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
+        except OSError as error:
+            raise InfrastructureError(
+                "no program can be started any more",
+                cause=f"the fork server is gone ({error.strerror})",
+                next_step="resume the run",
+            ) from error
 
     async def close(self) -> None:
         """Kill every program that still runs, and end the fork server."""
-        for liveness in list(self._running):
+        self._control.close()  # nothing new is started from here on
+        ends = [liveness.ended for liveness in self._running]
+        for liveness in self._running:
             liveness.say({"kill": True})
-        await asyncio.gather(*(liveness.ended for liveness in list(self._running)), return_exceptions=True)
-        self._control.close()
+        await asyncio.gather(*ends, return_exceptions=True)
         await self._server.wait()
+
+
+async def _answer(answer: Awaitable[T]) -> T:
+    """What the fork server says. Raises InfrastructureError if it says nothing for too long."""
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return await answer
+    except TimeoutError:
+        raise InfrastructureError(
+            "the fork server does not answer",
+            cause=f"it said nothing for {ANSWER_SECONDS:g} s",
+            next_step="resume the run",
+        ) from None
 
 
 def _absolute(path: Path) -> str:
@@ -342,23 +280,22 @@ async def run(
     """
     loop = asyncio.get_running_loop()
     began = loop.time()
-    process = await supervisor.spawn(
-        argv, cwd=cwd, env=env, lock=lock, status_file=status_file, stdout=PIPE, stderr=STDOUT
-    )
     timed_out = False
-    try:
-        with BoundedLog(log, max_log_bytes) as sink:
-            try:
-                async with asyncio.timeout(timeout):
-                    await _pour(process, sink)
-            except TimeoutError:
-                timed_out = True
-                await process.kill()
+    with BoundedLog(log, max_log_bytes) as sink:
+        process = await supervisor.spawn(
+            argv, cwd=cwd, env=env, lock=lock, status_file=status_file, stdout=PIPE, stderr=STDOUT
+        )
+        try:
+            async with asyncio.timeout(timeout):
                 await _pour(process, sink)
-        status = await process.wait()
-    except BaseException:
-        await process.kill()
-        raise
+                status = await process.wait()
+        except TimeoutError:
+            timed_out = True
+            status = await process.kill()
+            await _pour(process, sink)
+        except BaseException:
+            await process.kill()
+            raise
     return Completed(status, timed_out, loop.time() - began, log, sink.left_out)
 
 

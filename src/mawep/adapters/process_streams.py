@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Literal
+
+from mawep.errors import InfrastructureError
 
 STREAM_LIMIT = 50 * 2**20
 CHUNK = 2**16
@@ -118,36 +121,55 @@ class Streams:
 class BoundedLog:
     """A file that keeps the first and the last half of `limit` bytes and says how many are missing between.
 
-    The head is written as it comes; the tail is held in memory and written on close.
+    Up to `limit` bytes are in the file as soon as they come; the rest is brought in on close. Raises
+    InfrastructureError if the file cannot be opened or written.
     """
 
     def __init__(self, path: Path, limit: int) -> None:
-        self._file = path.open("wb", buffering=0)
-        self._head_room = limit // 2
-        self._tail_room = limit - self._head_room
-        self._tail = bytearray()
         self.left_out = 0
+        self._path = path
+        self._room = self._limit = limit
+        self._late = bytearray()  # the end of what came after the file was full
+        with self._told():
+            self._file = path.open("w+b")
 
     def write(self, data: bytes) -> None:
         """Take more output."""
-        if self._head_room:
-            self._file.write(data[: self._head_room])
-            data, self._head_room = data[self._head_room :], max(0, self._head_room - len(data))
-        self._tail += data
-        if len(self._tail) > 2 * self._tail_room + CHUNK:
-            self._trim()
+        fits, more = data[: self._room], data[self._room :]
+        self._room -= len(fits)
+        with self._told():
+            self._file.write(fits)
+            self._file.flush()
+        self._late += more
+        if len(self._late) > self._limit + CHUNK:
+            self._forget_middle()
 
-    def _trim(self) -> None:
-        excess = max(0, len(self._tail) - self._tail_room)
-        del self._tail[:excess]
+    def _forget_middle(self) -> None:
+        excess = max(0, len(self._late) - self._limit)
+        del self._late[:excess]
         self.left_out += excess
+
+    def _finish(self) -> None:
+        head = self._limit // 2
+        self._file.seek(head)
+        rest = self._file.read() + self._late
+        tail = rest[len(rest) - (self._limit - head) :]
+        self.left_out += len(rest) - len(tail)
+        self._file.seek(head)
+        self._file.truncate()
+        self._file.write(b"\n[... %d bytes left out ...]\n" % self.left_out + tail)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise InfrastructureError(f"the log {self._path} cannot be written", cause=str(error)) from error
 
     def __enter__(self) -> BoundedLog:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._trim()
-        with self._file:
-            if self.left_out:
-                self._file.write(b"\n[... %d bytes left out ...]\n" % self.left_out)
-            self._file.write(self._tail)
+        with self._told(), self._file:
+            if self._late:
+                self._finish()

@@ -24,6 +24,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import functools
 import gc
 import json
 import os
@@ -55,14 +56,20 @@ def boottime() -> float:
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
+@functools.cache
+def libc() -> ctypes.CDLL:
+    """The C library, looked up once, by the server; shims inherit it."""
+    return ctypes.CDLL(None, use_errno=True)
+
+
 def become_reaper(name: bytes) -> None:
     """Adopt orphaned descendants from now on, and show up in process lists as `name`."""
     if sys.platform != "linux":
         return
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    if prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0) != 0:
+    unused = ctypes.c_ulong(0)
+    if libc().prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), unused, unused, unused) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) is refused")
-    prctl(PR_SET_NAME, name, 0, 0, 0)
+    libc().prctl(PR_SET_NAME, name, unused, unused, unused)
 
 
 def children() -> list[int]:
@@ -130,12 +137,32 @@ def close_all_but(*kept: int) -> None:
         below = descriptor
 
 
-def write_status(path: str, status: dict[str, Any]) -> None:
-    """Put the exit status at `path` so that it survives a power cut right after."""
+def exit_status(exitcode: int | None, cause: str, token: str) -> dict[str, Any]:
+    """The JSON form of an exit status; a negative exit code is a signal."""
+    signalled = exitcode is not None and exitcode < 0
+    return {
+        "code": None if signalled else exitcode,
+        "signal": -exitcode if exitcode is not None and signalled else None,
+        "cause": cause,
+        "token": token,
+    }
+
+
+def save(path: str, status: dict[str, Any]) -> dict[str, Any]:
+    """Save an exit status; returns the report of it, which says so if it could not be saved."""
+    try:
+        write_durably(path, json.dumps(status).encode())
+    except OSError as error:
+        return {"status": status, "unsaved": str(error)}
+    return {"status": status}
+
+
+def write_durably(path: str, content: bytes) -> None:
+    """Put a small file at `path`, whole or not at all, so that it survives a power cut right after."""
     fresh = f"{path}.{os.getpid()}.tmp"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, json.dumps(status).encode())
+        os.write(descriptor, content)
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
@@ -304,25 +331,9 @@ class Shim:
 
     def finish(self, status_file: str, token: str) -> None:
         """Save the status, then free the lock, then report: whoever sees the lock free finds the status."""
-        status = exit_status(self.exitcode, self.cause, token)
-        report: dict[str, Any] = {"status": status}
-        try:
-            write_status(status_file, status)
-        except OSError as error:
-            report["unsaved"] = str(error)
+        report = save(status_file, exit_status(self.exitcode, self.cause, token))
         os.close(self.lock)
         self.channel.say(report)
-
-
-def exit_status(exitcode: int | None, cause: str, token: str) -> dict[str, Any]:
-    """The JSON form of an exit status."""
-    signalled = exitcode is not None and exitcode < 0
-    return {
-        "code": None if signalled else exitcode,
-        "signal": -exitcode if exitcode is not None and signalled else None,
-        "cause": cause,
-        "token": token,
-    }
 
 
 def take_lock(path: str) -> int:
@@ -432,13 +443,8 @@ def report_fallen(shim: Watched) -> None:
     file belongs to whoever holds it.
     """
     status = exit_status(None, "shim_died", shim.token)
-    report: dict[str, Any] = {"status": status}
-    try:
-        if not os.path.exists(shim.status_file):  # noqa: PTH110
-            write_status(shim.status_file, status)
-    except OSError as error:
-        report["unsaved"] = str(error)
-    shim.channel.say(report)
+    saved = os.path.exists(shim.status_file)  # noqa: PTH110
+    shim.channel.say({"status": status} if saved else save(shim.status_file, status))
     shim.channel.close()
 
 
