@@ -7,24 +7,20 @@ import subprocess
 import sys
 from itertools import permutations
 from pathlib import Path
-from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from mawep import demo
+from mawep.agents.script import Step, load
 from mawep.errors import UsageError
 
 SPRINT = {101: [], 102: [101], 103: [101], 104: [101], 105: [101, 104]}
-STEPS = {"plan", "say", "write", "replace", "append", "run", "commit", "ask", "announce", "usage", "sleep"}
 LARGEST_PAUSE = 2.0
 
 
-def script(number: int) -> list[dict[str, Any]]:
+def script(number: int) -> tuple[Step, ...]:
     """The steps of the script of an issue."""
-    text = (demo.HERE / "scripts" / f"{number}.yaml").read_text()
-    steps: list[dict[str, Any]] = YAML(typ="safe").load(text)["steps"]
-    return steps
+    return load(demo.HERE / "scripts" / f"{number}.yaml").steps(0)
 
 
 def git(repository: Path, *arguments: str, check: bool = True) -> str:
@@ -48,17 +44,14 @@ def gate(repository: Path) -> subprocess.CompletedProcess[str]:
 def carry_out(number: int, repository: Path) -> None:
     """Do the edits of a script by hand, and commit whatever they leave."""
     for step in script(number):
-        match step:
-            case {"write": {"path": path, "text": text}}:
+        match step.action, step.value:
+            case "write", {"path": path, "text": text}:
                 (repository / path).parent.mkdir(parents=True, exist_ok=True)
                 (repository / path).write_text(text)
-            case {"replace": {"path": path, "old": old, "new": new}}:
+            case "replace", {"path": path, "old": old, "new": new}:
                 before = (repository / path).read_text()
                 assert before.count(old) == 1, f"{number}: {path} has not exactly one {old!r}"
                 (repository / path).write_text(before.replace(old, new))
-            case {"append": {"path": path, "text": text}}:
-                with (repository / path).open("a") as file:
-                    file.write(text)
     git(repository, "add", "--all")
     git(repository, "commit", "--quiet", "--message", f"issue {number}")
 
@@ -135,18 +128,17 @@ def test_102_and_103_touch_the_same_files(sprint: Path) -> None:
 
 
 def test_the_scripts_show_every_kind_of_cooperation() -> None:
-    kinds = {number: {next(iter(step)) for step in script(number)} for number in SPRINT}
-    assert all(steps <= STEPS for steps in kinds.values())
-    assert all({"plan", "say", "write", "run", "usage", "sleep"} <= steps for steps in kinds.values())
-    assert "announce" in kinds[104]
-    assert [number for number, steps in kinds.items() if "commit" not in steps] == [105]
-    edits = [step.get("write") or step.get("replace") for step in script(102)]
-    assert all(edit["permission"] for edit in edits if edit)
+    actions = {number: {step.action for step in script(number)} for number in SPRINT}
+    assert all({"plan", "say", "write", "run", "usage", "sleep"} <= done for done in actions.values())
+    assert "announce" in actions[104]
+    assert [number for number, done in actions.items() if "commit" not in done] == [105]
+    assert all(step.stop_on_reject for step in script(102) if step.action in {"write", "replace"})
+    assert sum(step.action == "usage" for step in script(103)) > 1
 
 
 def test_no_script_pauses_for_long() -> None:
     for number in SPRINT:
-        assert sum(step.get("sleep", 0) for step in script(number)) <= LARGEST_PAUSE
+        assert sum(step.value for step in script(number) if step.action == "sleep") <= LARGEST_PAUSE
 
 
 def test_the_issues_depend_on_each_other_as_the_scripts_do() -> None:
