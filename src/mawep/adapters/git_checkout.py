@@ -55,3 +55,44 @@ def _blocker(tree: WorkTree, path: str, leaving: set[str]) -> str | None:
         if depth == len(parts) or target.is_symlink() or not target.is_dir():
             return place
     return None
+
+
+async def complete_move(tree: WorkTree, old: Sha, new: Sha, dirty: tuple[str, ...]) -> tuple[str, ...]:
+    """Undo what a `read-tree` that died half way wrote, as far as it is surely its doing.
+
+    A path whose file is exactly what `new` holds there, while the index still has `old`, was written by the
+    dead `read-tree` and is put back to `old`, so that the move can be made whole. Returns the dirty paths that
+    are somebody else's, untouched.
+    """
+    changes = {change.path: change for change in await changed_paths_raw(tree, old, new)}
+    ours: list[str] = []
+    for path in dirty:
+        change = changes.get(path)
+        if change is None or not await _holds(tree, path, change.new_sha, change.new_mode):
+            continue
+        ours.append(path)
+    others = tuple(path for path in dirty if path not in ours)
+    if ours and not others:
+        names = "\0".join(path for path in ours if changes[path].old_mode != ABSENT).encode()
+        await tree.run("read-tree", old)
+        await tree.run("checkout-index", "-f", "-z", "--stdin", input=names)
+        for path in ours:
+            if changes[path].old_mode == ABSENT:
+                (tree.path / path).unlink(missing_ok=True)
+        await tree.run("update-index", "-q", "--refresh", check=False)
+    return others
+
+
+async def _holds(tree: WorkTree, path: str, sha: Sha, mode: str) -> bool:
+    """True when the file at `path` is what `sha` says; an absent one when `mode` says absent."""
+    file = tree.path / path
+    if mode == ABSENT or not os.path.lexists(file):
+        return mode == ABSENT and not os.path.lexists(file)
+    if file.is_symlink():
+        content = os.readlink(file).encode("utf-8", "surrogateescape")
+    elif file.is_file():
+        content = file.read_bytes()
+    else:
+        return False
+    found = await tree.run("hash-object", "-t", "blob", "--no-filters", "--stdin", input=content)
+    return found.decode().strip() == sha

@@ -13,7 +13,7 @@ RefUpdate = tuple[str, Sha | None, Sha | None]
 
 
 class RefMovedError(GitError):
-    """`ref` is not at `expected` but at `actual` (None: it does not exist); the whole transaction did nothing."""
+    """`ref` is not at `expected` but at `actual` (None: no such ref); the whole transaction did nothing."""
 
     def __init__(
         self, command: tuple[str, ...], done: Completed, ref: str, expected: Sha | None, actual: Sha | None
@@ -67,3 +67,10 @@ def _line(ref: str, new: Sha | None, old: Sha | None, null: Sha) -> str:
     if new is None:
         return f"delete {ref}\0{old or null}\0"
     return f"update {ref}\0{new}\0{old or null}\0"
+
+
+async def hold(repository: Repository, ref: str, sha: Sha) -> None:
+    """Point `ref` at `sha`, durably, wherever it was before: for refs that only this process writes."""
+    old = await read_ref(repository, ref)
+    if old != sha:
+        await update_refs(repository, [(ref, sha, old)], message="mawep: hold", fsync=True)

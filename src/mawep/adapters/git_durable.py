@@ -1,0 +1,40 @@
+"""Make what somebody else's git wrote survive a power cut: git syncs neither loose objects nor refs by default."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+from mawep.adapters.git import Repository, Sha
+
+
+async def make_durable(repository: Repository, base: Sha, head: Sha) -> None:
+    """Sync every loose object that `head` has and `base` has not, and the directories that name them.
+
+    Objects in a pack are left alone: git syncs a pack before it uses it.
+    """
+    listed = await repository.run("rev-list", "--objects", "--no-object-names", head, f"^{base}")
+    await asyncio.to_thread(_sync, repository.common_dir / "objects", listed.decode().split())
+
+
+def _sync(objects: Path, names: list[str]) -> None:
+    directories = {objects}
+    for name in names:
+        file = objects / name[:2] / name[2:]
+        if _sync_one(file):
+            directories.add(file.parent)
+    for directory in directories:
+        _sync_one(directory)
+
+
+def _sync_one(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return True

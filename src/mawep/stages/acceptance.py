@@ -1,0 +1,232 @@
+"""What an attempt made becomes a candidate only after these checks; a candidate is a commit, never a branch."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mawep.adapters.git import Repository, Sha
+from mawep.adapters.git_durable import make_durable
+from mawep.adapters.git_history import Commit, commits_between
+from mawep.adapters.git_objects import (
+    ABSENT,
+    SUBMODULE,
+    SYMLINK,
+    Change,
+    UnsoundObjectsError,
+    changed_paths_raw,
+    check_new_objects,
+    exists,
+    is_ancestor,
+    read_blob,
+)
+from mawep.adapters.git_refs import hold
+from mawep.core.claims import covers
+from mawep.core.events import CandidateImported, ImportIntended, ImportRefused
+from mawep.core.model import FailureReason, Number
+
+ALWAYS_PROTECTED = (
+    ".gitattributes",
+    "**/.gitattributes",
+    ".gitmodules",
+    ".lfsconfig",
+    ".github/**",
+    "mawep.yaml",
+    ".mawep/**",
+    ".claude/**",
+    ".mcp.json",
+    "CLAUDE.md",
+    "AGENTS.md",
+    "GEMINI.md",
+    ".codex/**",
+    ".gemini/**",
+    ".vscode/**",
+    ".husky/**",
+    ".envrc",
+    ".devcontainer/**",
+)
+"""Paths whose content runs in the next agent's or the user's tools; only the configuration can allow them."""
+
+SHOWN = 10
+
+
+@dataclass(frozen=True)
+class Guard:
+    """What an attempt may not write. `protected` are patterns; `claimed` maps patterns to who holds them."""
+
+    protected: Sequence[str]
+    claimed: Mapping[str, Number]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What MAWEP gave an attempt: the only `Mawep-*` trailers that its commits may carry."""
+
+    run: str
+    issue: Number
+    attempt: int
+
+    def trailers(self) -> tuple[tuple[str, str], ...]:
+        """The trailers of a commit made on the agent's behalf."""
+        return (
+            ("Mawep-Run", self.run),
+            ("Mawep-Issue", str(self.issue)),
+            ("Mawep-Attempt", str(self.attempt)),
+        )
+
+
+def candidate_ref(run: str, issue: Number, attempt: int) -> str:
+    """The ref that holds an imported candidate."""
+    return f"refs/mawep/{run}/candidate/{issue}-a{attempt}"
+
+
+def protected_patterns(configured: Iterable[str]) -> tuple[str, ...]:
+    """The patterns in force: the built-in ones and the configured; `!pattern` allows a built-in one."""
+    wanted = tuple(configured)
+    allowed = {pattern[1:] for pattern in wanted if pattern.startswith("!")}
+    built_in = (pattern for pattern in ALWAYS_PROTECTED if pattern not in allowed)
+    return (*built_in, *(pattern for pattern in wanted if not pattern.startswith("!")))
+
+
+async def accept(
+    repository: Repository,
+    intent: ImportIntended,
+    *,
+    run: str,
+    target: Sha,
+    others: Sequence[Sha],
+    guard: Guard,
+) -> CandidateImported | ImportRefused:
+    """Check the commits of an attempt and hold them by a ref.
+
+    `target` is what the target branch points at; `others` are the heads of other unlanded attempts.
+    """
+    refused = await _refusal(repository, intent, run=run, target=target, others=others)
+    if refused is not None:
+        return ImportRefused(intent.issue, intent.attempt, FailureReason.IMPORT_REFUSED, refused)
+    start = await _fork_point(repository, target, intent.head)
+    changes = await changed_paths_raw(repository, start, intent.head)
+    if not changes:
+        return ImportRefused(
+            intent.issue, intent.attempt, FailureReason.NO_CHANGES, "its commits leave every file as it was"
+        )
+    refusal = await _forbidden(repository, changes, guard)
+    if refusal is not None:
+        reason, detail = refusal
+        repairable = reason is FailureReason.CLAIM_CONFLICT
+        return ImportRefused(intent.issue, intent.attempt, reason, detail, repairable)
+    try:
+        await check_new_objects(repository, start, intent.head)
+    except UnsoundObjectsError as error:
+        return ImportRefused(intent.issue, intent.attempt, FailureReason.IMPORT_REFUSED, str(error))
+    await make_durable(repository, start, intent.head)
+    await hold(repository, candidate_ref(run, intent.issue, intent.attempt), intent.head)
+    tree = (await repository.run("rev-parse", f"{intent.head}^{{tree}}")).decode().strip()
+    files = tuple(sorted({change.path for change in changes}))
+    return CandidateImported(intent.issue, intent.attempt, intent.head, tree, files)
+
+
+async def _refusal(
+    repository: Repository, intent: ImportIntended, *, run: str, target: Sha, others: Sequence[Sha]
+) -> str | None:
+    """Why this head cannot be a candidate at all; None when it can."""
+    if not await exists(repository, intent.head):
+        return f"its head {intent.head} is not in the repository"
+    if not await is_ancestor(repository, intent.base, intent.head):
+        return f"its head {intent.head[:12]} does not descend from its base {intent.base[:12]}"
+    commits = await commits_between(repository, target, intent.head)
+    given = set(Given(run, intent.issue, intent.attempt).trailers())
+    for commit in commits:
+        forged = [key for key, value in _ours(commit) if (key, value) not in given]
+        if forged:
+            return f"its commit {commit.sha[:12]} carries trailers only MAWEP writes: {', '.join(forged)}"
+    foreign = await _foreign(repository, target, intent.head, commits, others)
+    return f"it holds commits of another attempt that has not landed: {foreign}" if foreign else None
+
+
+def _ours(commit: Commit) -> Iterable[tuple[str, str]]:
+    if not commit.claims_to_be_ours:
+        return ()
+    found = [(key, value) for key, value in commit.trailers if key.lower().startswith("mawep-")]
+    return found or [("Mawep-", "")]
+
+
+async def _foreign(
+    repository: Repository, target: Sha, head: Sha, commits: Sequence[Commit], others: Sequence[Sha]
+) -> str:
+    """Which of the commits another attempt made; '' when none."""
+    excluded = [f"^{sha}" for sha in others if sha not in (target, head)]
+    if not excluded:
+        return ""
+    output = await repository.run("rev-list", head, f"^{target}", *excluded)
+    own = set(output.decode().split())
+    return ", ".join(commit.sha[:12] for commit in commits if commit.sha not in own)
+
+
+async def _fork_point(repository: Repository, target: Sha, head: Sha) -> Sha:
+    """Where the attempt's work leaves the target: its base, or what it merged from the target since."""
+    return (await repository.run("merge-base", target, head)).decode().strip()
+
+
+async def _forbidden(
+    repository: Repository, changes: Sequence[Change], guard: Guard
+) -> tuple[FailureReason, str] | None:
+    strange = await forbidden_entries(repository, changes)
+    if strange:
+        return FailureReason.IMPORT_REFUSED, "; ".join(strange[:SHOWN])
+    touched = protected_among(changes, guard.protected)
+    if touched:
+        return FailureReason.PROTECTED_PATH, f"changes protected paths: {_listed(touched)}"
+    claimed = [
+        f"{change.path} (claimed by #{holder})"
+        for change in changes
+        for pattern, holder in guard.claimed.items()
+        if covers(pattern, change.path)
+    ]
+    if claimed:
+        return (
+            FailureReason.CLAIM_CONFLICT,
+            f"changes files that another issue has claimed: {_listed(claimed)}",
+        )
+    return None
+
+
+def protected_among(changes: Sequence[Change], protected: Sequence[str]) -> list[str]:
+    """The changed paths that a protected pattern covers, sorted. Case is ignored, as some file systems do."""
+    return sorted(
+        {
+            change.path
+            for change in changes
+            if any(covers(pattern.lower().removesuffix("/**"), change.path.lower()) for pattern in protected)
+        }
+    )
+
+
+async def forbidden_entries(repository: Repository, changes: Sequence[Change]) -> list[str]:
+    """What no candidate may bring: links to other repositories, and links that leave the tree."""
+    found = []
+    for change in changes:
+        if change.new_mode == SUBMODULE:
+            found.append(f"{change.path} is a link to another repository")
+        elif change.new_mode == SYMLINK:
+            target = (await read_blob(repository, change.new_sha)).decode("utf-8", "replace")
+            if _leaves(change.path, target):
+                found.append(f"{change.path} is a link that leaves the tree: {target}")
+        elif change.new_mode != ABSENT and _is_git(change.path):
+            found.append(f"{change.path} is a git directory")
+    return found
+
+
+def _leaves(path: str, target: str) -> bool:
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return target.startswith("/") or joined == ".." or joined.startswith("../") or _is_git(joined)
+
+
+def _is_git(path: str) -> bool:
+    return any(part.lower() == ".git" for part in path.split("/"))
+
+
+def _listed(items: Sequence[str]) -> str:
+    more = len(items) - SHOWN
+    return ", ".join(items[:SHOWN]) + (f" and {more} more" if more > 0 else "")

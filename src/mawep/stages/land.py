@@ -1,0 +1,217 @@
+"""Landing: compose candidates without a checkout, seal them as merge commits, move the target, never blindly.
+
+Desired: every tree that the target points at was gated; the user's checkout goes along or is left alone;
+whatever half of a move a crash left out is completed. Known race: between our look at a checkout and
+`read-tree` a person may save a file; `read-tree` then refuses to write over it and the move is blocked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from mawep.adapters.git import Repository, Sha, WorkTree
+from mawep.adapters.git_checkout import checkouts_of, complete_move, dirty_paths, move_checkout
+from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
+from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, is_ancestor
+from mawep.adapters.git_refs import RefMovedError, hold, list_refs, read_ref, update_refs
+from mawep.core import events as ev
+from mawep.core.model import Number
+from mawep.errors import GitError, InfrastructureError
+
+MAWEP = Identity("MAWEP", "mawep@localhost")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What lands for an issue."""
+
+    issue: Number
+    attempt: int
+    title: str
+    commit: Sha
+
+
+def landing_ref(run: str, name: str) -> str:
+    """The ref that holds a composition until its batch is over."""
+    return f"refs/mawep/{run}/landing/{name}"
+
+
+async def compose(
+    repository: Repository, run: str, base: Sha, candidates: Sequence[Candidate], date: datetime
+) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
+    """Merge the candidates one after another on `base`; those that conflict are left out and reported.
+
+    The commits made here are provisional: they only carry the trees. The last one is held by a ref.
+    """
+    steps: list[ev.Step] = []
+    conflicts: list[ev.MergeConflict] = []
+    head = base
+    for candidate in candidates:
+        merged = await merge_trees(repository, head, candidate.commit)
+        if isinstance(merged, Conflicted):
+            ahead = tuple(step.issue for step in steps)
+            conflicts.append(await _conflict(repository, base, candidate, merged, ahead))
+            continue
+        parents = [head, candidate.commit]
+        message = f"mawep: composition with #{candidate.issue}"
+        head = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
+        steps.append(ev.Step(candidate.issue, head, merged.tree))
+    if steps:
+        await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
+    return tuple(steps), tuple(conflicts)
+
+
+async def _conflict(
+    repository: Repository, base: Sha, candidate: Candidate, merged: Conflicted, ahead: tuple[Number, ...]
+) -> ev.MergeConflict:
+    """Whom it conflicts with: the target itself, or only those that were composed before it."""
+    with_: tuple[Number, ...] = ahead
+    if ahead:
+        alone = await merge_trees(repository, base, candidate.commit)
+        if isinstance(alone, Conflicted):
+            merged, with_ = alone, ()
+    hunks = await conflict_hunks(repository, merged)
+    text = "\n\n".join(f"--- {path}\n{hunk}" for path, hunk in hunks.items())
+    return ev.MergeConflict(candidate.issue, merged.files, text, with_)
+
+
+async def seal(
+    repository: Repository,
+    run: str,
+    intent: ev.SealIntended,
+    candidates: Mapping[Number, Candidate],
+    *,
+    target: str,
+    journal_head: str,
+) -> ev.LandingSealed:
+    """Make the final merge commits of a composition: the same trees, with trailers. The same intent, the same shas."""
+    head = intent.base
+    sealed: list[ev.Step] = []
+    for step in intent.steps:
+        candidate = candidates[step.issue]
+        message = _landing_message(run, candidate, target, intent.gate, journal_head)
+        parents = [head, candidate.commit]
+        head = await commit_tree(
+            repository, step.tree, parents, message, author=MAWEP, date=intent.date, fsync=True
+        )
+        sealed.append(ev.Step(step.issue, head, step.tree))
+    await hold(repository, landing_ref(run, f"sealed-{_name(sealed)}"), head)
+    return ev.LandingSealed(intent.base, tuple(sealed))
+
+
+def _landing_message(run: str, candidate: Candidate, target: str, gate: str, journal_head: str) -> str:
+    title = " ".join(candidate.title.split())
+    trailers = (
+        ("Mawep-Run", run),
+        ("Mawep-Issue", str(candidate.issue)),
+        ("Mawep-Attempt", str(candidate.attempt)),
+        ("Mawep-Gate", gate),
+        ("Mawep-Journal", journal_head),
+    )
+    lines = "\n".join(f"{key}: {value}" for key, value in trailers)
+    return f"Merge #{candidate.issue} into {target}: {title}\n\n{lines}\n"
+
+
+def _name(steps: Sequence[ev.Step]) -> str:
+    return steps[-1].commit[:16]
+
+
+async def changed_files(repository: Repository, old: Sha, new: Sha) -> tuple[str, ...]:
+    """The paths in which two commits differ."""
+    return tuple(change.path for change in await changed_paths_raw(repository, old, new))
+
+
+async def target_now(repository: Repository, branch: str) -> Sha:
+    """What the target branch points at; InfrastructureError when it is gone."""
+    sha = await read_ref(repository, f"refs/heads/{branch}")
+    if sha is None:
+        raise InfrastructureError(
+            f"The target branch {branch} does not exist any more",
+            next_step="create it again at the last landing commit (`mawep report` names it), then `mawep resume`",
+        )
+    return sha
+
+
+async def check_target(repository: Repository, branch: str, known: Sha) -> Sha:
+    """What the target points at now, which must contain `known`, the last thing we know of it.
+
+    Raises:
+        InfrastructureError: somebody moved the target to something without what landed.
+    """
+    now = await target_now(repository, branch)
+    if now != known and not await is_ancestor(repository, known, now):
+        raise InfrastructureError(
+            f"{branch} was moved to {now[:12]}, which does not contain {known[:12]}",
+            cause="somebody reset or rewrote the target branch while the run was on it",
+            next_step=f"bring {known[:12]} back into {branch}, then `mawep resume`",
+        )
+    return now
+
+
+async def move_target(
+    repository: Repository, branch: str, intent: ev.MoveIntended
+) -> ev.TargetMoved | ev.MoveBlocked | ev.MoveLost:
+    """Bring the target from old to new, its checkouts first; completes what an earlier try left half done."""
+    ref = f"refs/heads/{branch}"
+    now = await check_target(repository, branch, intent.old)
+    if now not in (intent.old, intent.new):
+        if await is_ancestor(repository, intent.new, now):
+            return ev.TargetMoved(intent.old, now, intent.steps)
+        return ev.MoveLost(now)
+    for listed in checkouts_of(repository, ref):
+        tree = repository.worktree(listed.path, listed.name)
+        blocked = await _bring(tree, intent.old, intent.new)
+        if blocked:
+            return ev.MoveBlocked(blocked, str(listed.path))
+    if now == intent.new:
+        return ev.TargetMoved(intent.old, intent.new, intent.steps)
+    try:
+        await update_refs(repository, [(ref, intent.new, intent.old)], message="mawep: land", fsync=True)
+    except RefMovedError as error:
+        # The checkout is at the new files already and its branch went elsewhere: bring it back to where it was.
+        for listed in checkouts_of(repository, ref):
+            await _bring(repository.worktree(listed.path, listed.name), intent.new, intent.old)
+        return ev.MoveLost(await check_target(repository, branch, error.actual or intent.old))
+    return ev.TargetMoved(intent.old, intent.new, intent.steps)
+
+
+async def _bring(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:
+    """Bring one checkout from old to new; what is in the way if it is not clean. Done already is done."""
+    blocked = await dirty_paths(tree, old, new)
+    if blocked and not await dirty_paths(tree, new, new):
+        return ()
+    if blocked:
+        blocked = await complete_move(tree, old, new, blocked)
+    if blocked:
+        return blocked
+    try:
+        await move_checkout(tree, old, new)
+    except GitError:
+        blocked = await dirty_paths(tree, old, new)
+        if blocked:
+            return blocked
+        raise
+    return ()
+
+
+async def blocked_by(repository: Repository, branch: str, old: Sha, new: Sha) -> tuple[str, ...]:
+    """What still stands in the way of a blocked move; empty when it can be tried again."""
+    found: list[str] = []
+    for listed in checkouts_of(repository, f"refs/heads/{branch}"):
+        found += await dirty_paths(repository.worktree(listed.path, listed.name), old, new)
+    return tuple(found)
+
+
+async def forget_refs(repository: Repository, refs: Sequence[str]) -> None:
+    """Let go of refs of ours; those that are gone already are gone."""
+    for ref in refs:
+        sha = await read_ref(repository, ref)
+        if sha is not None:
+            await update_refs(repository, [(ref, None, sha)], message="mawep: retire", fsync=False)
+
+
+async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
+    """Every ref that holds a composition of this run."""
+    return tuple(await list_refs(repository, f"refs/mawep/{run}/landing/"))

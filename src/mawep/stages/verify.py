@@ -1,0 +1,152 @@
+"""The gate: the verification commands, run on one exact tree in a clean worktree, with a verdict and evidence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from mawep.adapters.git import Sha
+from mawep.adapters.process import Completed, Supervisor, clean_environment, run
+from mawep.core.events import GateFinished, GateIntended
+from mawep.core.model import CommandResult, GateRecord, GateResult
+
+MAX_LOG_BYTES = 4 * 2**20
+EXCERPT_LINES = 60
+EXCERPT_BYTES = 8_000
+FULL_DISK_BYTES = 8 * 2**20
+"""With less room than this, a failing command says more about the disk than about the tree."""
+
+_KILLED_IN_SHELL = frozenset({137, 143})
+"""What `sh -c` exits with when its child was ended by SIGKILL or SIGTERM: by the kernel or by us, not by itself."""
+
+
+@dataclass(frozen=True)
+class GateSettings:
+    """`commands` are shell commands; `timeout` is seconds for each; `env` names what is passed on to them."""
+
+    commands: tuple[str, ...]
+    timeout: float
+    env: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+
+    def key(self, tree: Sha) -> str:
+        """The name under which a verdict on `tree` is valid: tree, commands, set-up and environment names."""
+        parts = [tree, list(self.commands), list(self.setup), sorted(self.env)]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+class GateTrees(Protocol):
+    """Where clean worktrees at an exact commit come from."""
+
+    def gate_tree(self, commit: Sha) -> AbstractAsyncContextManager[Path]:
+        """A clean, set-up worktree that holds exactly the commit's tree."""
+        ...
+
+
+class Gate:
+    """Runs the gate. Logs go to `directory` and are named after the tree and the time."""
+
+    def __init__(
+        self, trees: GateTrees, supervisor: Supervisor, settings: GateSettings, directory: Path
+    ) -> None:
+        self._trees = trees
+        self._supervisor = supervisor
+        self._settings = settings
+        self._directory = directory
+
+    async def run(self, intent: GateIntended) -> GateFinished:
+        """Run every command in turn until one is not green.
+
+        Raises:
+            MawepError: the worktree could not be made or set up.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"{intent.tree[:12]}-{time.time_ns():x}"
+        began = time.monotonic()
+        results: list[CommandResult] = []
+        excerpt, verdict = "", GateResult.GREEN
+        async with self._trees.gate_tree(intent.commit) as tree:
+            for number, command in enumerate(self._settings.commands):
+                done = await self._command(command, tree, f"{name}-{number}")
+                results.append(_result(command, done))
+                verdict = _verdict(done)
+                if verdict is not GateResult.GREEN:
+                    excerpt = _excerpt(command, done, verdict)
+                    break
+        return GateFinished(
+            GateRecord(
+                key=self._settings.key(intent.tree),
+                tree=intent.tree,
+                result=verdict,
+                commands=tuple(results),
+                seconds=round(time.monotonic() - began, 3),
+                log=name,
+                excerpt=excerpt,
+            )
+        )
+
+    async def _command(self, command: str, tree: Path, name: str) -> Completed:
+        scratch = self._directory / f"{name}.tmp"
+        scratch.mkdir(mode=0o700)
+        try:
+            return await run(
+                self._supervisor,
+                ["sh", "-c", command],
+                cwd=tree,
+                env=clean_environment(passed=self._settings.env, extra={"TMPDIR": str(scratch)}),
+                log=self._directory / f"{name}.log",
+                lock=self._directory / f"{name}.lock",
+                status_file=self._directory / f"{name}.status",
+                timeout=self._settings.timeout,
+                max_log_bytes=MAX_LOG_BYTES,
+            )
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+            for leftover in (f"{name}.lock", f"{name}.status"):
+                (self._directory / leftover).unlink(missing_ok=True)
+
+
+def _result(command: str, done: Completed) -> CommandResult:
+    return CommandResult(
+        command=command,
+        exit_code=done.status.code,
+        signal=done.status.signal,
+        seconds=round(done.seconds, 3),
+        log_sha256=hashlib.sha256(done.log.read_bytes()).hexdigest(),
+        timed_out=done.timed_out,
+    )
+
+
+def _verdict(done: Completed) -> GateResult:
+    """Green or red only for a command that ended by itself or ran out of its time."""
+    if done.ok:
+        return GateResult.GREEN
+    if done.timed_out:
+        return GateResult.RED
+    if (
+        done.status.signal is not None
+        or done.status.cause != "exited"
+        or done.status.code in _KILLED_IN_SHELL
+    ):
+        return GateResult.NONE
+    return GateResult.NONE if shutil.disk_usage(done.log.parent).free < FULL_DISK_BYTES else GateResult.RED
+
+
+def _excerpt(command: str, done: Completed, verdict: GateResult) -> str:
+    tail = done.log.read_bytes()[-EXCERPT_BYTES:].decode(errors="replace").splitlines()[-EXCERPT_LINES:]
+    return "\n".join([f"$ {command}", *tail, _how(done, verdict)])
+
+
+def _how(done: Completed, verdict: GateResult) -> str:
+    if done.timed_out:
+        return f"(ended after its time limit, {done.seconds:.0f} s)"
+    if verdict is GateResult.NONE:
+        how = f"signal {done.status.signal}" if done.status.signal else f"code {done.status.code}"
+        return f"(ended from outside, {how}, {done.status.cause}: this is no verdict)"
+    return f"(exit code {done.status.code})"
