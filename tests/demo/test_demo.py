@@ -12,7 +12,7 @@ import pytest
 
 from mawep import demo
 from mawep.agents.script import Step, load
-from mawep.errors import UsageError
+from mawep.errors import GitError, InfrastructureError, UsageError
 
 SPRINT = {101: [], 102: [101], 103: [101], 104: [101], 105: [101, 104]}
 LARGEST_PAUSE = 2.0
@@ -145,3 +145,20 @@ def test_the_issues_depend_on_each_other_as_the_scripts_do() -> None:
     numbers = [int(path.name.split("-")[0]) for path in sorted((demo.HERE / "issues").iterdir())]
     assert numbers == sorted(SPRINT)
     assert sorted(int(path.stem) for path in (demo.HERE / "scripts").iterdir()) == sorted(SPRINT)
+
+
+@pytest.mark.parametrize(
+    ("program", "error", "said"),
+    [(None, InfrastructureError, "git is not installed"), ("exit 3", GitError, "exited 3")],
+)
+def test_says_what_is_wrong_with_git(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str | None, error: type[Exception], said: str
+) -> None:
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    if program is not None:
+        (programs / "git").write_text(f"#!/bin/sh\n{program}\n")
+        (programs / "git").chmod(0o700)
+    monkeypatch.setenv("PATH", str(programs))
+    with pytest.raises(error, match=said):
+        demo.create(tmp_path / "shop")
