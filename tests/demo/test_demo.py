@@ -12,6 +12,7 @@ import pytest
 
 from mawep import demo
 from mawep.agents.script import Step, load
+from mawep.config import load_config
 from mawep.errors import GitError, InfrastructureError, UsageError
 
 SPRINT = {101: [], 102: [101], 103: [101], 104: [101], 105: [101, 104]}
@@ -76,6 +77,11 @@ def test_creates_a_repository_with_one_commit_and_a_clean_tree(tmp_path: Path) -
         path.name for path in repository.iterdir()
     }
     assert gate(repository).returncode == 0
+
+
+def test_its_configuration_is_valid(tmp_path: Path) -> None:
+    config = load_config(demo.create(tmp_path / "shop") / "mawep.yaml", [], {})
+    assert (config.agents.runtime, config.orchestrator.max_agents) == ("scripted", 5)
 
 
 def test_takes_an_empty_directory_and_refuses_a_full_one(tmp_path: Path) -> None:
