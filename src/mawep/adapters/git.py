@@ -1,8 +1,9 @@
 """The door to git: every host git command of MAWEP passes here, with nothing of the repository able to run.
 
 What a repository, its work trees or the user's settings could make git execute or read (hooks, fsmonitor,
-filters, diff and merge drivers, aliases, pagers, credential helpers, replace refs, `config.worktree`, attributes)
-is out of reach: git sees the repository through a view (`git_view`) and a fixed set of settings and variables.
+filters, diff and merge drivers, aliases, pagers, credential helpers, replace refs, `config.worktree`,
+attributes) is out of reach: git sees the repository through a view (`git_view`) and a fixed set of settings and
+environment variables. A nested repository that an agent made is never entered.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _HARDENED = (
     "core.editor=:",
     "core.askPass=",
     "core.safecrlf=false",
+    "core.commitGraph=false",  # a file beside the objects that could lie about who is whose parent
     "core.logAllRefUpdates=true",
     "core.filesRefLockTimeout=5000",
     "core.packedRefsTimeout=5000",
@@ -52,6 +54,9 @@ HARDENED = tuple(part for setting in _HARDENED for part in ("-c", setting))
 
 DURABLE = ("-c", "core.fsync=all", "-c", "core.fsyncMethod=fsync")
 """Settings of a call whose objects and refs must survive a power cut."""
+
+_DESCENDS = frozenset({"status", "diff", "diff-files", "diff-index"})
+_REFUSED = frozenset({"add", "commit", "stash", "submodule"})
 
 _LOCKED = re.compile(rb"Unable to create '(?P<path>.+\.lock)': File exists")
 
@@ -82,6 +87,7 @@ class Door:
         self.git_dir = git_dir
         self._tree = tree
         self._index = index
+        self._environment = {**_host_environment(common_dir, view), "GIT_COMMON_DIR": str(view)}
 
     async def run(
         self,
@@ -116,31 +122,53 @@ class Door:
         place = ["git", f"--git-dir={self.git_dir}"]
         if self._tree is not None:
             place.append(f"--work-tree={self._tree}")
-        environment = base_environment(self.common_dir, self.view)
-        environment["GIT_COMMON_DIR"] = str(self.view)
+        environment = {**self._environment, **(env or {})}
         if chosen := index or self._index:
             environment["GIT_INDEX_FILE"] = str(chosen)
         return await execute(
             [*place, *HARDENED, *(DURABLE if fsync else ()), *args],
-            env={**environment, **(env or {})},
+            env=environment,
             cwd=cwd or self._tree or empty(self.view),
             stdin=input,
         )
 
 
 class WorkTree(Door):
-    """The door bound to one work tree; `name` is its entry under `worktrees/`, None for the main one."""
+    """The door bound to one work tree; `name` is its entry under `worktrees/`, None for the main one.
 
-    def __init__(self, common_dir: Path, view: Path, path: Path, name: str | None) -> None:
-        super().__init__(common_dir, view, common_dir / "worktrees" / name if name else common_dir, tree=path)
+    A link in the index to a nested repository would make git run another git inside it, with that repository's
+    settings: commands that look into links are told not to, and those that cannot be told are refused.
+    """
+
+    def __init__(self, repository: Repository, path: Path, name: str | None) -> None:
+        home = repository.common_dir
+        super().__init__(home, repository.view, home / "worktrees" / name if name else home, tree=path)
+        self.repository = repository
         self.path = path
         self.name = name
 
+    async def call(
+        self,
+        *args: str,
+        input: bytes | None = None,
+        fsync: bool = False,
+        cwd: Path | None = None,
+        index: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Completed:
+        """Run `git args` here, as `Door.call` does. Raises ValueError for a command that enters links."""
+        command, *rest = args
+        if command in _REFUSED:
+            raise ValueError(f"git {command} enters nested repositories: use git_staging")
+        if command in _DESCENDS:
+            args = (command, "--ignore-submodules=all", *rest)
+        return await super().call(*args, input=input, fsync=fsync, cwd=cwd, index=index, env=env)
+
 
 class Repository(Door):
-    """The door to a repository's objects and refs; no command run through it touches a work tree or an index.
+    """The door to a repository's objects and refs; no command run here touches a work tree or its index.
 
-    `work_tree` is the checkout it was found from and `main_work_tree` the first one; None where there is none.
+    `work_tree` is the checkout it was found from, `main_work_tree` the first one; None where there is none.
     """
 
     def __init__(
@@ -166,7 +194,7 @@ class Repository(Door):
 
     def worktree(self, path: Path, name: str | None) -> WorkTree:
         """The door bound to the work tree at `path` with the entry `name` (None: the main work tree)."""
-        return WorkTree(self.common_dir, self.view, path, name)
+        return WorkTree(self, path, name)
 
 
 async def find_repository(path: Path) -> Repository:
@@ -181,7 +209,7 @@ async def find_repository(path: Path) -> Repository:
         *("--is-inside-work-tree", "--show-object-format", "--git-common-dir"),
     )
     inside, object_format, common = os.fsdecode(found).split("\n", 2)
-    common_dir = Path(common.removesuffix("\n")).resolve()
+    common_dir = Path(os.path.realpath(common.removesuffix("\n")))
     work_tree = None
     if inside == "true":
         top = await _discover(path, "rev-parse", "--path-format=absolute", "--show-toplevel")
@@ -202,8 +230,8 @@ async def find_repository(path: Path) -> Repository:
 
 
 def _main_work_tree(common_dir: Path, settings: Mapping[str, str]) -> Path | None:
-    """Where the main work tree is: beside `.git`, or where `core.worktree` says; a bare repository has none."""
-    if settings.get("core.bare") == "true":
+    """Where the main work tree is: beside `.git` or where `core.worktree` says, nowhere if bare."""
+    if is_true(settings.get("core.bare")):
         return None
     if configured := settings.get("core.worktree"):
         return (common_dir / configured).resolve()
@@ -228,7 +256,12 @@ async def effective_settings(common_dir: Path) -> dict[str, tuple[str, ...]]:
     return settings
 
 
-def base_environment(common_dir: Path, view: Path) -> dict[str, str]:
+def is_true(value: str | None) -> bool:
+    """What git makes of a setting that is on or off; one that is not there is off."""
+    return value is not None and value.lower() in {"true", "yes", "on", "1"}
+
+
+def _host_environment(common_dir: Path, view: Path) -> dict[str, str]:
     """The environment of every git call; nothing named GIT_* is inherited."""
     return {
         **_environment(str(empty(view))),

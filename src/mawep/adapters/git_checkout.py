@@ -1,12 +1,40 @@
-"""The user's own checkout: is it clean against a commit, and bring its files to another commit."""
+"""The user's own checkout: what stands in the way of a move, and bringing its files to another commit.
+
+A note of ours says that a move is under way: one that died half way is completed by the next between the same
+commits. Known race: a file saved between our look and `read-tree`; git then refuses to write over it.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from mawep.adapters.git import Repository, Sha, WorkTree
-from mawep.adapters.git_objects import ABSENT, changed_paths_raw
+from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
+from mawep.adapters.git_objects import ABSENT, SYMLINK, Change, changed_paths_raw, read_blob
+from mawep.adapters.git_orphans import remove_stale_lock
 from mawep.adapters.git_worktrees import Listed, list_worktrees
+from mawep.errors import MawepError
+
+
+class CheckoutDirtyError(MawepError):
+    """Files stand in the way of moving a checkout; nothing was changed. `paths` names them."""
+
+    def __init__(self, checkout: Path, paths: tuple[str, ...]) -> None:
+        self.paths = paths
+        cause = f"changed, or not tracked and written by the move: {', '.join(paths)}"
+        super().__init__(
+            f"{checkout} is not clean", cause=cause, next_step="commit them or move them elsewhere"
+        )
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """Paths that stand in the way, and changes that an earlier try has brought to the new commit already."""
+
+    blocking: frozenset[str]
+    moved: tuple[Change, ...]
 
 
 def checkouts_of(repository: Repository, branch: str) -> tuple[Listed, ...]:
@@ -17,82 +45,159 @@ def checkouts_of(repository: Repository, branch: str) -> tuple[Listed, ...]:
 async def dirty_paths(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:
     """The paths that stand in the way of bringing the files from `old` to `new`, sorted.
 
-    They are tracked files that differ from `old`, staged or not, and untracked ones (ignored too) that the
-    move would write over.
+    They are tracked files that differ from `old`, staged or not, and untracked ones (ignored too) that the move
+    would write over. What is at `new` already stands in nobody's way.
     """
-    flags = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
-    dirty: set[str] = set()
-    for where in ((), ("--cached",)):
-        output = await tree.run("diff", *flags, "--ignore-submodules=dirty", *where, old, "--")
-        dirty.update(output.decode("utf-8", "surrogateescape").split("\0")[:-1])
-    changes = await changed_paths_raw(tree, old, new)
-    leaving = {change.path for change in changes if change.new_mode == ABSENT}
-    for change in changes:
-        if change.old_mode == ABSENT and (blocker := _blocker(tree, change.path, leaving)):
-            dirty.add(blocker)
-    return tuple(sorted(dirty))
+    blocking = (await _standing(tree, old, new)).blocking
+    pending = _pending(tree)
+    if blocking and pending:
+        blocking = (await _standing(tree, *pending)).blocking
+    return tuple(sorted(blocking))
 
 
 async def move_checkout(tree: WorkTree, old: Sha, new: Sha) -> None:
-    """Bring index and files from `old` to `new`; a local change in the way fails it and nothing is changed.
+    """Bring index and files from `old` to `new`, completing what an interrupted move left; no ref is moved.
 
-    The branch is not moved. Files already at `new` stay as they are. Raises LockHeldError or GitError.
+    An interrupted move between other commits is undone first. Raises CheckoutDirtyError, LockHeldError or
+    GitError; nothing of the user's was changed then.
     """
-    await tree.run("update-index", "-q", "--refresh")
-    await tree.run("read-tree", "-m", "-u", old, new)
+    pending = _pending(tree)
+    if pending not in {None, (old, new)} and (await _standing(tree, old, new)).blocking:
+        before, after = pending
+        await _move(tree, before, after)
+        await _move(tree, after, before)
+    await _move(tree, old, new)
 
 
-def _blocker(tree: WorkTree, path: str, leaving: set[str]) -> str | None:
-    """What lies where the new file `path` has to go: itself or a parent that is no directory."""
-    parts = path.split("/")
-    for depth in range(1, len(parts) + 1):
-        place = "/".join(parts[:depth])
-        if place in leaving:
-            return None
-        target = tree.path / place
-        if not os.path.lexists(target):
-            return None
-        if depth == len(parts) or target.is_symlink() or not target.is_dir():
-            return place
-    return None
+async def _move(tree: WorkTree, old: Sha, new: Sha) -> None:
+    note, resumed = _note(tree), _pending(tree) == (old, new)
+    if resumed:
+        lock = tree.git_dir / "index.lock"
+        remove_stale_lock(tree.repository, lock, intended_at=note.stat().st_mtime)
+    standing = await _standing(tree, old, new)
+    if standing.blocking:
+        raise CheckoutDirtyError(tree.path, tuple(sorted(standing.blocking)))
+    if not resumed:
+        _write_durably(note, f"{old} {new}\n")
+    try:
+        await _settle(tree, standing.moved)
+        await tree.run("update-index", "-q", "--refresh")
+        await tree.run("read-tree", "-m", "-u", old, new)
+    except LockHeldError:
+        if not resumed:
+            note.unlink()
+        raise
+    note.unlink()
 
 
-async def complete_move(tree: WorkTree, old: Sha, new: Sha, dirty: tuple[str, ...]) -> tuple[str, ...]:
-    """Undo what a `read-tree` that died half way wrote, as far as it is surely its doing.
+async def _standing(tree: WorkTree, old: Sha, new: Sha) -> _Standing:
+    """Which paths are neither at `old` nor at `new`, and which are at `new`."""
+    unlike_new = await _differing(tree, "--cached", new)
+    if not unlike_new:
+        return _Standing(frozenset(), ())
+    unlike_old = await _differing(tree, "--cached", old)
+    changed = {change.path: change for change in await changed_paths_raw(tree, old, new)}
+    suspects = unlike_old | await _differing(tree, old) | set(_obstacles(tree, changed))
+    torn = _pending(tree) == (old, new)
+    moved = [
+        changed[path]
+        for path in sorted(suspects & changed.keys() - (unlike_old & unlike_new))
+        if await _has_arrived(tree, changed[path], torn=torn)
+    ]
+    return _Standing(frozenset(suspects.difference(change.path for change in moved)), tuple(moved))
 
-    A path whose file is exactly what `new` holds there, while the index still has `old`, was written by the
-    dead `read-tree` and is put back to `old`, so that the move can be made whole. Returns the dirty paths that
-    are somebody else's, untouched.
-    """
-    changes = {change.path: change for change in await changed_paths_raw(tree, old, new)}
-    ours: list[str] = []
-    for path in dirty:
-        change = changes.get(path)
-        if change is None or not await _holds(tree, path, change.new_sha, change.new_mode):
+
+async def _differing(tree: WorkTree, *against: str) -> set[str]:
+    """Tracked paths whose file (with `--cached`: index entry) differs from the commit."""
+    flags = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
+    output = await tree.run("diff", *flags, *against, "--")
+    return set(output.decode("utf-8", "surrogateescape").split("\0")[:-1])
+
+
+def _obstacles(tree: WorkTree, changed: Mapping[str, Change]) -> Iterator[str]:
+    """What lies where a new file or a directory for it has to go and does not leave with the move."""
+    for path, change in changed.items():
+        if change.old_mode != ABSENT:
             continue
-        ours.append(path)
-    others = tuple(path for path in dirty if path not in ours)
-    if ours and not others:
-        names = "\0".join(path for path in ours if changes[path].old_mode != ABSENT).encode()
-        await tree.run("read-tree", old)
-        await tree.run("checkout-index", "-f", "-z", "--stdin", input=names)
-        for path in ours:
-            if changes[path].old_mode == ABSENT:
-                (tree.path / path).unlink(missing_ok=True)
-        await tree.run("update-index", "-q", "--refresh", check=False)
-    return others
+        parts = path.split("/")
+        for depth in range(1, len(parts) + 1):
+            place = "/".join(parts[:depth])
+            target = tree.path / place
+            if _leaves(changed.get(place)) or not os.path.lexists(target):
+                break
+            if target.is_dir() and not target.is_symlink():
+                if depth == len(parts) and not _empties(target, tree, changed):
+                    yield place
+            else:
+                yield place
+                break
 
 
-async def _holds(tree: WorkTree, path: str, sha: Sha, mode: str) -> bool:
-    """True when the file at `path` is what `sha` says; an absent one when `mode` says absent."""
-    file = tree.path / path
-    if mode == ABSENT or not os.path.lexists(file):
-        return mode == ABSENT and not os.path.lexists(file)
-    if file.is_symlink():
-        content = os.readlink(file).encode("utf-8", "surrogateescape")
-    elif file.is_file():
-        content = file.read_bytes()
-    else:
+def _leaves(change: Change | None) -> bool:
+    return change is not None and change.new_mode == ABSENT
+
+
+def _empties(directory: Path, tree: WorkTree, changed: Mapping[str, Change]) -> bool:
+    """True when every file below the directory leaves with the move."""
+    files = (Path(home, name) for home, _, names in os.walk(directory) for name in names)
+    return all(_leaves(changed.get(str(file.relative_to(tree.path)))) for file in files)
+
+
+async def _has_arrived(tree: WorkTree, change: Change, *, torn: bool) -> bool:
+    """True when the file is what `new` has there; if a move was `torn`, also when it is missing or a stump."""
+    file = tree.path / change.path
+    if not os.path.lexists(file):
+        return torn or change.new_mode == ABSENT
+    if change.new_mode == ABSENT or file.is_dir() or file.is_symlink() != (change.new_mode == SYMLINK):
         return False
-    found = await tree.run("hash-object", "-t", "blob", "--no-filters", "--stdin", input=content)
-    return found.decode().strip() == sha
+    if file.is_symlink():
+        return os.fsencode(file.readlink()) == await read_blob(tree, change.new_sha)
+    content = file.read_bytes()
+    sha = await tree.run("hash-object", "--stdin", f"--path={change.path}", input=content)
+    if sha.decode().strip() == change.new_sha:
+        return True
+    return torn and (await read_blob(tree, change.new_sha)).startswith(content)
+
+
+async def _settle(tree: WorkTree, changes: Sequence[Change]) -> None:
+    """Make index and files of these paths what `new` has there."""
+    if not changes:
+        return
+    arriving = [change for change in changes if change.new_mode != ABSENT]
+    leaving = [change for change in changes if change.new_mode == ABSENT]
+    entries = [f"{change.new_mode} {change.new_sha}\t{change.path}\0" for change in [*leaving, *arriving]]
+    await tree.run("update-index", "--replace", "-z", "--index-info", input=_bytes("".join(entries)))
+    names = "".join(f"{change.path}\0" for change in arriving)
+    await tree.run("checkout-index", "--force", "--index", "-z", "--stdin", input=_bytes(names))
+
+
+def _note(tree: WorkTree) -> Path:
+    """The file that says which move of this work tree is under way."""
+    return tree.common_dir / "mawep" / f"moving-{tree.name or 'main work tree'}"
+
+
+def _pending(tree: WorkTree) -> tuple[Sha, Sha] | None:
+    """The commits of a move that began and did not end."""
+    try:
+        old, new = _note(tree).read_text().split()
+    except FileNotFoundError:
+        return None
+    return old, new
+
+
+def _write_durably(path: Path, text: str) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    with fresh.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

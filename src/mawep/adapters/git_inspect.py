@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from mawep.adapters.git import Repository, Sha, effective_settings, git_version
+from mawep.adapters.git import Repository, Sha, effective_settings, git_version, is_true
 from mawep.adapters.git_checkout import checkouts_of
 from mawep.adapters.git_objects import SUBMODULE, Entry, list_tree, read_blob
 from mawep.adapters.git_refs import read_ref
@@ -24,9 +24,10 @@ class Facts:
     """One look at a repository and one of its branches.
 
     `commit` is the branch's head, None when the branch does not exist; `unborn` says that HEAD names a branch
-    without commits. `filters` and `merge_drivers` are those that attributes of the commit or of the repository ask
-    for; `configured_drivers` are the settings that name a program for one (`filter.lfs.clean`).
-    `case_collisions` lists groups of paths that differ only in case. `checkouts` are the work trees on the branch.
+    without commits. `filters` and `merge_drivers` are those that attributes of the commit or of the repository
+    ask for; `configured_drivers` are the settings that name a program for one (`filter.lfs.clean`).
+    `case_collisions` lists groups of paths that differ only in case. `checkouts` are the work trees on the
+    branch, `hidden` the files there that their index tells git not to look at (sparse, assume-unchanged).
     """
 
     git_version: tuple[int, ...]
@@ -36,7 +37,6 @@ class Facts:
     unborn: bool
     shallow: bool
     partial_clone: bool
-    sparse_checkout: bool
     commit: Sha | None
     submodules: tuple[str, ...]
     filters: tuple[str, ...]
@@ -47,6 +47,7 @@ class Facts:
     case_collisions: tuple[tuple[str, ...], ...]
     replaced_objects: bool
     checkouts: tuple[Listed, ...]
+    hidden: tuple[str, ...]
 
     @property
     def lfs(self) -> bool:
@@ -61,6 +62,7 @@ async def inspect(repository: Repository, branch: str) -> Facts:
     entries = await list_tree(repository, commit) if commit else ()
     attributes = await _attributes(repository, entries)
     head = await repository.call("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    checkouts = checkouts_of(repository, branch)
     replaced = await repository.run("for-each-ref", "--count=1", "refs/replace/")
     return Facts(
         git_version=await git_version(),
@@ -70,27 +72,32 @@ async def inspect(repository: Repository, branch: str) -> Facts:
         unborn=head.code != 0,
         shallow=(repository.common_dir / "shallow").exists(),
         partial_clone=_is_partial(settings),
-        sparse_checkout=_is_true(settings, "core.sparsecheckout"),
         commit=commit,
         submodules=tuple(entry.path for entry in entries if entry.mode == SUBMODULE),
         filters=_named(_FILTER, attributes),
         merge_drivers=tuple(name for name in _named(_MERGE, attributes) if name not in _BUILT_IN_MERGES),
         configured_drivers=tuple(sorted(key for key in settings if _names_a_program(key))),
-        signing_required=_is_true(settings, "commit.gpgsign"),
-        ignores_case=_is_true(settings, "core.ignorecase"),
+        signing_required=is_true(settings.get("commit.gpgsign", ("",))[-1]),
+        ignores_case=is_true(settings.get("core.ignorecase", ("",))[-1]),
         case_collisions=_collisions(entry.path for entry in entries),
         replaced_objects=bool(replaced),
-        checkouts=checkouts_of(repository, branch),
+        checkouts=checkouts,
+        hidden=tuple([path for tree in checkouts for path in await _hidden(repository, tree)]),
     )
+
+
+async def _hidden(repository: Repository, tree: Listed) -> list[str]:
+    """Files of the work tree whose index entry is marked skip-worktree (S) or assume-unchanged (lower case)."""
+    listed = await repository.worktree(tree.path, tree.name).run("ls-files", "-v", "-z")
+    lines = listed.decode("utf-8", "surrogateescape").split("\0")[:-1]
+    return [line[2:] for line in lines if line[0] == "S" or line[0].islower()]
 
 
 async def _attributes(repository: Repository, entries: Iterable[Entry]) -> str:
     """The text of every attributes file that git would apply to the commit."""
-    texts = [_read(repository.common_dir / "info" / "attributes")]
-    for entry in entries:
-        if entry.path.rpartition("/")[2] == ".gitattributes":
-            texts.append((await read_blob(repository, entry.sha)).decode(errors="replace"))
-    return "\n".join(texts)
+    files = [entry.sha for entry in entries if entry.path.rpartition("/")[2] == ".gitattributes"]
+    texts = [(await read_blob(repository, sha)).decode(errors="replace") for sha in files]
+    return "\n".join([_read(repository.common_dir / "info" / "attributes"), *texts])
 
 
 def _read(path: Path) -> str:
@@ -103,7 +110,7 @@ def _named(pattern: re.Pattern[str], attributes: str) -> tuple[str, ...]:
 
 
 def _collisions(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of paths, or of directories on the way to them, that are one on a file system that ignores case."""
+    """Groups of files or directories that are one on a file system that ignores case."""
     spellings: defaultdict[str, set[str]] = defaultdict(set)
     for path in paths:
         parts = path.split("/")
@@ -117,10 +124,6 @@ def _is_partial(settings: Mapping[str, tuple[str, ...]]) -> bool:
     return "extensions.partialclone" in settings or any(
         key.startswith("remote.") and key.endswith(".promisor") for key in settings
     )
-
-
-def _is_true(settings: Mapping[str, tuple[str, ...]], key: str) -> bool:
-    return settings.get(key, ("false",))[-1].lower() in {"true", "yes", "on", "1"}
 
 
 def _names_a_program(key: str) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from mawep.adapters.git import Repository, Sha
-from mawep.adapters.git_objects import SUBMODULE, list_tree, read_blob
+from mawep.adapters.git_objects import SUBMODULE, list_tree, read_blob, size_of
 from mawep.errors import GitError
 
 CONTEXT = 3
@@ -14,6 +14,7 @@ CONTEXT = 3
 
 MAX_FILES = 50
 MAX_WIDTH = 400
+MAX_BYTES = 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,20 @@ class Message:
 
 @dataclass(frozen=True)
 class Conflicted:
-    """The sides do not fit. `tree` holds every file, those in `files` with conflict markers or one side's text."""
+    """The sides do not fit in `files`. `tree` holds every file, with conflict markers or one side's text."""
 
+    ours: Sha
+    theirs: Sha
     tree: Sha
     files: tuple[str, ...]
     messages: tuple[Message, ...]
 
 
 async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged | Conflicted:
-    """Merge two commits in memory, without attributes or drivers. Raises GitError when they cannot be merged."""
+    """Merge two commits in memory, without attributes or drivers.
+
+    Raises GitError when they cannot be merged at all, as with unrelated histories.
+    """
     command = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs)
     done = await repository.call(*command)
     if done.code not in {0, 1}:
@@ -52,28 +58,42 @@ async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged 
     if done.code == 0:
         return Merged(tree)
     files = tuple(iter(fields.__next__, ""))
-    return Conflicted(tree, files, tuple(_messages(fields)))
+    return Conflicted(ours, theirs, tree, files, tuple(_messages(fields)))
 
 
 async def conflict_hunks(
-    repository: Repository, conflicted: Conflicted, *, max_lines: int = 200
+    repository: Repository,
+    conflicted: Conflicted,
+    *,
+    names: Mapping[Sha, str] | None = None,
+    max_lines: int = 200,
 ) -> dict[str, str]:
-    """What a person or agent has to see of each conflicting file, at most `max_lines` lines a file.
+    """What a person or agent has to see of each conflicting file: path to text.
 
-    Text conflicts show their hunks with markers and some context, others the sentence git has for them.
-    At most 50 files are shown.
+    That is git's sentence about it and, for text, its conflicting hunks with markers and some context, at most
+    `max_lines` lines a file and 50 files. `names` says what to call the two commits.
     """
     shown = conflicted.files[:MAX_FILES]
-    blobs = {entry.path: entry for entry in await list_tree(repository, conflicted.tree, *shown)}
+    entries = {entry.path: entry for entry in await list_tree(repository, conflicted.tree, *shown)}
     texts = {}
     for path in shown:
         said = [message.text.strip() for message in conflicted.messages if _is_about(message, path)]
         hunks: list[str] = []
-        if path in blobs and blobs[path].mode != SUBMODULE and _has_markers(conflicted, path):
-            content = await read_blob(repository, blobs[path].sha)
-            hunks = list(_hunks(content.decode("utf-8", "replace").splitlines()))
-        texts[path] = "\n".join(_bounded([*said, *hunks], max_lines))
+        if path in entries and entries[path].mode != SUBMODULE:
+            hunks = list(_hunks(await _lines(repository, entries[path].sha), conflicted))
+        text = "\n".join(_bounded([*said, *hunks], max_lines))
+        for sha, name in (names or {}).items():
+            text = text.replace(sha, name)
+        texts[path] = text
     return texts
+
+
+async def _lines(repository: Repository, blob: Sha) -> list[str]:
+    """The lines of a text, none of a binary or huge one."""
+    if await size_of(repository, blob) > MAX_BYTES:
+        return []
+    content = await read_blob(repository, blob)
+    return [] if b"\0" in content else content.decode("utf-8", "replace").splitlines()
 
 
 def _messages(fields: Iterator[str]) -> Iterator[Message]:
@@ -89,19 +109,15 @@ def _is_about(message: Message, path: str) -> bool:
     return message.kind.startswith("CONFLICT") and path in message.paths
 
 
-def _has_markers(conflicted: Conflicted, path: str) -> bool:
-    kinds = {message.kind for message in conflicted.messages if path in message.paths}
-    return "CONFLICT (contents)" in kinds
-
-
-def _hunks(lines: list[str]) -> Iterator[str]:
+def _hunks(lines: list[str], conflicted: Conflicted) -> Iterator[str]:
     """The lines from each opening to each closing marker, with context, and where they are."""
+    opening, closing = f"<<<<<<< {conflicted.ours}", f">>>>>>> {conflicted.theirs}"
     wanted: set[int] = set()
     opened: int | None = None
     for number, line in enumerate(lines):
-        if line.startswith("<<<<<<< "):
+        if line.startswith(opening):
             opened = number
-        elif line.startswith(">>>>>>> ") and opened is not None:
+        elif line.startswith(closing) and opened is not None:
             wanted.update(range(max(0, opened - CONTEXT), min(len(lines), number + CONTEXT + 1)))
             opened = None
     previous = -2

@@ -80,6 +80,11 @@ async def read_blob(door: Door, sha: Sha) -> bytes:
     return await door.run("cat-file", "blob", sha)
 
 
+async def size_of(door: Door, sha: Sha) -> int:
+    """The size of an object in bytes. Raises GitError."""
+    return int(await door.run("cat-file", "-s", sha))
+
+
 async def write_blob(door: Door, content: bytes, *, fsync: bool = False) -> Sha:
     """Store `content` as it is, unfiltered, and return its name."""
     written = await door.run("hash-object", "-w", "-t", "blob", "--stdin", input=content, fsync=fsync)
@@ -145,8 +150,8 @@ async def list_tree(door: Door, tree: Sha, *paths: str) -> tuple[Entry, ...]:
 async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> None:
     """Check every object that `head` has and `base` has not, by the rules of `git fsck`.
 
-    They are packed as they lie on disk, and the pack is indexed again from nothing: an index that differs means
-    an object whose content is not what its name says. Raises UnsoundObjectsError.
+    They are packed as they lie on disk, and the pack is indexed again from nothing: an index that differs
+    means an object whose content is not what its name says. Raises UnsoundObjectsError.
     """
     with tempfile.TemporaryDirectory(dir=repository.common_dir / "mawep", prefix="check-") as scratch:
         revisions = f"{head}\n^{base}\n".encode()

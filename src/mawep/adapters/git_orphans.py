@@ -1,6 +1,6 @@
-"""After a crash: end the git children of a dead owner and take away the lock files they left.
+"""After a crash: wait for or end the git children of a dead owner, and take away the lock files they left.
 
-Needs /proc; on systems without it nothing is found and nothing is done.
+Both read /proc; on systems without it no process is found.
 """
 
 from __future__ import annotations
@@ -12,52 +12,57 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from mawep.adapters.git import Sha
+from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_process import MARK, repository_mark, start_time
+from mawep.adapters.git_worktrees import list_worktrees
 from mawep.errors import InfrastructureError
 
 POLL = 0.01
 
 
-async def end_orphans(common_dir: Path, *, grace: float = 5.0) -> tuple[int, ...]:
-    """End every git process that a dead MAWEP started for this repository; return their pids.
+async def end_orphans(common_dir: Path, *, patience: float = 5.0) -> tuple[int, ...]:
+    """Wait until no git process that a dead MAWEP started for this repository lives; return their pids.
 
-    They get SIGTERM, which lets git remove its lock files, and SIGKILL after `grace` seconds.
-    Raises InfrastructureError when one survives even that.
+    They may finish by themselves for `patience` seconds, get SIGTERM then, which lets git remove its lock
+    files, and SIGKILL after as long again. Raises InfrastructureError when one survives even that.
     """
-    ended: set[int] = set()
+    seen: set[int] = set()
     started = time.monotonic()
     while alive := set(_orphans(common_dir)):
-        waited = time.monotonic() - started
-        if waited > 2 * grace:
+        seen |= alive
+        periods = (time.monotonic() - started) / patience
+        if periods > 3:
             raise InfrastructureError(
                 f"git processes of a dead owner do not end: {', '.join(map(str, sorted(alive)))}",
                 next_step="look at them with ps, then resume again",
             )
-        for pid in alive if waited > grace else alive - ended:
-            _signal(pid, signal.SIGKILL if waited > grace else signal.SIGTERM)
-        ended |= alive
+        if periods > 1:
+            for pid in alive:
+                _signal(pid, signal.SIGTERM if periods <= 2 else signal.SIGKILL)
         await asyncio.sleep(POLL)
-    return tuple(sorted(ended))
+    return tuple(sorted(seen))
 
 
-async def remove_stale_lock(lock: Path, *, intended_at: float, content: Sha | None = None) -> bool:
-    """Remove the lock file that our dead git child left at `lock`; True when there is none any more.
+def remove_stale_lock(
+    repository: Repository, lock: Path, *, intended_at: float, content: Sha | None = None
+) -> bool:
+    """Remove the lock file that our dead git child left at `lock`; True when none is there any more.
 
-    The caller journalled that the child was to make it: `intended_at` (seconds since 1970) is when, `content` the
-    object name it was to write, None for an index. A lock that is older, holds something else, belongs to
-    someone else or is held by a live git is not ours and stays: False.
+    Call it after `end_orphans`, with what the caller journalled before it started that child: `intended_at`,
+    in seconds since 1970, and `content`, the object name it was to write (None for an index). A lock that is
+    older, says something else, is someone else's, or may be held by a live git, stays: False. Updating a ref
+    makes `<ref>.lock`, and `HEAD.lock` if HEAD is on it; moving a checkout makes `index.lock`.
     """
     try:
         status = lock.lstat()
-        text = lock.read_bytes()
+        written = lock.read_bytes().strip()
     except FileNotFoundError:
         return True
     if status.st_uid != os.getuid() or status.st_mtime < intended_at - 1:
         return False
-    if content is not None and text.strip() not in {b"", content.encode()}:
+    if content is not None and written not in {b"", content.encode()}:
         return False
-    if _held(lock):
+    if any(_works_in(pid, repository) for pid in _processes()):
         return False
     lock.unlink(missing_ok=True)
     return True
@@ -67,50 +72,46 @@ def _orphans(common_dir: Path) -> Iterator[int]:
     """Live processes marked with this repository whose owner is gone."""
     mark = f"{MARK}={repository_mark(common_dir)}:"
     for pid in _processes():
-        for entry in _null_separated(pid, "environ"):
-            if entry.startswith(mark):
-                owner, _, started = entry.removeprefix(mark).partition(":")
-                if start_time(int(owner)) != started and start_time(pid):
-                    yield pid
+        entries = _read(pid, "environ").split("\0")
+        owner = next((entry.removeprefix(mark) for entry in entries if entry.startswith(mark)), None)
+        if owner is not None and start_time(pid) and not _lives(owner):
+            yield pid
 
 
-def _held(lock: Path) -> bool:
-    """True when a process has the file open, or a git works in the repository or checkout it lies in."""
-    home = os.path.realpath(lock.parent)
-    for pid in _processes():
-        process = Path(f"/proc/{pid}")
-        try:
-            if any(os.path.samefile(fd, lock) for fd in (process / "fd").iterdir() if fd.exists()):
-                return True
-            if (process / "comm").read_text().startswith("git") and home.startswith(
-                os.path.realpath(process / "cwd")
-            ):
-                return True
-        except OSError:
-            continue
-    return False
+def _lives(owner: str) -> bool:
+    """True when the process `<pid>:<start time>` is still that process."""
+    pid, _, started = owner.partition(":")
+    return pid.isdigit() and start_time(int(pid)) == started
+
+
+def _works_in(pid: int, repository: Repository) -> bool:
+    """True when the process is a git that runs in one of the repository's directories or was told of it."""
+    if not _read(pid, "comm").startswith("git"):
+        return False
+    told = _read(pid, "cmdline") + _read(pid, "environ")
+    try:
+        place = Path(os.path.realpath(f"/proc/{pid}/cwd", strict=True))
+    except OSError:
+        # Gone since, or not ours to look at: then only what it was told can say.
+        place = Path("/")
+    homes = [repository.common_dir, *(tree.path for tree in list_worktrees(repository))]
+    return str(repository.common_dir) in told or any(place.is_relative_to(home) for home in homes)
 
 
 def _processes() -> Iterator[int]:
-    """Processes of this user, this one excepted."""
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return
-    for name in names:
-        if name.isdigit() and int(name) != os.getpid():
-            try:
-                if Path("/proc", name).stat().st_uid == os.getuid():
-                    yield int(name)
-            except OSError:
-                continue
+    """Every process except this one."""
+    proc = Path("/proc")
+    for entry in proc.iterdir() if proc.is_dir() else ():
+        if entry.name.isdigit() and int(entry.name) != os.getpid():
+            yield int(entry.name)
 
 
-def _null_separated(pid: int, file: str) -> list[str]:
+def _read(pid: int, file: str) -> str:
+    """A file of /proc, empty when the process is gone or another user's."""
     try:
-        return Path(f"/proc/{pid}/{file}").read_bytes().decode("utf-8", "surrogateescape").split("\0")
+        return Path(f"/proc/{pid}/{file}").read_text(errors="surrogateescape")
     except OSError:
-        return []
+        return ""
 
 
 def _signal(pid: int, number: signal.Signals) -> None:

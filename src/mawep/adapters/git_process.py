@@ -99,6 +99,7 @@ async def _end(child: _Child, running: asyncio.Future[Completed]) -> None:
                 child.signal(signal.SIGKILL)
     finally:
         killer.cancel()
+    running.exception()  # seen: the caller's cancellation is what is told
 
 
 @cache

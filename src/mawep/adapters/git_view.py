@@ -1,7 +1,7 @@
 """Builds the view: a private skeleton that shows a repository's objects and refs, but not its configuration.
 
-Git takes configuration, attributes, hooks and grafts from the common directory. With `GIT_COMMON_DIR` set to the
-view it finds ours: harmless settings only, no drivers, no hooks, no `info/attributes`, no `config.worktree`.
+Git takes configuration, attributes, hooks and grafts from the common directory. With `GIT_COMMON_DIR` set to
+the view it finds ours: harmless settings only, no drivers, hooks, `info/attributes` or `config.worktree`.
 Objects, refs, reflogs and worktree entries are symbolic links to the real ones, so locks are the real locks.
 """
 

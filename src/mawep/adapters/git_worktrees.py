@@ -55,7 +55,7 @@ async def worktrees_locked(repository: Repository) -> AsyncIterator[None]:
             repository.common_dir / "mawep" / "worktrees.lock", os.O_RDWR | os.O_CREAT, 0o600
         )
         try:
-            while not _locked(descriptor):
+            while not _locked(descriptor):  # noqa: ASYNC110 - another process may hold it
                 await asyncio.sleep(LOCK_POLL)
             yield
         finally:
@@ -67,15 +67,13 @@ async def worktree_add(
 ) -> WorkTree:
     """Add a worktree at `path` with `commit` checked out, its entry named like the directory.
 
-    It is detached, or on the new branch `branch` (short name). Raises WorktreeExistsError or GitError; a failure
-    may leave the directory, the entry and the branch: discard them by these names.
+    It is detached, or on the new branch `branch` (short name). Raises WorktreeExistsError or GitError; a
+    failure may leave the directory, the entry and the branch: discard them by these names.
     """
     entry = repository.common_dir / "worktrees" / path.name
     placement = ("--detach",) if branch is None else ("--no-track", "-b", branch)
     async with worktrees_locked(repository):
-        for taken in (entry, path):
-            if os.path.lexists(taken):
-                raise WorktreeExistsError(f"{taken} is already there", next_step="use another name")
+        _require_free(entry, path)
         entry.parent.mkdir(exist_ok=True)
         path.parent.mkdir(parents=True, exist_ok=True)
         # The git that fills the new worktree inherits every variable, so none may name an index.
@@ -85,13 +83,13 @@ async def worktree_add(
 
 
 async def worktree_rename(repository: Repository, tree: WorkTree, path: Path) -> WorkTree:
-    """Move one of our worktrees, entry and directory, to a new name; microseconds, whatever its size."""
-    assert tree.name is not None, "the main work tree is the user's"
+    """Move one of our worktrees, directory and entry, to a new place and name; it costs two renames.
+
+    A crash half way leaves both findable by their old or new names. Raises WorktreeExistsError.
+    """
     old, new = tree.git_dir, repository.common_dir / "worktrees" / path.name
     async with worktrees_locked(repository):
-        for taken in (new, path):
-            if os.path.lexists(taken):
-                raise WorktreeExistsError(f"{taken} is already there", next_step="use another name")
+        _require_free(new, path)
         tree.path.rename(path)
         old.rename(new)
         (new / "gitdir").write_text(f"{path}/.git\n")
@@ -110,20 +108,17 @@ async def worktree_forget(repository: Repository, name: str, path: Path) -> None
 
 async def worktree_remove(repository: Repository, name: str, path: Path) -> None:
     """Remove one of our worktrees: its directory with everything in it, then its entry."""
-    await asyncio.to_thread(shutil.rmtree, path, ignore_errors=not path.exists())
+    if path.exists():
+        await asyncio.to_thread(shutil.rmtree, path)
     await worktree_forget(repository, name, path)
 
 
 def list_worktrees(repository: Repository) -> tuple[Listed, ...]:
     """Every work tree of the repository, the main one first; a bare repository has no main one."""
-    listed = []
-    if main := repository.main_work_tree:
-        listed.append(_listed(None, repository.common_dir, main))
-    entries = repository.common_dir / "worktrees"
-    for entry in sorted(entries.iterdir()) if entries.is_dir() else []:
-        if path := _path_of(entry):
-            listed.append(_listed(entry.name, entry, path))
-    return tuple(listed)
+    main, home = repository.main_work_tree, repository.common_dir / "worktrees"
+    first = [_listed(None, repository.common_dir, main)] if main else []
+    entries = sorted(home.iterdir()) if home.is_dir() else []
+    return (*first, *(_listed(entry.name, entry, path) for entry in entries if (path := _path_of(entry))))
 
 
 def _listed(name: str | None, git_dir: Path, path: Path) -> Listed:
@@ -139,6 +134,12 @@ def _path_of(entry: Path) -> Path | None:
     """The worktree that an entry under `worktrees/` stands for, None when it is half made."""
     pointer = _read(entry / "gitdir")
     return (entry / pointer).parent if pointer else None
+
+
+def _require_free(*places: Path) -> None:
+    for place in places:
+        if os.path.lexists(place):
+            raise WorktreeExistsError(f"{place} is already there", next_step="use another name")
 
 
 def _read(path: Path) -> str | None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mawep.adapters.git import Repository, Sha, WorkTree
-from mawep.adapters.git_checkout import checkouts_of, complete_move, dirty_paths, move_checkout
+from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
 from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, is_ancestor
 from mawep.adapters.git_refs import RefMovedError, hold, list_refs, read_ref, update_refs
@@ -179,15 +179,10 @@ async def move_target(
 
 async def _bring(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:
     """Bring one checkout from old to new; what is in the way if it is not clean. Done already is done."""
-    blocked = await dirty_paths(tree, old, new)
-    if blocked and not await dirty_paths(tree, new, new):
-        return ()
-    if blocked:
-        blocked = await complete_move(tree, old, new, blocked)
-    if blocked:
-        return blocked
     try:
         await move_checkout(tree, old, new)
+    except CheckoutDirtyError as error:
+        return error.paths
     except GitError:
         blocked = await dirty_paths(tree, old, new)
         if blocked:
