@@ -15,8 +15,7 @@ The server adopts what a killed shim leaves behind, ends it, and reports in the 
 control socket it waits for its shims and exits. Both answer no signal but SIGKILL: they follow their owner.
 If somebody kills the server *and then* a shim, nobody is left to end that shim's program; its lock says so.
 
-Where the kernel has no subreapers and no /proc (macOS), only the program's own process group is ended: a
-descendant that left the group survives.
+Without subreapers and /proc (macOS) only the program's own process group is ended: what left it survives.
 """
 
 from __future__ import annotations
@@ -41,14 +40,10 @@ from typing import Any, NamedTuple, NoReturn
 PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 MESSAGE_BYTES = 65536
-AGAIN_SECONDS = 0.02
-"""How often the living are listed and killed again while descendants are being ended."""
-PULSE_SECONDS = 1.0
-"""How long a wait for a deadline may last: poll() does not count a suspended machine, the deadline does."""
-SHIM_GRACE_SECONDS = 10.0
-"""How long shims have to end their programs and save the status once MAWEP is gone."""
-PROBE_SECONDS = 0.2
-"""How long a lock may look taken merely because somebody is testing whether it is free."""
+AGAIN_SECONDS = 0.02  # between two rounds of killing, while descendants are being ended
+PULSE_SECONDS = 1.0  # the longest wait for a deadline: poll() does not count a suspended machine
+SHIM_GRACE_SECONDS = 10.0  # for shims to end their programs and save the status once MAWEP is gone
+PROBE_SECONDS = 0.2  # a lock may look taken because somebody tests just then whether it is free
 
 
 def boottime() -> float:
@@ -68,7 +63,7 @@ def become_reaper(name: bytes) -> None:
         return
     unused = ctypes.c_ulong(0)
     if libc().prctl(PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), unused, unused, unused) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER) is refused")
+        raise OSError(ctypes.get_errno(), "the kernel refuses PR_SET_CHILD_SUBREAPER")
     libc().prctl(PR_SET_NAME, name, unused, unused, unused)
 
 
@@ -81,10 +76,10 @@ def children() -> list[int]:
 
 
 def end_children(spared: Container[int] = ()) -> bool:
-    """SIGKILL every child and its whole process group; True while there were any.
+    """SIGKILL every child and its process group; True while there were any.
 
-    Only pids of unreaped children are used, so none can have been given to a stranger. Grandchildren
-    come to us as their parents die and are ended in the next round.
+    Only pids of unreaped children are used, so none can have been given to a stranger. Grandchildren come to
+    us as their parents die, for the next round.
     """
     targets = [pid for pid in children() if pid not in spared]
     for pid in targets:
@@ -139,13 +134,10 @@ def close_all_but(*kept: int) -> None:
 
 def exit_status(exitcode: int | None, cause: str, token: str) -> dict[str, Any]:
     """The JSON form of an exit status; a negative exit code is a signal."""
-    signalled = exitcode is not None and exitcode < 0
-    return {
-        "code": None if signalled else exitcode,
-        "signal": -exitcode if exitcode is not None and signalled else None,
-        "cause": cause,
-        "token": token,
-    }
+    ended = {"code": exitcode, "signal": None}
+    if exitcode is not None and exitcode < 0:
+        ended = {"code": None, "signal": -exitcode}
+    return {**ended, "cause": cause, "token": token}
 
 
 def save(path: str, status: dict[str, Any]) -> dict[str, Any]:
@@ -160,14 +152,11 @@ def save(path: str, status: dict[str, Any]) -> dict[str, Any]:
 def write_durably(path: str, content: bytes) -> None:
     """Put a small file at `path`, whole or not at all, so that it survives a power cut right after."""
     fresh = f"{path}.{os.getpid()}.tmp"
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    try:
-        os.write(descriptor, content)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", 0) as file:
+        file.write(content)
+        os.fsync(file.fileno())
     os.rename(fresh, path)  # noqa: PTH104
-    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)  # noqa: PTH120
+    directory = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)  # noqa: PTH120
     try:
         os.fsync(directory)
     finally:
@@ -198,12 +187,6 @@ class Channel:
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines]
 
-    def hear_some(self) -> list[dict[str, Any]]:
-        """At least one message, or none at all when MAWEP is gone."""
-        while (messages := self.hear()) == []:
-            pass
-        return messages or []
-
     def close(self) -> None:
         self._socket.close()
 
@@ -227,14 +210,15 @@ class Shim:
         become_reaper(b"mawep-shim")
         close_all_but(self.channel.fileno, *self.stdio)
         wakeup = catch_signals()
-        messages = self.channel.hear_some()
-        if not messages:
-            return
+        while not (messages := self.channel.hear()):
+            if messages is None:
+                return
         request, *early = messages
         try:
             self.start(request)
         except (OSError, ValueError) as error:
-            self.channel.say({"error": str(error), "errno": getattr(error, "errno", None)})
+            self.let_go()
+            self.channel.say({"error": str(error)})
             return
         self.channel.say({"pid": self.pid})
         for message in early:
@@ -273,9 +257,11 @@ class Shim:
             ended, remaining = reap()
             if self.pid in ended:
                 self.exitcode = ended[self.pid]
-                self.decide("exited" if self.stop_at is None else "killed")
+                self.cause = self.cause or ("killed" if self.stop_at is not None else "exited")
             if self.cause:
-                self.end_everything()
+                if sys.platform != "linux":
+                    send_signal(-self.pid, signal.SIGKILL)
+                end_children()
             if not remaining:
                 return
             for descriptor, _ in poll.poll(self.patience()):
@@ -289,7 +275,7 @@ class Shim:
         """Obey what MAWEP says; False when MAWEP is gone."""
         messages = self.channel.hear()
         if messages is None:
-            self.decide("owner_died")
+            self.cause = self.cause or "owner_died"
             return False
         for message in messages:
             self.obey(message)
@@ -298,47 +284,40 @@ class Shim:
     def obey(self, message: dict[str, Any]) -> None:
         if "deadline" in message:
             self.deadline = max(message["deadline"], self.deadline or 0.0)
-        if "stop" in message and self.stop_at is None:
+        if "stop" in message and self.stop_at is None and self.exitcode is None:
             self.stop_at = boottime() + message["stop"]
             send_signal(-self.pid, signal.SIGTERM)
         if "kill" in message:
-            self.decide("killed")
+            self.cause = self.cause or "killed"
 
     def look_at_the_clock(self) -> None:
-        now = boottime()
-        if self.stop_at is not None and now >= self.stop_at:
-            self.decide("killed")
-        if self.deadline is not None and now >= self.deadline:
-            self.decide("deadline")
+        if self.stop_at is not None and boottime() >= self.stop_at:
+            self.cause = self.cause or "killed"
+        if self.deadline is not None and boottime() >= self.deadline:
+            self.cause = self.cause or "deadline"
 
     def patience(self) -> float | None:
         """Milliseconds to wait for an event; None for as long as it takes."""
         if self.cause:
             return AGAIN_SECONDS * 1000
         moments = [moment for moment in (self.deadline, self.stop_at) if moment is not None]
-        if not moments:
-            return None
-        return max(0.0, min(min(moments) - boottime(), PULSE_SECONDS)) * 1000 + 1
-
-    def decide(self, cause: str) -> None:
-        """End everything, for this cause unless there is an earlier one."""
-        self.cause = self.cause or cause
-
-    def end_everything(self) -> None:
-        if sys.platform != "linux":
-            send_signal(-self.pid, signal.SIGKILL)
-        end_children()
+        return max(0.0, min(min(moments) - boottime(), PULSE_SECONDS)) * 1000 + 1 if moments else None
 
     def finish(self, status_file: str, token: str) -> None:
-        """Save the status, then free the lock, then report: whoever sees the lock free finds the status."""
+        """Save, free the lock, report, in this order: whoever sees the lock free finds the status."""
         report = save(status_file, exit_status(self.exitcode, self.cause, token))
-        os.close(self.lock)
+        self.let_go()
         self.channel.say(report)
+
+    def let_go(self) -> None:
+        """Free the lock, if it was taken."""
+        if self.lock >= 0:
+            os.close(self.lock)
 
 
 def take_lock(path: str) -> int:
     """Hold the lock at `path` through the returned descriptor. Raises BlockingIOError if it is held."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     give_up = time.monotonic() + PROBE_SECONDS
     while True:
         try:
@@ -376,22 +355,20 @@ class ForkServer:
         poll.register(wakeup, select.POLLIN)
         self.control.sendall(b"ready")
         while self.owned or self.shims or self.fallen:
-            for descriptor, _ in poll.poll(self.patience()):
+            patience = None if self.owned and not self.fallen else AGAIN_SECONDS * 1000
+            for descriptor, _ in poll.poll(patience):
                 if descriptor == wakeup:
                     os.read(wakeup, MESSAGE_BYTES)
                 elif not self.take_request():
                     poll.unregister(self.control)
             self.look_after_children()
 
-    def patience(self) -> float | None:
-        return None if self.owned and not self.fallen else AGAIN_SECONDS * 1000
-
     def take_request(self) -> bool:
         """Fork a shim for the next message; False when MAWEP is gone."""
         try:
             data, descriptors, _, _ = socket.recv_fds(self.control, MESSAGE_BYTES, 4)
         except ConnectionResetError:
-            data, descriptors = b"", []
+            data = b""
         if not data:
             self.owned = False
             self.give_up_at = time.monotonic() + SHIM_GRACE_SECONDS
@@ -404,12 +381,11 @@ class ForkServer:
         return True
 
     def fork_shim(self, request: dict[str, str], descriptors: list[int]) -> None:
-        channel = Channel(descriptors[0])
-        stdio = descriptors[1:]
+        channel, stdio = Channel(descriptors[0]), descriptors[1:]
         try:
             pid = os.fork()
         except OSError as error:
-            channel.say({"error": str(error), "errno": error.errno})
+            channel.say({"error": str(error)})
             channel.close()
         else:
             if pid == 0:
