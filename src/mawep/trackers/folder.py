@@ -1,0 +1,77 @@
+"""Issues in a folder of Markdown files. File names are free, the `number` inside decides."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from mawep.core.model import Issue
+from mawep.errors import ProblemsError, UsageError
+from mawep.trackers.issue_file import read_issue
+
+MAX_BYTES = 1 << 20
+"""No issue file is longer."""
+
+
+class FolderTracker:
+    """Every `*.md` below `folder`, but hidden ones and a README without front matter."""
+
+    name = "folder"
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def issues(self) -> list[Issue]:
+        return await asyncio.to_thread(self._load)
+
+    def _load(self) -> list[Issue]:
+        if not self._folder.is_dir():
+            raise UsageError(
+                f"there is no folder of issues {self._folder}",
+                next_step="make it and write issues in it, or name another with `issues.path`",
+            )
+        issues: dict[int, Issue] = {}
+        problems: list[str] = []
+        for path in sorted(_markdown(self._folder)):
+            issue, wrong = self._read(path)
+            problems += wrong
+            if issue is None or not issue.number:
+                continue
+            first = issues.setdefault(issue.number, issue)
+            if first is not issue:
+                problems.append(f"{issue.origin}: number {issue.number} is also the number of {first.origin}")
+        if problems:
+            raise ProblemsError("the issues cannot be used", problems)
+        return sorted(issues.values(), key=lambda issue: issue.number)
+
+    def _read(self, path: Path) -> tuple[Issue | None, tuple[str, ...]]:
+        name = f"{self._folder.name}/{path.relative_to(self._folder).as_posix()}"
+        if path.is_symlink() and not path.resolve().is_relative_to(self._folder.resolve()):
+            return None, (f"{name}: is a link that leads out of the folder",)
+        if not path.is_file():
+            return None, (f"{name}: is not a file",)
+        try:
+            with path.open("rb") as file:
+                data = file.read(MAX_BYTES + 1)
+            text = data.decode()
+        except OSError as error:
+            return None, (f"{name}: cannot be read: {error.strerror}",)
+        except UnicodeDecodeError as error:
+            line = error.object.count(b"\n", 0, error.start) + 1
+            return None, (f"{name}:{line}: is not UTF-8 text",)
+        if len(data) > MAX_BYTES:
+            return None, (f"{name}: is longer than {MAX_BYTES} bytes",)
+        if path.stem.lower() == "readme" and not text.startswith("---"):
+            return None, ()
+        found = read_issue(text, name)
+        return found.issue, found.problems
+
+
+def _markdown(folder: Path) -> Iterator[Path]:
+    for directory, subdirectories, names in os.walk(folder):
+        subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+        for name in names:
+            if name.lower().endswith(".md") and not name.startswith("."):
+                yield Path(directory, name)
