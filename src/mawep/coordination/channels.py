@@ -78,13 +78,10 @@ class Keyspace:
         """The stream of `channel`; what is published goes to a channel of the same name."""
         return self.prefix + channel
 
-    def seen(self, channel: str) -> str:
-        """Sorted set of envelope ids by arrival."""
-        return f"{self.prefix}seen:{channel}"
-
-    def entries(self, channel: str) -> str:
-        """Hash of envelope id to stream entry."""
-        return f"{self.prefix}entries:{channel}"
+    def of(self, channel: str) -> tuple[str, str, str, str]:
+        """Stream; sorted set of envelope ids by arrival; hash of envelope id to entry; meta."""
+        stream, meta = self.stream(channel), self.meta(channel)
+        return stream, f"{self.prefix}seen:{channel}", f"{self.prefix}entries:{channel}", meta
 
     def meta(self, channel: str) -> str:
         """Hash: `last` and `acknowledged` entry, `sent:<who>` and `handled:<who>` sequence numbers."""

@@ -22,7 +22,7 @@ Severity = Literal["high", "medium", "low"]
 class Wire(BaseModel):
     """A frozen value with a JSON form that keeps fields it does not know."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class Payload(Wire):
@@ -61,10 +61,15 @@ class AttemptHealth(Wire):
     cpu_seconds: float
     rss_mb: float
     idle_seconds: float
+    fence: int = 0
 
 
 class Assignment(Payload):
-    """Work this issue. `issue` is the JSON form of the issue; `resume` continues `session_id`."""
+    """Work this issue. `issue` is the JSON form of the issue.
+
+    `resume` says that its turn died with an earlier process: it may have ended under `ended_fence`, or
+    `session_id` can be continued. `trailers` go onto commits made on the agent's behalf.
+    """
 
     issue: dict[str, Any]
     attempt: int
@@ -76,19 +81,25 @@ class Assignment(Payload):
     title: str
     claims_of_others: list[str]
     own_claims: list[str]
+    protected: list[str] = Field(default_factory=list)
+    trailers: dict[str, str] = Field(default_factory=dict)
     session_id: str | None = None
     resume: bool = False
+    ended_fence: int | None = None
     port_slot: int
 
 
 class Repair(Payload):
-    """What the attempt made is not good yet; `feedback` says why. `round` counts from 1."""
+    """What the attempt made is not good yet; `feedback` says why. `round` counts from 1.
+
+    `work` is the assignment it is about: its session may live no more, and a new one has to be opened.
+    """
 
     issue: int
     attempt: int
     feedback: str
     round: int
-    session_id: str | None = None
+    work: Assignment
 
 
 class Deliver(Payload):
@@ -111,12 +122,16 @@ class Answer(Payload):
 
 
 class Stop(Payload):
-    """End the attempt: `cancel` ends it, `salvage` keeps its uncommitted work first."""
+    """End the attempt and salvage its uncommitted work.
+
+    `reason` is what it failed for, null when it did not fail but was cancelled or interrupted.
+    """
 
     issue: int
     attempt: int
-    how: Literal["cancel", "salvage"]
-    reason: str
+    reason: str | None
+    detail: str
+    work: Assignment
 
 
 class Release(Payload):
@@ -134,6 +149,7 @@ class AttemptStarted(Payload):
     agent: str
     pid: int
     resumed: bool
+    worktree: str = ""
 
 
 class SessionOpened(Payload):
@@ -226,11 +242,14 @@ class MergeConflict(Payload):
 
 
 class TurnResult(Payload):
-    """How a turn ended. Goes to the results stream through a lease's commit, once per fence."""
+    """How a turn ended. Goes to the results stream through a lease's commit, once per fence.
+
+    `stopped` answers a Stop: the attempt neither finished nor failed by itself.
+    """
 
     issue: int
     attempt: int
-    outcome: Literal["finished", "failed"]
+    outcome: Literal["finished", "failed", "stopped"]
     reason: str | None = None
     detail: str
     head: str | None = None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
@@ -91,6 +92,21 @@ class Keyring:
             if path.is_file():
                 self._keys[name] = Ed25519PublicKey.from_public_bytes(_read_key(path))
         return self._keys.get(name)
+
+
+@contextmanager
+def visitor(directory: Path, kind: str) -> Iterator[Identity]:
+    """A fresh identity, trusted by a `Keyring` on `directory` until the context ends; its key is kept nowhere.
+
+    For short-lived participants: each has a name, and with it a mailbox and a sequence, of its own.
+    """
+    identity = Identity.create(f"{kind}-{os.urandom(6).hex()}")
+    public = directory / f"{identity.name}.pub"
+    _publish(public, identity.public_key, 0o644)
+    try:
+        yield identity
+    finally:
+        public.unlink(missing_ok=True)
 
 
 def checked_name(name: str) -> str:

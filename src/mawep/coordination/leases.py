@@ -17,7 +17,7 @@ from typing import Any
 from mawep.adapters.valkey import Connection
 from mawep.clock import Clock, SystemClock
 from mawep.coordination.channels import RESULTS, Keyspace
-from mawep.errors import BusGoneError, LeaseLostError, StaleFenceError, UsageError
+from mawep.errors import BusGoneError, LeaseLostError, MawepError, StaleFenceError, UsageError
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,127}")
 
@@ -120,7 +120,11 @@ class Leases:
 
 
 class RenewalWatch:
-    """Renews a lease every sixth of its ttl, and says so when it could not for nine tenths of it."""
+    """Renews a lease every sixth of its ttl, and says so when it could not for nine tenths of it.
+
+    Time is CLOCK_BOOTTIME: a machine that was suspended for too long has lost the lease when it wakes up.
+    `renewed` is called with each renewed lease, so that deadlines that hang on it can follow.
+    """
 
     def __init__(
         self,
@@ -128,33 +132,43 @@ class RenewalWatch:
         lease: Lease,
         clock: Clock,
         *,
-        lost: Callable[[Exception], Awaitable[None]],
-        renewed: Callable[[Lease], None],
+        lost: Callable[[MawepError], Awaitable[None]],
+        renewed: Callable[[Lease], None] | None = None,
     ) -> None:
         self.lease = lease
         self._leases = leases
         self._clock = clock
         self._lost = lost
         self._renewed = renewed
-        self._margin = 0.9 * leases.ttl
 
     async def run(self) -> None:
         """Renew until cancelled or lost; `lost` is awaited once, with the reason, before this returns."""
-        last = self.lease.expires_boottime - self._leases.ttl
-        reason: Exception = BusGoneError(
-            "the lease was not renewed in time", cause="this machine was suspended"
-        )
-        while self._clock.boottime() - last < self._margin:
+        reason: MawepError | None = None
+        while True:
+            await self._clock.sleep(max(0.0, min(self._leases.ttl / 6, self._left())))
+            if self._left() <= 0:
+                return await self._lost(reason or self._silence("this process or machine was suspended"))
             try:
-                async with asyncio.timeout(max(0.0, last + self._margin - self._clock.boottime())):
+                async with asyncio.timeout(self._left()):
                     self.lease = await self._leases.renew(self.lease)
             except LeaseLostError as error:
                 return await self._lost(error)
-            except (BusGoneError, TimeoutError) as error:
+            except BusGoneError as error:
                 reason = error
+            except TimeoutError:
+                reason = self._silence("the server did not answer in time")
             else:
-                last = self.lease.expires_boottime - self._leases.ttl
-                self._renewed(self.lease)
-            left = last + self._margin - self._clock.boottime()
-            await self._clock.sleep(max(0.0, min(self._leases.ttl / 6, left)))
-        return await self._lost(reason)
+                reason = None
+                if self._renewed is not None:
+                    self._renewed(self.lease)
+
+    def _left(self) -> float:
+        """Seconds until the lease counts as lost."""
+        return self.lease.expires_boottime - 0.1 * self._leases.ttl - self._clock.boottime()
+
+    def _silence(self, cause: str) -> LeaseLostError:
+        return LeaseLostError(
+            f"the lease {self.lease.name} was not renewed for {0.9 * self._leases.ttl:.0f} s",
+            cause=cause,
+            next_step="stop this work; its commits are kept",
+        )
