@@ -92,7 +92,10 @@ class ClaimTable(msgspec.Struct, frozen=True):
                 paths = paths.delete(path)
             for parent in parents(path):
                 left = tuple(n for n in below.get(parent, ()) if n != number)
-                below = below.set(parent, left) if left else below.delete(parent)
+                if left:
+                    below = below.set(parent, left)
+                elif parent in below:  # not when another path of this claim was in the same directory
+                    below = below.delete(parent)
         globs = tuple((p, n) for p, n in self.globs if n != number)
         return ClaimTable(self.holders.delete(number), paths, below, globs)
 
@@ -135,6 +138,11 @@ def covers(pattern: str, path: str) -> bool:
     if is_glob(pattern):
         return fnmatchcase(path, pattern) or any(fnmatchcase(parent, pattern) for parent in parents(path))
     return path == pattern or path.startswith(pattern + "/")
+
+
+def is_protected(path: str, protected: Iterable[str]) -> bool:
+    """True when a protected pattern covers the path. Case is ignored, as some file systems do."""
+    return any(covers(pattern.lower().removesuffix("/**"), path.lower()) for pattern in protected)
 
 
 @lru_cache(maxsize=65536)
