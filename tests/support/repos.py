@@ -60,7 +60,7 @@ def commit(path: Path, files: Mapping[str, str | bytes | None], message: str = "
             (path / name).unlink()
         else:
             write(path / name, content)
-    git(path, "add", "--force", "--", *files)
+    git(path, "--literal-pathspecs", "add", "--force", "--", *files)
     git(path, "commit", "--quiet", "--allow-empty", "-m", message)
     return head(path)
 

@@ -43,7 +43,6 @@ _HARDENED = (
     "commit.gpgSign=false",
     "tag.gpgSign=false",
     "submodule.recurse=false",
-    "diff.external=",
     "rerere.enabled=false",
     "merge.conflictStyle=zdiff3",
     "advice.detachedHead=false",

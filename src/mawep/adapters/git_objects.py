@@ -138,7 +138,8 @@ async def changed_paths_raw(door: Door, old: Sha, new: Sha) -> tuple[Change, ...
 async def list_tree(door: Door, tree: Sha, *paths: str) -> tuple[Entry, ...]:
     """Every file of a tree or commit, or only those at or under `paths`, taken literally."""
     recursion = () if paths else ("-r",)
-    output = await door.run("ls-tree", *recursion, "-z", "--full-tree", tree, "--", *paths)
+    listing = ("ls-tree", *recursion, "-z", "--full-tree", tree, "--", *paths)
+    output = await door.run(*listing, env={"GIT_LITERAL_PATHSPECS": "1"})
     entries = []
     for line in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
         head, _, path = line.partition("\t")

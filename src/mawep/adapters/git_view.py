@@ -1,7 +1,7 @@
 """Builds the view: a private skeleton that shows a repository's objects and refs, but not its configuration.
 
 Git takes configuration, attributes, hooks and grafts from the common directory. With `GIT_COMMON_DIR` set to
-the view it finds ours: harmless settings only, no drivers, hooks, `info/attributes` or `config.worktree`.
+the view it finds ours: harmless settings only, no drivers, no hooks, no `config.worktree`.
 Objects, refs, reflogs and worktree entries are symbolic links to the real ones, so locks are the real locks.
 """
 
@@ -29,6 +29,9 @@ KEPT = (
 )
 """Settings that describe the files and run nothing; every other setting of the repository is left out."""
 
+ATTRIBUTES = "* !filter !diff !merge !conflict-marker-size\n"
+"""Wins over any attributes file in a tree or where git happens to run: even a bare merge reads those there."""
+
 
 def make_view(common_dir: Path, settings: Mapping[str, str], object_format: str) -> Path:
     """Make or refresh `<common_dir>/mawep/view` and return it; safe beside other processes doing the same."""
@@ -41,6 +44,7 @@ def make_view(common_dir: Path, settings: Mapping[str, str], object_format: str)
         _link(view / name, Path("../..") / name)
     _link(view / "info" / "exclude", Path("../../../info/exclude"))
     (common_dir / "logs").mkdir(exist_ok=True)
+    _write(view / "info" / "attributes", ATTRIBUTES)
     _write(view / "config", _config(settings, object_format))
     _write(view / "HEAD", "ref: refs/heads/mawep-none\n")
     return view
