@@ -35,7 +35,9 @@ HANDSHAKE_SECONDS = 60.0
 """How long an agent may take until its session is open: some need half a minute to start."""
 END_OF_INPUT_SECONDS = 1.5
 TERMINATE_SECONDS = 1.5
-DYING_SECONDS = 1.0
+"""How long a close waits after end of input, and after SIGTERM: together well within STOP_SECONDS."""
+DYING_SECONDS = 0.5
+"""How long to wait for the exit status of an agent whose stream has ended, and for its last words."""
 STDERR_LIMIT = 10 * 2**20
 
 
@@ -90,7 +92,7 @@ class AcpSession:
         self._transcript = Transcript(launch.transcript)
         self._wire = Wire(process.stdout, process.stdin, self._transcript)
         self._client = AcpClient(launch.cwd, policy)
-        self._connection = acp.ClientSideConnection(cast(acp.Client, self._client), self._wire)
+        self._connection = acp.connect_to_agent(cast(acp.Client, self._client), self._wire)
         self._errors = Lines()
         self._listening = asyncio.create_task(self._keep_errors(launch))
         self._closing: asyncio.Task[None] | None = None

@@ -86,7 +86,7 @@ def parse(data: Any) -> Script:
         raise ScriptError("a script is a mapping with `steps`")
     if unknown := data.keys() - {"steps", "on_repair"}:
         raise ScriptError(f"unknown key {sorted(map(str, unknown))[0]}; a script has `steps` and `on_repair`")
-    rounds = data.get("on_repair") or []
+    rounds = data.get("on_repair", [])
     if not isinstance(rounds, list):
         raise ScriptError("`on_repair` is a list with a list of steps for each repair")
     repairs = (_steps(steps, f"on_repair {index}") for index, steps in enumerate(rounds, 1))

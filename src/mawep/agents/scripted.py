@@ -8,8 +8,7 @@ from dataclasses import replace
 from mawep.adapters.process import Supervisor
 from mawep.agents.acp import AcpRuntime, AcpSession
 from mawep.agents.base import AgentFailed, Launch, PathPolicy
-
-STATE = "MAWEP_SCRIPTED_STATE"
+from mawep.agents.scripted_session import STATE
 
 
 class ScriptedRuntime:

@@ -13,11 +13,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from mawep.agents.script import Script, ScriptError, load
-from mawep.agents.scripted_session import Session, Sessions
+from mawep.agents.scripted_session import STATE, Session, Sessions
 from mawep.agents.scripted_steps import Player
 from mawep.agents.sdk import acp, schema
-
-STATE = "MAWEP_SCRIPTED_STATE"
 
 
 class ScriptedAgent:

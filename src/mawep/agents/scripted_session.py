@@ -8,6 +8,9 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+STATE = "MAWEP_SCRIPTED_STATE"
+"""The environment variable that names the directory of sessions."""
+
 
 @dataclass
 class Session:

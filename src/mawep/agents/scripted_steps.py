@@ -7,13 +7,13 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from mawep.agents.extensions import BREAKING_CHANGE, QUESTION
-from mawep.agents.script import Step, plan_at
+from mawep.agents.script import PlanStatus, Step, plan_at
 from mawep.agents.scripted_session import Session
 from mawep.agents.sdk import acp, schema
 
@@ -51,9 +51,7 @@ class Player:
         self._save = save
         self._cancelled = cancelled
         self._attempt = attempt
-        self._actions: Mapping[str, Callable[[Step], Awaitable[Ending | None]]] = {
-            name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
-        }
+        self._plan: list[tuple[str, PlanStatus]] = []
 
     async def play(self, steps: Sequence[Step]) -> Ending:
         """Carry out the steps that are not done yet; returns why the turn ended."""
@@ -78,7 +76,8 @@ class Player:
         if step.only_attempt in (None, self._attempt):
             if step.action == "crash":  # once: a session that is loaded again is past it
                 self._passed(index)
-            ending = await self._actions[step.action](step)
+            action: Callable[[Step], Awaitable[Ending | None]] = getattr(self, f"_do_{step.action}")
+            ending = await action(step)
         self._passed(index)
         return ending
 
@@ -87,7 +86,9 @@ class Player:
         self._save()
 
     async def _show_plan(self, steps: Sequence[Step], current: int) -> None:
-        if entries := plan_at(steps, current):
+        entries = plan_at(steps, current)
+        if entries != self._plan:
+            self._plan = entries
             await self._tell(acp.update_plan([acp.plan_entry(text, status=state) for text, state in entries]))
 
     async def _tell(self, update: Any) -> None:
@@ -156,9 +157,7 @@ class Player:
     async def _do_replace(self, step: Step) -> Ending | None:
         old = self._old(step) or ""
         if step.value["old"] not in old:
-            await self._tell(
-                acp.update_agent_message(acp.text_block(f"{step.value['path']}: text not found"))
-            )
+            await self._say(f"{step.value['path']} does not contain the text to replace")
             return None
         return await self._edit(step, old.replace(step.value["old"], self._fill(step.value["new"]), 1))
 
@@ -176,28 +175,30 @@ class Player:
         return path.read_text() if path.exists() else None
 
     async def _edit(self, step: Step, text: str) -> Ending | None:
-        path, call = self._path(step), self._call_id()
-        diff = [acp.tool_diff_content(str(path), text, self._old(step))]
-        title = f"{step.action} {step.value['path']}"
-        await self._tell(acp.start_edit_tool_call(call, title, str(path), content=diff))
-        allowed = await self._permitted(call, title, str(path), diff)
+        path, title = self._path(step), f"{step.action} {step.value['path']}"
+        edit = schema.ToolCallUpdate(
+            tool_call_id=self._call_id(),
+            title=title,
+            kind="edit",
+            locations=[schema.ToolCallLocation(path=str(path))],
+            content=[acp.tool_diff_content(str(path), text, self._old(step))],
+        )
+        call, places, diff = edit.tool_call_id, edit.locations, edit.content
+        await self._tell(
+            acp.start_tool_call(call, title, kind="edit", status="pending", locations=places, content=diff)
+        )
+        allowed = await self._permitted(edit)
         if allowed:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         await self._tell(acp.update_tool_call(call, status="completed" if allowed else "failed"))
         return "end_turn" if step.stop_on_reject and not allowed else None
 
-    async def _permitted(self, call: str, title: str, path: str, diff: list[Any]) -> bool:
+    async def _permitted(self, edit: schema.ToolCallUpdate) -> bool:
         answer = await self._unless_cancelled(
             self._client.request_permission(
                 session_id=self._session.id,
-                tool_call=schema.ToolCallUpdate(
-                    tool_call_id=call,
-                    title=title,
-                    kind="edit",
-                    locations=[schema.ToolCallLocation(path=path)],
-                    content=diff,
-                ),
+                tool_call=edit,
                 options=[
                     schema.PermissionOption(option_id="yes", name="Allow", kind="allow_once"),
                     schema.PermissionOption(option_id="no", name="Reject", kind="reject_once"),

@@ -67,7 +67,8 @@ class Turn:
 
     def say(self, chunk: str) -> None:
         """Take a piece of the message that the agent is writing."""
-        self.text = (self.text + chunk)[-TEXT_LIMIT:]
+        between = "\n\n" if self.text and not self._message else ""
+        self.text = (self.text + between + chunk)[-TEXT_LIMIT:]
         self._message = (self._message + chunk)[:TEXT_LIMIT]
         self.alive("writing")
 

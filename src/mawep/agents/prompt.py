@@ -1,0 +1,176 @@
+"""What an agent is told: strict templates, with everything that others wrote fenced off as quotation."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any, Literal
+
+from jinja2 import StrictUndefined, TemplateError
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from mawep.core.model import Issue
+from mawep.errors import UsageError
+
+QUOTE_LIMIT = 60_000
+"""Characters of one quotation; of a longer one the beginning and the end are kept."""
+_LABEL_LIMIT = 120
+_CUT = "\n… (cut) …\n"
+
+
+class PromptTemplateError(UsageError):
+    """A prompt template cannot be rendered."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template's text and its sha256, which tells later what the agents were told by."""
+
+    text: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Quote:
+    """Text that somebody else wrote: `source` says in a few words who or what."""
+
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PromptContext:
+    """What a prompt says beside the issue.
+
+    `token` is random and known to nobody who writes the quoted text. `association` is what the forge says
+    about the issue's author. Claims, gate commands and protected paths are as the configuration and the
+    orchestrator have them.
+    """
+
+    token: str
+    agent: str
+    attempt: int
+    branch: str
+    base: str
+    target: str
+    association: str | None = None
+    gate: tuple[str, ...] = ()
+    protected: tuple[str, ...] = ()
+    own_claims: tuple[str, ...] = ()
+    claims_of_others: tuple[str, ...] = ()
+    messages: tuple[Quote, ...] = ()
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """Why an agent is to go on: `what` is a sentence of ours, the evidence is quoted."""
+
+    what: str
+    evidence: tuple[Quote, ...] = ()
+    round: int = 1
+    rounds: int = 1
+
+
+def load_template(name: Literal["prompt", "feedback"], repository_text: str | None) -> Template:
+    """The repository's own template, or the shipped one."""
+    text = _shipped(name) if repository_text is None else repository_text
+    return Template(text, hashlib.sha256(text.encode()).hexdigest())
+
+
+def render_prompt(template: str | None, issue: Issue, context: PromptContext) -> str:
+    """The first prompt of an attempt. Raises PromptTemplateError."""
+    claims = [
+        Quote("paths that this issue declares", "\n".join(context.own_claims)),
+        Quote("paths that others are changing", "\n".join(context.claims_of_others)),
+    ]
+    quotes = [_issue(issue, context.association), *claims, *context.messages]
+    nonce, (text, own, others, *messages) = _fence(context.token, quotes)
+    return _render(
+        _shipped("prompt") if template is None else template,
+        {
+            **_common(issue, context, nonce),
+            "issue": text,
+            "own_claims": own if context.own_claims else "",
+            "claims_of_others": others if context.claims_of_others else "",
+            "messages": messages,
+        },
+    )
+
+
+def render_feedback(template: str | None, issue: Issue, feedback: Feedback, context: PromptContext) -> str:
+    """A later prompt of the same attempt. Raises PromptTemplateError."""
+    evidence, messages = feedback.evidence, context.messages
+    nonce, fenced = _fence(context.token, [*evidence, *messages])
+    return _render(
+        _shipped("feedback") if template is None else template,
+        {
+            **_common(issue, context, nonce),
+            "what": feedback.what,
+            "evidence": fenced[: len(evidence)],
+            "messages": fenced[len(evidence) :],
+            "round": feedback.round,
+            "rounds": feedback.rounds,
+        },
+    )
+
+
+def _common(issue: Issue, context: PromptContext, nonce: str) -> dict[str, Any]:
+    return {
+        "number": issue.number,
+        "nonce": nonce,
+        "agent": context.agent,
+        "attempt": context.attempt,
+        "branch": context.branch,
+        "base": context.base,
+        "target": context.target,
+        "gate": context.gate,
+        "protected": context.protected,
+    }
+
+
+def _issue(issue: Issue, association: str | None) -> Quote:
+    author = f"by {issue.author or 'an unknown author'} ({association or 'association unknown'})"
+    labels = f"\nLabels: {', '.join(issue.labels)}" if issue.labels else ""
+    return Quote(f"issue {issue.number}, {author}", f"# {issue.title}{labels}\n\n{issue.body}".rstrip())
+
+
+def _fence(token: str, quotes: Sequence[Quote]) -> tuple[str, list[str]]:
+    """The quotations between lines that carry a word which occurs in none of them, and that word."""
+    texts = [(_one_line(quote.source), _bounded(quote.text)) for quote in quotes]
+    everything = "\n".join(f"{source}\n{text}" for source, text in texts)
+    count, nonce = 0, ""
+    while not nonce or nonce in everything:
+        nonce = hashlib.sha256(f"{token} {count}".encode()).hexdigest()[:16]
+        count += 1
+    return nonce, [f"<<<{nonce} {source}\n{text}\n{nonce}>>>" for source, text in texts]
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())[:_LABEL_LIMIT]
+
+
+def _bounded(text: str) -> str:
+    text = text.encode(errors="replace").decode()  # no lone surrogates: no file or pipe takes them
+    if len(text) <= QUOTE_LIMIT:
+        return text
+    half = QUOTE_LIMIT // 2
+    return f"{text[:half]}{_CUT}{text[-half:]}"
+
+
+def _shipped(name: str) -> str:
+    return resources.files("mawep.agents").joinpath("templates", f"{name}.md.j2").read_text(encoding="utf-8")
+
+
+def _render(template: str, variables: Mapping[str, Any]) -> str:
+    # What is rendered is plain text for a model, so nothing is escaped as HTML.
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    try:
+        return environment.from_string(template).render(variables)
+    except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" at line {line}" if line else ""
+        raise PromptTemplateError(f"a prompt template fails{where}", cause=str(error)) from error

@@ -1,0 +1,258 @@
+"""The ACP adapter against agents that follow the protocol badly, or only just."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mawep.adapters.process import lock_is_free
+from mawep.agents.acp import AcpRuntime
+from mawep.agents.base import (
+    Activity,
+    AgentFailed,
+    PermissionDecided,
+    ResumeUnsupported,
+    ToolCall,
+    TurnEnded,
+    UsageReported,
+)
+from mawep.core.model import Usage
+from tests.agents.conftest import ROGUE, Stage, events, inhabitants
+from tests.support.waiting import eventually
+
+
+def update(**fields: Any) -> str:
+    return json.dumps({"method": "session/update", "params": {"sessionId": "s", "update": fields}})
+
+
+def permission(options: dict[str, str], **call: Any) -> str:
+    offered = [{"optionId": key, "name": key, "kind": kind} for key, kind in options.items()]
+    tool_call = {"toolCallId": "1", "title": "change it", "kind": "edit", **call}
+    params = {"sessionId": "s", "toolCall": tool_call, "options": offered}
+    return json.dumps({"id": 77, "method": "session/request_permission", "params": params})
+
+
+ONCE = {"y": "allow_once", "n": "reject_once", "yy": "allow_always", "nn": "reject_always"}
+
+
+async def decided(stage: Stage, *frames: str) -> tuple[PermissionDecided, str]:
+    """The decision on the last frame, and the option that was chosen or `cancelled`."""
+    session = await stage.rogue(*frames)
+    seen = await events(session)
+    await session.close()
+    answer = next(
+        frame["msg"] for frame in stage.frames() if frame["msg"].get("id") == 77 and frame["dir"] == "out"
+    )
+    outcome = answer["result"]["outcome"]
+    return next(event for event in seen if isinstance(event, PermissionDecided)), outcome.get(
+        "optionId", "cancelled"
+    )
+
+
+async def test_permission_is_given_once_rather_than_always(stage: Stage) -> None:
+    decision, chosen = await decided(stage, permission(ONCE, locations=[{"path": "free.txt"}]))
+    assert (decision.allowed, decision.paths, decision.why, chosen) == (True, ("free.txt",), "", "y")
+
+
+async def test_permission_is_given_always_when_that_is_all_there_is(stage: Stage) -> None:
+    options = {"yy": "allow_always", "nn": "reject_always"}
+    assert (await decided(stage, permission(options, locations=[{"path": "free.txt"}])))[1] == "yy"
+
+
+async def test_permission_is_refused_always_when_that_is_all_there_is(stage: Stage) -> None:
+    options = {"yy": "allow_always", "nn": "reject_always"}
+    assert (await decided(stage, permission(options, locations=[{"path": "locked.txt"}])))[1] == "nn"
+
+
+async def test_permission_without_a_way_to_refuse_is_cancelled(stage: Stage) -> None:
+    decision, chosen = await decided(
+        stage, permission({"y": "allow_once"}, locations=[{"path": "locked.txt"}])
+    )
+    assert (decision.allowed, chosen) == (False, "cancelled")
+
+
+async def test_permission_without_a_way_to_allow_is_cancelled(stage: Stage) -> None:
+    decision, chosen = await decided(
+        stage, permission({"n": "reject_once"}, locations=[{"path": "free.txt"}])
+    )
+    assert (decision.why, chosen) == ("the agent offered no way to say yes", "cancelled")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        {"content": [{"type": "diff", "path": "locked.txt", "newText": "x"}]},
+        {"rawInput": {"file_path": "locked.txt"}},
+        {"rawInput": {"filePath": "sub/../locked.txt"}},
+        {"rawInput": {"paths": ["free.txt", "locked.txt"]}},
+        {"kind": "read", "content": [{"type": "diff", "path": "locked.txt", "newText": "x"}]},
+        {"locations": [{"path": "link.txt"}]},
+    ],
+)
+async def test_a_locked_path_is_found_wherever_the_agent_names_it(stage: Stage, call: dict[str, Any]) -> None:
+    (stage.worktree / "link.txt").symlink_to("locked.txt")
+    decision, chosen = await decided(stage, permission(ONCE, **call))
+    assert (decision.why, chosen) == ("locked.txt is declared by issue 7", "n")
+
+
+async def test_a_path_named_earlier_in_the_tool_call_counts(stage: Stage) -> None:
+    earlier = update(sessionUpdate="tool_call", toolCallId="1", title="t", locations=[{"path": "locked.txt"}])
+    assert (await decided(stage, earlier, permission(ONCE)))[1] == "n"
+
+
+async def test_reading_a_locked_path_is_allowed(stage: Stage) -> None:
+    assert (await decided(stage, permission(ONCE, kind="read", locations=[{"path": "locked.txt"}])))[1] == "y"
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../outside.txt", "out/passwd"])
+async def test_a_path_outside_the_worktree_is_refused(stage: Stage, path: str) -> None:
+    (stage.worktree / "out").symlink_to("/etc")
+    decision, chosen = await decided(stage, permission(ONCE, locations=[{"path": path}]))
+    assert decision.why.endswith("is outside the worktree")
+    assert chosen == "n"
+
+
+async def test_absolute_paths_are_reported_relative_to_the_worktree(stage: Stage) -> None:
+    call = update(
+        sessionUpdate="tool_call",
+        toolCallId="1",
+        title="edit",
+        kind="edit",
+        locations=[{"path": str(stage.worktree / "a.txt")}, {"path": "/etc/hosts"}],
+        content=[{"type": "diff", "path": str(stage.worktree / "b.txt"), "newText": ""}],
+    )
+    done = update(sessionUpdate="tool_call_update", toolCallId="1", status="completed")
+    session = await stage.rogue(call, done)
+    calls = [event for event in await events(session) if isinstance(event, ToolCall)]
+    await session.close()
+    paths, diffs = ("a.txt", "/etc/hosts"), ("b.txt",)
+    assert calls == [
+        ToolCall("1", "edit", "edit", "pending", paths, diffs),
+        ToolCall("1", "edit", "edit", "completed", paths, diffs),
+    ]
+
+
+async def test_usage_counts_from_the_beginning_and_is_not_added_up(stage: Stage) -> None:
+    cost = {"amount": 0.5, "currency": "USD"}
+    session = await stage.rogue(update(sessionUpdate="usage_update", used=10, size=100, cost=cost))
+    reports = [event for _ in range(2) for event in await events(session) if isinstance(event, UsageReported)]
+    await session.close()
+    assert reports == [UsageReported(Usage(cost_usd=0.5, context_used=10, context_size=100))] * 2
+
+
+async def test_updates_from_a_newer_protocol_are_passed_over(stage: Stage) -> None:
+    session = await stage.rogue(
+        update(sessionUpdate="dreams", of="sheep"),
+        update(sessionUpdate="plan", entries="none"),
+        update(sessionUpdate="available_commands_update", availableCommands=[]),
+    )
+    assert await events(session) == [Activity("other"), TurnEnded("end_turn", "")]
+    await session.close()
+    assert "sheep" in stage.transcript.read_text()
+
+
+async def test_no_file_system_and_no_terminal_are_offered(stage: Stage) -> None:
+    read = {"id": 77, "method": "fs/read_text_file", "params": {"sessionId": "s", "path": "/etc/passwd"}}
+    session = await stage.rogue(json.dumps(read))
+    await events(session)
+    await session.close()
+    answer = next(f["msg"] for f in stage.frames() if f["msg"].get("id") == 77 and f["dir"] == "out")
+    assert answer["error"]["code"] == -32601
+
+
+@pytest.mark.parametrize(
+    ("at", "do", "message", "cause"),
+    [
+        ("initialize", "version", "speaks version 7", ""),
+        ("initialize", "error", "did not open a session", "it said: log in first"),
+        ("initialize", "die", "did not open a session", "it exited with code 9"),
+        ("new", "number", "did not open a session", "not a protocol frame: '42'"),
+        ("prompt", "number", "middle of a turn", "not a protocol frame: '42'"),
+        ("prompt", "partial", "middle of a turn", "it exited with code 3; it ended in the middle of a frame"),
+        ("prompt", "closed", "middle of a turn", "it closed its output"),
+        ("prompt", "huge", "middle of a turn", "a frame of more than 50 MiB"),
+        ("prompt", "nonsense", "middle of a turn", "does not follow the protocol"),
+        ("prompt", "error", "middle of a turn", "it said: log in first"),
+    ],
+)
+async def test_a_broken_agent_fails_with_the_cause_within_five_seconds(
+    stage: Stage, at: str, do: str, message: str, cause: str
+) -> None:
+    began = time.monotonic()
+    with pytest.raises(AgentFailed, match=message) as failed:
+        session = await stage.rogue(f"at={at}", f"do={do}")
+        try:
+            await events(session)
+        finally:
+            await session.close()
+    assert time.monotonic() - began < 5
+    assert cause in failed.value.cause
+    assert inhabitants(stage.worktree) == []
+    assert lock_is_free(stage.root / "run" / "lock")
+
+
+async def test_the_last_twenty_lines_of_stderr_come_with_the_failure(stage: Stage) -> None:
+    session = await stage.rogue("at=prompt", "do=die")
+    with pytest.raises(AgentFailed) as failed:
+        await events(session)
+    await session.close()
+    assert failed.value.detail.splitlines() == [f"last words {line}" for line in range(80, 100)]
+    log = (stage.root / "run" / "stderr.jsonl").read_text().splitlines()
+    assert [json.loads(line)["msg"] for line in log] == [f"last words {line}" for line in range(100)]
+
+
+async def test_an_agent_that_never_opens_a_session_is_given_up(stage: Stage) -> None:
+    launch = stage.launch(sys.executable, "-I", "-S", str(ROGUE), "at=initialize", "do=hang")
+    with pytest.raises(AgentFailed, match=r"did not open a session within 0\.2 s"):
+        await AcpRuntime(handshake_seconds=0.2).open(launch, stage.supervisor, stage.policy, resume=None)
+    assert inhabitants(stage.worktree) == []
+
+
+async def test_a_program_that_is_not_an_agent_fails(stage: Stage) -> None:
+    for program in ("true", "cat", "no-such-program-anywhere"):
+        with pytest.raises(AgentFailed):
+            await AcpRuntime(0.5).open(stage.launch(program), stage.supervisor, stage.policy, resume=None)
+
+
+async def test_an_agent_without_load_session_cannot_be_resumed(stage: Stage) -> None:
+    with pytest.raises(ResumeUnsupported, match="cannot continue a session") as refused:
+        await stage.rogue(resume="s")
+    assert refused.value.cause == "it does not offer loadSession"
+
+
+async def test_an_agent_that_does_not_even_read_its_prompt_is_killed_by_a_cancel(stage: Stage) -> None:
+    session = await stage.rogue("at=new", "do=doze")
+    turn = asyncio.ensure_future(events(session, "x" * 2_000_000))
+    await eventually("the prompt is on its way", lambda: "xxx" in stage.transcript.read_text())
+    began = time.monotonic()
+    await session.cancel()
+    assert time.monotonic() - began < 5.5
+    assert await turn == [TurnEnded("cancelled", "")]
+    assert inhabitants(stage.worktree) == []
+    await session.close()
+
+
+async def test_a_turn_cancelled_before_it_was_sent_is_never_sent(stage: Stage) -> None:
+    session = await stage.rogue()
+    seen, _ = await asyncio.gather(events(session), session.cancel())
+    assert seen == [TurnEnded("cancelled", "")]
+    assert "session/prompt" not in stage.transcript.read_text()
+    await session.close()
+
+
+async def test_the_agent_has_only_the_environment_it_was_given(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORCHESTRATOR_SECRET", "hush")
+    session = await stage.rogue()
+    environment = Path(f"/proc/{session.pid}/environ").read_bytes()
+    await session.close()
+    assert b"ORCHESTRATOR_SECRET" not in environment
+    assert os.environ["HOME"].encode() in environment
