@@ -44,9 +44,10 @@ def next_wakeup(state: State) -> datetime | None:
     moments = []
     for number in state.active:
         record = state.issues[number]
-        if record.attempt and record.attempt.progress in (Progress.RUNNING, Progress.STOPPING):
+        progress = record.attempt.progress if record.attempt else None
+        if record.attempt and progress in (Progress.RUNNING, Progress.STOPPING):
             moments.append(record.attempt.lease_until)
-        if record.question and record.question.asked_at:
+        if record.question and record.question.asked_at and progress is Progress.RUNNING:
             moments.append(record.question.asked_at + timedelta(seconds=state.rules.input_timeout))
     return min(moments, default=None)
 
