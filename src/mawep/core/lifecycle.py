@@ -199,16 +199,14 @@ def _delivered(state: State, rec: ev.Recorded, event: ev.MessageDelivered) -> St
 
 
 def _leases(state: State, rec: ev.Recorded, event: ev.LeasesExtended) -> State:
+    """A turn that has ended is not leased any more, and what it claims must not lapse before it lands."""
     fences = frozenset(event.fences)
-    issues, claims = state.issues, state.claims
     for number in state.active:
-        record = issues[number]
-        if record.attempt and record.attempt.fence in fences:
-            issues = issues.set(
-                number, replace(record, attempt=replace(record.attempt, lease_until=event.until))
-            )
-            claims = claims.extend(number, event.until)
-    return replace(state, issues=issues, claims=claims)
+        record = state.issues[number]
+        attempt = record.attempt
+        if attempt and attempt.fence in fences and attempt.progress in (Progress.RUNNING, Progress.STOPPING):
+            state = _lease(state, record, attempt, event.until)
+    return state
 
 
 def _turn_ended(state: State, rec: ev.Recorded, event: ev.TurnEnded) -> State:
@@ -562,6 +560,12 @@ def _done(state: State, key: str) -> State:
 
 def _name(members: tuple[Number, ...]) -> str:
     return ",".join(map(str, members))
+
+
+def _lease(state: State, record: IssueRecord, attempt: Attempt, until: datetime) -> State:
+    """The attempt, and with it what it claims, is held until then."""
+    state = _put(state, replace(record, attempt=replace(attempt, lease_until=until)))
+    return replace(state, claims=state.claims.extend(record.number, until))
 
 
 def _free_slot(state: State, number: Number) -> State:
