@@ -199,13 +199,15 @@ def _delivered(state: State, rec: ev.Recorded, event: ev.MessageDelivered) -> St
 
 
 def _leases(state: State, rec: ev.Recorded, event: ev.LeasesExtended) -> State:
-    """A turn that has ended is not leased any more, and what it claims must not lapse before it lands."""
+    """Only a claim that has an end is extended: what a finished turn claims must not lapse before it lands."""
     fences = frozenset(event.fences)
     for number in state.active:
         record = state.issues[number]
         attempt = record.attempt
         if attempt and attempt.fence in fences and attempt.progress in (Progress.RUNNING, Progress.STOPPING):
-            state = _lease(state, record, attempt, event.until)
+            state = _put(state, replace(record, attempt=replace(attempt, lease_until=event.until)))
+            if attempt.progress is Progress.RUNNING:
+                state = replace(state, claims=state.claims.extend(number, event.until))
     return state
 
 
@@ -269,12 +271,18 @@ def _attempt_interrupted(state: State, rec: ev.Recorded, event: ev.AttemptInterr
 
 
 def _stop(state: State, rec: ev.Recorded, event: ev.StopIntended) -> State:
+    """The worker gets a fresh lease to answer: nobody renewed it while its work was checked."""
     record = state.issues[event.issue]
     if record.attempt is None:
         return state
-    state = _put(state, replace(record, attempt=replace(record.attempt, progress=Progress.STOPPING)))
-    state = _done(state, f"turn:{event.issue}")
-    return replace(state, effects=state.effects.set(f"stop:{event.issue}", rec))
+    until = rec.at + timedelta(seconds=state.rules.lease_seconds)
+    attempt = replace(record.attempt, progress=Progress.STOPPING, lease_until=until)
+    state = _done(_put(state, replace(record, attempt=attempt)), f"turn:{event.issue}")
+    return replace(
+        state,
+        claims=state.claims.extend(event.issue, None),
+        effects=state.effects.set(f"stop:{event.issue}", rec),
+    )
 
 
 # --- import and gate
@@ -560,12 +568,6 @@ def _done(state: State, key: str) -> State:
 
 def _name(members: tuple[Number, ...]) -> str:
     return ",".join(map(str, members))
-
-
-def _lease(state: State, record: IssueRecord, attempt: Attempt, until: datetime) -> State:
-    """The attempt, and with it what it claims, is held until then."""
-    state = _put(state, replace(record, attempt=replace(attempt, lease_until=until)))
-    return replace(state, claims=state.claims.extend(record.number, until))
 
 
 def _free_slot(state: State, number: Number) -> State:
