@@ -94,7 +94,7 @@ def _stop_running(
 ) -> ev.StopIntended | None:
     if record.cancelled_by:
         return ev.StopIntended(record.number, attempt.fence, None, f"cancelled by {record.cancelled_by}")
-    if state.interrupted > 1:
+    if state.interrupted > 1 or (state.interrupted and record.question):
         return ev.StopIntended(record.number, attempt.fence, None, "the run was interrupted")
     question = record.question
     if question and question.asked_at:

@@ -31,7 +31,8 @@ class Event(msgspec.Struct, frozen=True, tag_field="type", omit_defaults=True):
 class RunStarted(Event, frozen=True, tag=True):
     """A run began. `suffixed` lists issues whose plain branch or worktree name is taken already.
 
-    `settings` is the public configuration as JSON, `digests` the sha256 of templates and gate definition.
+    `settings` is the public configuration as JSON, `digests` the sha256 of templates; `branches` are plain branch
+    names by issue number (JSON has only text for keys).
     """
 
     run: str
@@ -43,7 +44,7 @@ class RunStarted(Event, frozen=True, tag=True):
     settings: str = "{}"
     digests: dict[str, str] = {}
     suffixed: tuple[Number, ...] = ()
-    branches: dict[Number, str] = {}
+    branches: dict[str, str] = {}
 
 
 class RunResumed(Event, frozen=True, tag=True):

@@ -32,7 +32,7 @@ def _run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
         rules=event.rules,
         settings=event.settings,
         digests=Map(event.digests),
-        branches=Map(event.branches),
+        branches=Map({int(number): branch for number, branch in event.branches.items()}),
         suffixed=frozenset(event.suffixed),
         graph=plan,
         issues=Map(records),
@@ -47,10 +47,13 @@ def _run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
     issues = state.issues
     for number in state.active:
         attempt = issues[number].attempt
-        if attempt and attempt.progress in (Progress.RUNNING, Progress.ORPHANED):
-            issues = issues.set(
-                number, replace(issues[number], attempt=replace(attempt, progress=Progress.ORPHANED))
-            )
+        if attempt is None:
+            continue
+        if attempt.progress in (Progress.RUNNING, Progress.ORPHANED):
+            attempt = replace(attempt, progress=Progress.ORPHANED)
+        elif attempt.progress is Progress.STOPPING:  # the worker is told again, and has time to answer
+            attempt = replace(attempt, lease_until=rec.at + timedelta(seconds=state.rules.lease_seconds))
+        issues = issues.set(number, replace(issues[number], attempt=attempt))
     effects = state.effects
     for key in state.effects:
         if key.startswith("turn:"):
@@ -147,7 +150,9 @@ def _new_turn(state: State, rec: ev.Recorded, number: Number, lease_until: datet
 
 
 def _reclaimed(state: State, rec: ev.Recorded, event: ev.AttemptReclaimed) -> State:
-    return _new_turn(state, rec, event.issue, event.lease_until, reclaimed=True)
+    attempt = state.issues[event.issue].attempt
+    fence = attempt.fence if attempt else None
+    return _new_turn(state, rec, event.issue, event.lease_until, reclaimed=True, previous_fence=fence)
 
 
 def _repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:

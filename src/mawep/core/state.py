@@ -43,7 +43,8 @@ class Progress(StrEnum):
 class Attempt(msgspec.Struct, frozen=True):
     """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
 
-    `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet.
+    `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence
+    is `previous_fence`.
     """
 
     number: int
@@ -69,6 +70,7 @@ class Attempt(msgspec.Struct, frozen=True):
     transcript: str = ""
     stop: str = ""
     reclaimed: bool = False
+    previous_fence: int | None = None
 
 
 class IssueRecord(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ from mawep.adapters.git_objects import (
     read_blob,
 )
 from mawep.adapters.git_refs import hold
-from mawep.core.claims import covers
+from mawep.core.claims import covers, is_protected
 from mawep.core.events import CandidateImported, ImportIntended, ImportRefused
 from mawep.core.model import FailureReason, Number
 
@@ -175,7 +175,7 @@ async def _forbidden(
     strange = await forbidden_entries(repository, changes)
     if strange:
         return FailureReason.IMPORT_REFUSED, "; ".join(strange[:SHOWN])
-    touched = protected_among(changes, guard.protected)
+    touched = sorted({change.path for change in changes if is_protected(change.path, guard.protected)})
     if touched:
         return FailureReason.PROTECTED_PATH, f"changes protected paths: {_listed(touched)}"
     claimed = [
@@ -190,17 +190,6 @@ async def _forbidden(
             f"changes files that another issue has claimed: {_listed(claimed)}",
         )
     return None
-
-
-def protected_among(changes: Sequence[Change], protected: Sequence[str]) -> list[str]:
-    """The changed paths that a protected pattern covers, sorted. Case is ignored, as some file systems do."""
-    return sorted(
-        {
-            change.path
-            for change in changes
-            if any(covers(pattern.lower().removesuffix("/**"), change.path.lower()) for pattern in protected)
-        }
-    )
 
 
 async def forbidden_entries(repository: Repository, changes: Sequence[Change]) -> list[str]:

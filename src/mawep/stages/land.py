@@ -17,6 +17,7 @@ from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
 from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, is_ancestor
 from mawep.adapters.git_refs import RefMovedError, hold, list_refs, read_ref, update_refs
 from mawep.core import events as ev
+from mawep.core.claims import is_protected
 from mawep.core.model import Number
 from mawep.errors import GitError, InfrastructureError
 
@@ -118,9 +119,12 @@ def _name(steps: Sequence[ev.Step]) -> str:
     return steps[-1].commit[:16]
 
 
-async def changed_files(repository: Repository, old: Sha, new: Sha) -> tuple[str, ...]:
-    """The paths in which two commits differ."""
-    return tuple(change.path for change in await changed_paths_raw(repository, old, new))
+async def protected_changes(
+    repository: Repository, old: Sha, new: Sha, protected: Sequence[str]
+) -> tuple[str, ...]:
+    """The protected paths in which two commits differ."""
+    paths = {change.path for change in await changed_paths_raw(repository, old, new)}
+    return tuple(sorted(path for path in paths if is_protected(path, protected)))
 
 
 async def target_now(repository: Repository, branch: str) -> Sha:
@@ -210,3 +214,16 @@ async def forget_refs(repository: Repository, refs: Sequence[str]) -> None:
 async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
     """Every ref that holds a composition of this run."""
     return tuple(await list_refs(repository, f"refs/mawep/{run}/landing/"))
+
+
+async def landed_issues(repository: Repository, branch: str) -> frozenset[Number]:
+    """The issues that landed on the branch, from git alone: its own line of commits that name gate and journal."""
+    ref = f"refs/heads/{branch}"
+    if await read_ref(repository, ref) is None:
+        return frozenset()
+    wanted = "%(trailers:key=Mawep-Issue,valueonly,separator=%x2C)"
+    output = await repository.run(
+        "log", "--first-parent", "--grep=^Mawep-Gate: ", f"--format={wanted}", ref, "--"
+    )
+    numbers = output.decode(errors="replace").replace(",", "\n").split()
+    return frozenset(int(number) for number in numbers if number.isdecimal())

@@ -126,6 +126,13 @@ class Journal:
                 next_step="make room or restore the file's directory, then `mawep resume`",
             ) from error
 
+    def hash_at(self, seq: int) -> str:
+        """The hash of a committed event: the chain's head at that point."""
+        found = self._db.execute("SELECT hash FROM events WHERE seq = ?", (seq,)).fetchone()
+        if found is None:
+            raise JournalError(f"The journal {self.path} has no event {seq}")
+        return str(found[0])
+
     def close(self) -> None:
         """Let go of file and lock; what was not committed is not there."""
         self._writer.shutdown(wait=True)

@@ -1,0 +1,412 @@
+"""Wire a run together and conduct it: the only place that knows every room."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from mawep import __version__
+from mawep.adapters.git import Repository
+from mawep.adapters.git_objects import list_tree, read_blob
+from mawep.adapters.git_orphans import end_orphans
+from mawep.adapters.git_refs import list_refs
+from mawep.adapters.process import Supervisor
+from mawep.adapters.valkey import Connection
+from mawep.adapters.valkey_embedded import EmbeddedServer
+from mawep.agents.prompt import load_template
+from mawep.agents.registry import RUNTIMES
+from mawep.clock import Clock
+from mawep.config import Config
+from mawep.coordination import channels
+from mawep.coordination import envelopes as wire
+from mawep.coordination.bus import Bus
+from mawep.coordination.envelopes import new_id
+from mawep.coordination.identity import Identity, Keyring
+from mawep.coordination.leases import Leases
+from mawep.core import events as ev
+from mawep.core.engine import replay
+from mawep.core.model import Issue, Number
+from mawep.core.state import State
+from mawep.errors import BusGoneError, InfrastructureError, MawepError, UsageError
+from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
+from mawep.orchestrator.hall import Witness
+from mawep.stages.acceptance import protected_patterns
+from mawep.stages.attempt import Limits
+from mawep.stages.land import target_now
+from mawep.stages.verify import Gate, GateSettings
+from mawep.stages.workspace import Workspaces, WorkspaceSettings
+from mawep.state import journal as journals
+from mawep.state.journal import Journal
+from mawep.state.runs import RunDirectory, directory_of, home, list_runs
+from mawep.worker import Worker, WorkerSettings
+
+log = structlog.get_logger("mawep.run")
+
+PROMPT_TEMPLATE = ".mawep/prompt.md.j2"
+FEEDBACK_TEMPLATE = ".mawep/feedback.md.j2"
+SERVER_POLL = 0.5
+MAX_RESTARTS = 5
+"""Restarts of the embedded server within one run before the run stops: something keeps killing it."""
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """What became of a run. `failure` is why it stopped, if it did."""
+
+    directory: RunDirectory
+    state: State
+    failure: InfrastructureError | None
+
+
+@dataclass
+class View:
+    """Who watches a run from inside its process. All of it may be called often and must not block."""
+
+    witnesses: Sequence[Witness] = ()
+    overhear: Callable[[wire.Payload], None] = lambda payload: None
+    latency: Callable[[str, float], None] | None = None
+    restarted: Callable[[], None] = lambda: None
+    began: Callable[[RunDirectory, Orchestrator], None] = lambda directory, hall: None
+
+
+def slug(title: str) -> str:
+    """A title as part of a branch name: at most 40 of a-z, 0-9 and single dashes."""
+    letters = "".join(char if char.isascii() and char.isalnum() else " " for char in title.lower())
+    return "-".join(letters.split())[:40].strip("-") or "issue"
+
+
+def branch_of(issue: Issue, prefixes: dict[str, str]) -> str:
+    """`feature/101-payment-gateway`, by the first label that has a prefix of its own."""
+    by_label = (prefixes[label.lower()] for label in issue.labels if label.lower() in prefixes)
+    prefix = next(by_label, prefixes.get("default", "feature"))
+    return f"{prefix}/{issue.number}-{slug(issue.title)}"
+
+
+async def begin(
+    repository: Repository, config: Config, issues: Sequence[Issue], clock: Clock
+) -> tuple[RunDirectory, Journal]:
+    """Write the first event of a new run. Nothing but the run's own directory is touched.
+
+    Raises:
+        UsageError: a run on the same target is not finished.
+    """
+    branch = config.orchestrator.target_branch
+    refuse_unfinished(repository.common_dir, branch)
+    target = await target_now(repository, branch)
+    run = new_id(clock.now())
+    directory = directory_of(repository.common_dir, run)
+    directory.make()
+    templates = {name: await _template(repository, target, path) for name, path in _TEMPLATES}
+    branches = {issue.number: branch_of(issue, config.workspace.branch_prefixes) for issue in issues}
+    started = ev.RunStarted(
+        run=run,
+        trace=os.urandom(16).hex(),
+        target_branch=branch,
+        target=target,
+        issues=tuple(issues),
+        rules=config.rules(),
+        settings=json.dumps({**config.public(), "templates": templates}, sort_keys=True),
+        digests={
+            "mawep": __version__,
+            "prompt": load_template("prompt", templates["prompt"]).digest,
+            "feedback": load_template("feedback", templates["feedback"]).digest,
+        },
+        suffixed=await _taken(repository, config, branches),
+        branches={str(number): branch for number, branch in branches.items()},
+    )
+    journal = Journal.create(directory.journal, run)
+    journal.append(started, clock.now())
+    await journal.commit()
+    return directory, journal
+
+
+_TEMPLATES = (("prompt", PROMPT_TEMPLATE), ("feedback", FEEDBACK_TEMPLATE))
+
+
+def refuse_unfinished(common_dir: Path, branch: str) -> None:
+    """Raise UsageError, naming `resume` and `cancel`, if a run on this target has not ended."""
+    for summary in list_runs(common_dir):
+        if summary.target_branch == branch and not summary.ended:
+            state = "is running" if summary.alive else "was interrupted"
+            raise UsageError(
+                f"Run {summary.directory.run} on {branch} {state}",
+                next_step="`mawep resume` goes on with it, `mawep cancel` gives it up",
+            )
+
+
+async def _template(repository: Repository, commit: str, path: str) -> str | None:
+    """The repository's own template as it is in `commit`; never what lies in a work tree."""
+    entries = await list_tree(repository, commit, path)
+    if not entries:
+        return None
+    return (await read_blob(repository, entries[0].sha)).decode("utf-8")
+
+
+async def _taken(repository: Repository, config: Config, branches: dict[Number, str]) -> tuple[Number, ...]:
+    """Issues whose plain branch or worktree name an earlier run has left behind."""
+    refs = await list_refs(repository, "refs/heads/")
+    base = config.worktree_base(repository.common_dir, os.environ)
+    names = [entry.name for entry in base.iterdir()] if base.is_dir() else []
+    left = {name.rpartition("-issue-")[2].partition("-")[0] for name in names}
+    return tuple(
+        number for number, branch in branches.items() if f"refs/heads/{branch}" in refs or str(number) in left
+    )
+
+
+@dataclass(frozen=True)
+class Conductor:
+    """Conducts runs of one repository."""
+
+    repository: Repository
+    config: Config
+    clock: Clock
+    view: View
+
+    async def conduct(
+        self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None
+    ) -> Conducted:
+        """Conduct a run whose journal is open, to its end or to where it can be resumed. Closes the journal.
+
+        `resumed` says that an earlier process conducted it before.
+        """
+        state = replay(journals.read(directory.journal))
+        hall = Orchestrator(journal, state, self.clock, self.view.witnesses)
+        failure: InfrastructureError | None = None
+        try:
+            async with AsyncExitStack() as stack:
+                effects = await self._wire(stack, directory, journal, hall)
+                self.view.began(directory, hall)
+                with _interruptible(hall):
+                    await hall.run(effects, resumed)
+        except InfrastructureError as error:
+            failure = error
+        finally:
+            journal.close()
+        return Conducted(directory, hall.state, failure)
+
+    async def _wire(
+        self, stack: AsyncExitStack, directory: RunDirectory, journal: Journal, hall: Orchestrator
+    ) -> Effects:
+        """Start every part of the run and connect it; the stack ends them in the opposite order."""
+        await end_orphans(self.repository.common_dir)
+        supervisor = await Supervisor.start()
+        stack.push_async_callback(supervisor.close)
+        server = await stack.enter_async_context(_server(home(self.repository.common_dir) / "valkey"))
+        workspaces = Workspaces(
+            self.repository, supervisor, workspace_settings(self.config, self.repository), self.clock
+        )
+        await workspaces.open()
+        stack.push_async_callback(workspaces.close)
+        keyring = Keyring(directory=directory.keys)
+        ours, workers = [
+            Bus(
+                await self._connection(stack, server),
+                directory.run,
+                Identity.load_or_create(directory.keys, name),
+                keyring,
+                self.clock,
+                observe=self.view.latency,
+            )
+            for name in (channels.ORCHESTRATOR, WORKER)
+        ]
+        leases = await self._connection(stack, server)
+        worker = Worker(
+            worker_settings(self.config, directory),
+            bus=workers,
+            leases=Leases(leases, directory.run, self.config.message_bus.lease_seconds, self.clock),
+            workspaces=workspaces,
+            repository=self.repository,
+            supervisor=supervisor,
+            clock=self.clock,
+        )
+        listener = Listener(ours, hall, self.clock, self.view.overhear)
+        hall.attend(listener.witness)
+        refiller = Refiller(workspaces)
+        stack.push_async_callback(refiller.close)
+        hall.attend(refiller.witness)
+        watch = self._watch_server(server, hall, (ours, workers))
+        for part in (listener.run(), worker.run(), watch):
+            stack.push_async_callback(_ended, asyncio.create_task(_essential(part, hall)))
+        return self._effects(directory, journal, hall, ours, workspaces, supervisor)
+
+    async def _connection(self, stack: AsyncExitStack, server: EmbeddedServer) -> Connection:
+        connection = await Connection.connect(server.url)
+        stack.push_async_callback(connection.close)
+        return connection
+
+    def _effects(  # noqa: PLR0917 (it puts six parts together)
+        self,
+        directory: RunDirectory,
+        journal: Journal,
+        hall: Orchestrator,
+        bus: Bus,
+        workspaces: Workspaces,
+        supervisor: Supervisor,
+    ) -> Effects:
+        verify = self.config.verify
+        settings = GateSettings(
+            verify.commands, verify.timeout_minutes * 60, verify.env, self.config.workspace.setup
+        )
+        templates = json.loads(hall.state.settings)["templates"]
+        return Effects(
+            repository=self.repository,
+            journal=journal,
+            bus=bus,
+            gate=Gate(workspaces, supervisor, settings, directory.gates),
+            workspaces=workspaces,
+            told=Told(
+                prompt=templates["prompt"],
+                feedback=templates["feedback"],
+                gate=verify.commands,
+                protected=protected_patterns(verify.protected_paths),
+            ),
+            state=lambda: hall.state,
+        )
+
+    async def _watch_server(self, server: EmbeddedServer, hall: Orchestrator, buses: Iterable[Bus]) -> None:
+        """Bring the embedded server back when it dies, loudly, and send again what it had not confirmed."""
+        restarts = 0
+        while True:
+            await self.clock.sleep(SERVER_POLL)
+            if await server.alive():
+                continue
+            restarts += 1
+            log.error("the embedded server died and is started again", restarts=restarts)
+            self.view.restarted()
+            if restarts > MAX_RESTARTS:
+                raise BusGoneError(
+                    f"The embedded server died {restarts} times",
+                    cause=f"see {server.data_dir / 'server.log'}",
+                    next_step="`mawep resume` when it stays up",
+                )
+            async with asyncio.timeout(self.config.message_bus.grace_seconds):
+                await server.restart()
+            for bus in buses:
+                await bus.resend()
+
+
+def worker_settings(config: Config, directory: RunDirectory) -> WorkerSettings:
+    """How the built-in worker drives agents."""
+    agents = config.agents
+    scripts = (str(agents.script_dir),) if agents.runtime == "scripted" else ()
+    return WorkerSettings(
+        name=WORKER,
+        run=directory.run,
+        directory=directory.path,
+        runtime=RUNTIMES[agents.runtime](),
+        command=scripts or tuple(agents.command or ()),
+        env=agents.env,
+        limits=Limits(agents.stall_timeout_minutes * 60, agents.turn_timeout_minutes * 60),
+    )
+
+
+def workspace_settings(config: Config, repository: Repository) -> WorkspaceSettings:
+    """How worktrees are made."""
+    workspace = config.workspace
+    return WorkspaceSettings(
+        base=config.worktree_base(repository.common_dir, os.environ),
+        spares=min(workspace.spares, config.orchestrator.max_agents),
+        setup=workspace.setup,
+        setup_inputs=workspace.setup_inputs,
+        link=workspace.link,
+        copy=workspace.copy_,
+        ports_from=workspace.ports_from,
+        disk_floor_gb=workspace.disk_floor_gb,
+        env=config.verify.env,
+        retention_days=config.cleanup.worktree_retention_days,
+        setup_timeout=workspace.setup_timeout_minutes * 60,
+        gate_slots=config.verify.slots,
+    )
+
+
+class Refiller:
+    """Keeps spares at the newest target, one refill at a time."""
+
+    def __init__(self, workspaces: Workspaces) -> None:
+        self._workspaces = workspaces
+        self._task: asyncio.Task[None] | None = None
+
+    def witness(self, recorded: ev.Recorded, state: State) -> None:
+        """Look whether this event took a spare or made the spares old."""
+        if isinstance(recorded.event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
+            if self._task is None or self._task.done():
+                self._task = asyncio.create_task(self._refill(state))
+
+    async def _refill(self, state: State) -> None:
+        try:
+            await self._workspaces.refill(state.target, at_most=len(state.graph.issues) - state.terminal)
+        except MawepError as error:  # the attempt that needs a worktree will say it again, and count
+            log.warning("no spare could be made", cause=str(error))
+
+    async def close(self) -> None:
+        """Leave off."""
+        if self._task is not None:
+            await _ended(self._task)
+
+
+@contextlib.asynccontextmanager
+async def _server(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
+    """The repository's embedded server, shared by its runs; the last one to leave turns it off."""
+    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    users = os.open(data_dir / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(users, fcntl.LOCK_SH)
+        server = await EmbeddedServer.ensure(data_dir)
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                await server.stop()
+    finally:
+        os.close(users)
+
+
+async def _essential(part: Awaitable[None], hall: Orchestrator) -> None:
+    """A part that the run cannot do without: when it ends by itself, the run stops."""
+    try:
+        await part
+    except InfrastructureError as error:
+        hall.fail(error)
+    except TimeoutError:
+        hall.fail(
+            BusGoneError("The message bus is gone for longer than its grace", next_step="`mawep resume`")
+        )
+    except Exception as error:
+        log.exception("a part of the run broke")
+        hall.fail(InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it"))
+
+
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def _interruptible(hall: Orchestrator) -> Iterator[None]:
+    """Ctrl-C once: finish what runs. Twice: stop it. SIGTERM is the second kind."""
+    loop = asyncio.get_running_loop()
+    level = [0]
+
+    def interrupt(least: int) -> None:
+        level[0] = max(level[0] + 1, least)
+        hall.tell(ev.Interrupted(min(level[0], 2)))
+
+    handlers = {signal.SIGINT: 1, signal.SIGTERM: 2}
+    for number, least in handlers.items():
+        loop.add_signal_handler(number, interrupt, least)
+    try:
+        yield
+    finally:
+        for number in handlers:
+            loop.remove_signal_handler(number)

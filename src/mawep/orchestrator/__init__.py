@@ -1,0 +1,7 @@
+"""The hall: the one writer, what it has done, and what it hears."""
+
+from mawep.orchestrator.effects import WORKER, Effects, Told
+from mawep.orchestrator.hall import Orchestrator
+from mawep.orchestrator.listener import Listener
+
+__all__ = ["WORKER", "Effects", "Listener", "Orchestrator", "Told"]

@@ -1,0 +1,322 @@
+"""What each intent does to the world. Every effect can be asked for twice: it first looks what is there.
+
+The table in docs/effects.md lists intent, observation and done event of each; this file is that table in code.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from mawep.adapters.git import Repository, Sha
+from mawep.adapters.git_refs import list_refs
+from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
+from mawep.coordination import channels
+from mawep.coordination import envelopes as wire
+from mawep.coordination.bus import Bus
+from mawep.core import events as ev
+from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, Number, Session, Usage
+from mawep.core.state import Attempt, State
+from mawep.errors import BusGoneError
+from mawep.stages import acceptance, land
+from mawep.stages.verify import Gate
+from mawep.stages.workspace import SetupError, Workspaces
+from mawep.state.journal import Journal
+
+WORKER = "worker-0"
+
+
+@dataclass(frozen=True)
+class Told:
+    """What agents are told by: templates as they are at the run's start, gate commands, protected paths."""
+
+    prompt: str | None
+    feedback: str | None
+    gate: tuple[str, ...]
+    protected: tuple[str, ...]
+
+
+class Effects:
+    """Carries out intents for one run. `state` gives the newest state."""
+
+    def __init__(
+        self,
+        *,
+        repository: Repository,
+        journal: Journal,
+        bus: Bus,
+        gate: Gate,
+        workspaces: Workspaces,
+        told: Told,
+        state: Callable[[], State],
+    ) -> None:
+        self._repository = repository
+        self._journal = journal
+        self._bus = bus
+        self._gate = gate
+        self._workspaces = workspaces
+        self._told = told
+        self._state = state
+
+    async def perform(self, recorded: ev.Recorded) -> ev.AnyEvent | None:
+        """Carry out one intent; its done event, or None when that comes over the bus or not at all.
+
+        Raises:
+            MawepError: what the run stands on failed; the intent stays open and is driven again on resume.
+        """
+        match recorded.event:
+            case ev.AttemptAssigned(issue=issue) | ev.AttemptReclaimed(issue=issue):
+                resume = isinstance(recorded.event, ev.AttemptReclaimed)
+                await self._send(self._assignment(issue, resume=resume), recorded.seq)
+            case ev.RepairIntended() as repair:
+                await self._send(self._repair(repair), recorded.seq)
+            case ev.StopIntended() as stop:
+                await self._send(self._stop(stop), stop.fence)
+            case ev.CandidateQueued(issue=issue):
+                await self._send(wire.Release(issue=issue, attempt=self._attempt(issue).number), None)
+            case ev.MessageSent() as message:
+                await self._deliver(message)
+            case ev.ImportIntended() as intent:
+                return await self._import(intent)
+            case ev.GateIntended() as intent:
+                return await self._run_gate(intent)
+            case ev.LandingOpened() as intent:
+                return await self._compose(intent, recorded)
+            case ev.ProbeIntended() as intent:
+                steps, conflicts = await self._composed(intent.base, intent.members, recorded)
+                return ev.ProbeComposed(intent.base, intent.members, () if conflicts else steps)
+            case ev.SealIntended() as intent:
+                return await self._seal(intent, recorded)
+            case ev.MoveIntended() as intent:
+                return await land.move_target(self._repository, self._state().target_branch, intent)
+            case ev.RetireIntended() as intent:
+                return await self._retire(intent)
+        return None
+
+    async def answer(self, answered: ev.QuestionAnswered) -> None:
+        """Bring a person's answer to the agent that waits for it."""
+        attempt = self._attempt(answered.issue)
+        await self._send(
+            wire.Answer(
+                issue=answered.issue,
+                attempt=attempt.number,
+                question_id=answered.question,
+                text=answered.text,
+            ),
+            attempt.fence,
+        )
+
+    async def still_blocked(self, state: State) -> bool:
+        """True while the target's checkout is in the way of the move that waits."""
+        batch = state.landing
+        if batch is None or not batch.sealed:
+            return False
+        new = batch.sealed[-1].commit
+        return bool(await land.blocked_by(self._repository, state.target_branch, batch.base, new))
+
+    # --- to the worker
+
+    async def _send(self, payload: wire.Payload, fence: int | None) -> None:
+        """Into the worker's mailbox; while the bus is gone it stays in our outbox and is sent on its return."""
+        try:
+            await self._bus.send(channels.direct(WORKER), payload, fence=fence)
+        except BusGoneError:
+            return
+
+    def _attempt(self, issue: Number) -> Attempt:
+        attempt = self._state().issues[issue].attempt
+        if attempt is None:
+            raise LookupError(f"#{issue} has no attempt")
+        return attempt
+
+    def _assignment(self, number: Number, *, resume: bool) -> wire.Assignment:
+        state, attempt = self._state(), self._attempt(number)
+        issue = state.graph.issues[number]
+        agent = f"agent-{attempt.slot}"
+        others = self._claims_of_others(number)
+        context = self._context(issue, attempt, tuple(others))
+        given = acceptance.Given(state.run, number, attempt.number)
+        return wire.Assignment(
+            issue=msgspec.to_builtins(issue),
+            attempt=attempt.number,
+            agent=agent,
+            branch=attempt.branch,
+            base=attempt.base,
+            worktree=attempt.name,
+            prompt=render_prompt(self._told.prompt, issue, context),
+            title=issue.title,
+            claims_of_others=list(others),
+            own_claims=list(issue.files),
+            protected=list(self._told.protected),
+            trailers=dict(given.trailers()),
+            session_id=attempt.session.id if attempt.session and attempt.session.loadable else None,
+            resume=resume,
+            ended_fence=attempt.previous_fence if resume else None,
+            port_slot=attempt.slot,
+        )
+
+    def _repair(self, repair: ev.RepairIntended) -> wire.Repair:
+        state, attempt = self._state(), self._attempt(repair.issue)
+        issue = state.graph.issues[repair.issue]
+        context = self._context(issue, attempt, tuple(self._claims_of_others(repair.issue)))
+        feedback = Feedback(
+            what="Your work does not pass yet. Correct it; the evidence follows.",
+            evidence=(Quote("what MAWEP found", repair.feedback),),
+            round=repair.round,
+            rounds=state.rules.repair_rounds,
+        )
+        return wire.Repair(
+            issue=repair.issue,
+            attempt=repair.attempt,
+            feedback=render_feedback(self._told.feedback, issue, feedback, context),
+            round=repair.round,
+            work=self._assignment(repair.issue, resume=False),
+        )
+
+    def _stop(self, stop: ev.StopIntended) -> wire.Stop:
+        return wire.Stop(
+            issue=stop.issue,
+            attempt=self._attempt(stop.issue).number,
+            reason=stop.reason.value if stop.reason else None,
+            detail=stop.detail,
+            work=self._assignment(stop.issue, resume=False),
+        )
+
+    async def _deliver(self, message: ev.MessageSent) -> None:
+        attempt = self._attempt(message.issue)
+        deliver = wire.Deliver(
+            issue=message.issue,
+            attempt=attempt.number,
+            message_id=message.message,
+            text=message.text,
+            sender=message.by,
+        )
+        await self._send(deliver, attempt.fence)
+
+    def _context(self, issue: Issue, attempt: Attempt, others: tuple[str, ...]) -> PromptContext:
+        return PromptContext(
+            token=secrets.token_hex(16),
+            agent=f"agent-{attempt.slot}",
+            attempt=attempt.number,
+            branch=attempt.branch,
+            base=attempt.base,
+            target=self._state().target_branch,
+            gate=self._told.gate,
+            protected=self._told.protected,
+            own_claims=issue.files,
+            claims_of_others=others,
+        )
+
+    def _claims_of_others(self, number: Number) -> dict[str, Number]:
+        holders = self._state().claims.holders
+        return {pattern: n for n, held in holders.items() if n != number for pattern in held.patterns}
+
+    # --- import and gate
+
+    async def _import(self, intent: ev.ImportIntended) -> ev.CandidateImported | ev.ImportRefused:
+        state = self._state()
+        return await acceptance.accept(
+            self._repository,
+            intent,
+            run=state.run,
+            target=state.target,
+            others=await self._heads_of_others(state, intent.issue),
+            guard=acceptance.Guard(self._told.protected, self._claims_of_others(intent.issue)),
+        )
+
+    async def _heads_of_others(self, state: State, number: Number) -> list[Sha]:
+        attempts = [
+            record.attempt
+            for record in (state.issues[n] for n in state.active if n != number)
+            if record.attempt is not None
+        ]
+        refs = [f"refs/heads/{attempt.branch}" for attempt in attempts]
+        heads = set((await list_refs(self._repository, *refs)).values()) if refs else set()
+        return sorted(heads | {attempt.commit for attempt in attempts if attempt.commit})
+
+    async def _run_gate(self, intent: ev.GateIntended) -> ev.GateFinished:
+        try:
+            return await self._gate.run(intent)
+        except SetupError as error:  # the tree itself cannot be set up: that is a verdict on it
+            return ev.GateFinished(
+                GateRecord("", intent.tree, GateResult.RED, (), 0.0, "", f"set-up failed: {error}")
+            )
+
+    # --- landing
+
+    def _candidates(self, members: Sequence[Number]) -> list[land.Candidate]:
+        state = self._state()
+        found = []
+        for number in members:
+            attempt = self._attempt(number)
+            title = state.graph.issues[number].title
+            found.append(land.Candidate(number, attempt.number, title, attempt.commit or ""))
+        return found
+
+    async def _composed(
+        self, base: Sha, members: Sequence[Number], recorded: ev.Recorded
+    ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
+        state = self._state()
+        return await land.compose(self._repository, state.run, base, self._candidates(members), recorded.at)
+
+    async def _compose(self, intent: ev.LandingOpened, recorded: ev.Recorded) -> ev.AnyEvent:
+        branch = self._state().target_branch
+        now = await land.check_target(self._repository, branch, intent.base)
+        if now != intent.base:
+            return ev.TargetAdvanced(now)
+        steps, conflicts = await self._composed(intent.base, intent.members, recorded)
+        return ev.LandingComposed(intent.base, steps, conflicts)
+
+    async def _seal(self, intent: ev.SealIntended, recorded: ev.Recorded) -> ev.AnyEvent:
+        state = self._state()
+        protected = await land.protected_changes(
+            self._repository, intent.base, intent.steps[-1].commit, self._told.protected
+        )
+        if protected:  # a clean merge can put a file where nobody wrote one
+            return ev.IssueParked(
+                intent.steps[-1].issue, f"the merge changes protected paths: {', '.join(protected)}"
+            )
+        candidates = {c.issue: c for c in self._candidates([step.issue for step in intent.steps])}
+        return await land.seal(
+            self._repository,
+            state.run,
+            intent,
+            candidates,
+            target=state.target_branch,
+            journal_head=self._journal.hash_at(recorded.seq),
+        )
+
+    async def _retire(self, intent: ev.RetireIntended) -> ev.WorkspacesRetired:
+        state = self._state()
+        refs = [] if state.landing else list(await land.landing_refs(self._repository, state.run))
+        for number in intent.issues:
+            attempt = self._attempt(number)
+            workspace = self._workspaces.find(attempt.name)
+            if workspace is not None:
+                await self._workspaces.discard(workspace, drop_branch_at=attempt.commit)
+            refs.append(acceptance.candidate_ref(state.run, number, attempt.number))
+        await land.forget_refs(self._repository, refs)
+        return ev.WorkspacesRetired(intent.issues)
+
+
+def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
+    """What a worker's result says, as an event."""
+    usage = _usage(result.usage)
+    if result.outcome == "finished" and result.head:
+        session = Session(result.session_id, loadable=True) if result.session_id else None
+        return [
+            ev.TurnEnded(
+                result.issue, fence, result.head, result.stop_reason, usage, session, result.transcript
+            )
+        ]
+    if result.outcome == "stopped" and result.reason is None:
+        return [ev.AttemptInterrupted(result.issue, fence, result.salvage, usage)]
+    reason = FailureReason(result.reason or FailureReason.AGENT_ERROR)
+    return [ev.AttemptFailed(result.issue, fence, reason, result.detail, result.salvage, usage)]
+
+
+def _usage(consumed: wire.Consumption) -> Usage:
+    return Usage(**consumed.model_dump(include=set(Usage.__struct_fields__)))

@@ -1,0 +1,250 @@
+"""The hall: the one writer. Takes in what happened, journals it, folds it, asks what next, and has it done.
+
+One round: drain what came in, fold it, ask `decide` until it answers nothing, commit all of it with one fsync,
+then acknowledge, answer and start effects. Nothing leaves this process before the journal has it.
+
+Accepted: an acknowledgement lost to a crash brings the message again; the fences and the effect keys in the
+state make the second copy count as late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+
+from mawep.clock import Clock
+from mawep.core import events as ev
+from mawep.core.engine import decide, evolve, next_wakeup
+from mawep.core.model import IssueState
+from mawep.core.state import Progress, State
+from mawep.errors import InfrastructureError, MawepError
+from mawep.state.journal import Journal
+
+log = structlog.get_logger("mawep.orchestrator")
+
+DIRTY_POLL = 1.0
+"""How often a checkout that is in the way is looked at again, in seconds."""
+
+
+class Performer(Protocol):
+    """Who carries out intents (see `mawep.orchestrator.effects`)."""
+
+    async def perform(self, recorded: ev.Recorded) -> ev.AnyEvent | None:
+        """Carry out one intent; its done event if it has one."""
+        ...
+
+    async def answer(self, answered: ev.QuestionAnswered) -> None:
+        """Bring a person's answer to the agent that waits for it."""
+        ...
+
+    async def still_blocked(self, state: State) -> bool:
+        """True while the target's checkout is in the way of the move that waits."""
+        ...
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """Something that came in: `events` are made from the state as it is when its turn comes.
+
+    `settled` is called after the journal has them, with the state they led to.
+    """
+
+    events: Callable[[State], Iterable[ev.AnyEvent]]
+    settled: Callable[[State], Awaitable[None]] | None = None
+
+
+Witness = Callable[[ev.Recorded, State], None]
+"""Sees every committed event with the state after it; must not fail and must not block."""
+
+
+class Orchestrator:
+    """Conducts one run to its end, or to a point from which it can be resumed."""
+
+    def __init__(
+        self, journal: Journal, state: State, clock: Clock, witnesses: Iterable[Witness] = ()
+    ) -> None:
+        self.state = state
+        self._journal = journal
+        self._clock = clock
+        self._witnesses = list(witnesses)
+        self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._effects: set[asyncio.Task[None]] = set()
+        self._failure: MawepError | None = None
+        self._performer: Performer | None = None
+
+    def attend(self, witness: Witness) -> None:
+        """Let `witness` see every event committed from now on."""
+        self._witnesses.append(witness)
+
+    def post(self, incoming: Incoming) -> None:
+        """Hand in something that happened; it is taken in the next round."""
+        self._inbox.put_nowait(incoming)
+
+    def tell(self, *events: ev.AnyEvent) -> None:
+        """Hand in plain events."""
+        self.post(Incoming(lambda state: events))
+
+    def fail(self, error: MawepError) -> None:
+        """Say that something the run stands on is broken: the run stops, resumable."""
+        self._failure = self._failure or error
+        self.post(Incoming(lambda state: ()))
+
+    async def run(self, performer: Performer, resumed: ev.RunResumed | None = None) -> State:
+        """Conduct the run; `resumed` when an earlier process has conducted it before.
+
+        Raises:
+            InfrastructureError: something the run stands on is broken; everything known is in the journal.
+        """
+        self._performer = performer
+        if resumed is not None:
+            self._fold(resumed)
+            await self._journal.commit()
+        for recorded in list(self.state.effects.values()):
+            self._start(recorded)
+        watching = asyncio.create_task(self._watch_checkout())
+        try:
+            await self._round([])
+            while not self._over():
+                await self._round(await self._next())
+            return self.state
+        except InfrastructureError as error:
+            await self._stop(error)
+            raise
+        finally:
+            await _ended([watching, *self._effects])
+
+    # --- one round
+
+    async def _next(self) -> list[Incoming]:
+        """Wait for something to come in, or for the next moment at which time itself is news."""
+        items = []
+        moment = next_wakeup(self.state)
+        wait = None if moment is None else max(0.0, (moment - self._clock.now()).total_seconds())
+        asked = self._clock.boottime()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                items.append(await self._inbox.get())
+        while not self._inbox.empty():
+            items.append(self._inbox.get_nowait())
+        slept = self._clock.boottime() - asked
+        if wait is not None and slept > wait + self.state.rules.lease_seconds / 3:
+            self._excuse(slept)
+        return items
+
+    def _excuse(self, slept: float) -> None:
+        """This process was stopped or the machine suspended: no worker could be heard, so none is blamed."""
+        log.warning("this process did not run", seconds=round(slept, 1))
+        fences = tuple(a.fence for n in self.state.active if (a := self.state.issues[n].attempt))
+        until = self._clock.now() + timedelta(seconds=self.state.rules.lease_seconds)
+        self.tell(ev.LeasesExtended(fences, until))
+
+    async def _round(self, items: list[Incoming]) -> None:
+        recorded: list[ev.Recorded] = []
+        for item in items:
+            recorded.extend(map(self._fold, item.events(self.state)))
+        while commands := decide(self.state, self._clock.now()):
+            recorded.extend(self._fold(command) for command in commands)
+        await self._journal.commit()
+        for one in recorded:
+            for witness in self._witnesses:
+                witness(one, self.state)
+            self._start(one)
+        for item in items:
+            if item.settled is not None:
+                self._in_background(item.settled(self.state))
+        if self._failure is not None:
+            raise self._failure
+
+    def _fold(self, event: ev.AnyEvent) -> ev.Recorded:
+        recorded = self._journal.append(event, self._clock.now())
+        self.state = evolve(self.state, recorded)
+        return recorded
+
+    # --- effects
+
+    def _start(self, recorded: ev.Recorded) -> None:
+        if isinstance(recorded.event, ev.QuestionAnswered):
+            self._in_background(self._performing().answer(recorded.event))
+        elif isinstance(recorded.event, ev.Intent):
+            self._in_background(self._perform(recorded))
+
+    async def _perform(self, recorded: ev.Recorded) -> None:
+        done = await self._performing().perform(recorded)
+        if done is not None:
+            self.post(Incoming(lambda state: (done,) if _still_wanted(state, recorded) else ()))
+
+    def _performing(self) -> Performer:
+        if self._performer is None:
+            raise InfrastructureError("effects were started before the run")
+        return self._performer
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(self._guarded(work))
+        self._effects.add(task)
+        task.add_done_callback(self._effects.discard)
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except MawepError as error:
+            self.fail(error)
+        except OSError as error:
+            self.fail(InfrastructureError("The machine refused an effect", cause=str(error)))
+        except Exception as error:  # a defect of ours must stop the run, not vanish in a task
+            log.exception("effect broke")
+            self.fail(
+                InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it")
+            )
+
+    # --- the end
+
+    def _over(self) -> bool:
+        state = self.state
+        if state.ended is not None:
+            return True
+        if state.interrupted and not state.queue and state.quiet:
+            return True
+        return self._only_a_checkout_is_missing()
+
+    def _only_a_checkout_is_missing(self) -> bool:
+        """True when everything that is left waits for the target's checkout to become clean."""
+        state = self.state
+        if state.move_blocked is None or (state.dispatching and state.ready):
+            return False
+        waiting = {IssueState.QUEUED, IssueState.LANDING}
+        return all(state.issues[number].state in waiting for number in state.active)
+
+    async def _watch_checkout(self) -> None:
+        while True:
+            await self._clock.sleep(DIRTY_POLL)
+            if self.state.move_blocked is not None and not await self._performing().still_blocked(self.state):
+                self.tell(ev.MoveUnblocked())
+
+    async def _stop(self, error: InfrastructureError) -> None:
+        """Write down why the run stops, if that can still be written."""
+        with contextlib.suppress(MawepError):
+            self._fold(ev.RunStopped(error.what))
+            await self._journal.commit()
+
+
+def _still_wanted(state: State, recorded: ev.Recorded) -> bool:
+    """True while the intent is open: a batch that was given up leaves effects behind that nobody waits for."""
+    return any(open_.seq == recorded.seq for open_ in state.effects.values())
+
+
+def open_fences(state: State) -> dict[int, Progress]:
+    """The fences under which a worker may report now."""
+    attempts = (state.issues[number].attempt for number in state.active)
+    return {attempt.fence: attempt.progress for attempt in attempts if attempt is not None}
+
+
+async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

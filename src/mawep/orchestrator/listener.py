@@ -1,0 +1,290 @@
+"""What the hall hears on the bus, turned into events; what the run has to say, turned into messages.
+
+Workers report facts under a fence, people ask for things. Both are answered and acknowledged only after the
+journal has what follows from them. A verb that was sent to a process which died before it answered is refused
+on resume: its sender has been told nothing, and must not be surprised later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
+from typing import assert_never
+
+import structlog
+
+from mawep.clock import Clock
+from mawep.coordination import channels
+from mawep.coordination import envelopes as wire
+from mawep.coordination.bus import Bus, QuotaError
+from mawep.coordination.inbox import Gap, Received
+from mawep.core import events as ev
+from mawep.core.model import IssueState, Number, Question, Session
+from mawep.core.state import Progress, State
+from mawep.errors import BusGoneError, MawepError
+from mawep.orchestrator.effects import result_events
+from mawep.orchestrator.hall import Incoming, Orchestrator
+
+log = structlog.get_logger("mawep.listener")
+
+OUTAGE_POLL = 0.1
+MAILBOX = channels.direct(channels.ORCHESTRATOR)
+LISTENED = (MAILBOX, channels.RESULTS, *channels.CAPPED)
+
+Verb = (
+    wire.Pause
+    | wire.Resume
+    | wire.Cancel
+    | wire.Send
+    | wire.AnswerQuestion
+    | wire.Approve
+    | wire.Retry
+    | wire.Ping
+)
+
+Overhear = Callable[[wire.Payload], None]
+"""Is shown every status message; for the live view and the metrics."""
+
+
+class Refused(MawepError):  # noqa: N818 (an answer to a person, not a fault)
+    """A verb cannot be carried out; the sentence goes back to who asked."""
+
+    exit_code = 2
+
+
+class Listener:
+    """The hall's ears and mouth. `since` is when this process took the run over."""
+
+    def __init__(self, bus: Bus, hall: Orchestrator, clock: Clock, overhear: Overhear) -> None:
+        self._bus = bus
+        self._hall = hall
+        self._clock = clock
+        self._overhear = overhear
+        self._since = clock.now()
+        self._background: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Listen until cancelled, through outages of the bus."""
+        cursors = dict.fromkeys(channels.CAPPED, "$")
+        while True:
+            try:
+                async for item in self._bus.read(LISTENED, cursors):
+                    if isinstance(item, Gap):
+                        log.warning("messages were missed", channel=item.channel)
+                        continue
+                    cursors[item.channel] = item.stream_id
+                    self._take(item)
+            except BusGoneError:
+                await self._clock.sleep(OUTAGE_POLL)
+
+    def witness(self, recorded: ev.Recorded, state: State) -> None:
+        """Tell the others what an event means for them."""
+        for channel, payload in announcements(recorded.event, state):
+            task = asyncio.create_task(self._announce(channel, payload))
+            self._background.add(task)
+            task.add_done_callback(self._background.discard)
+
+    async def _announce(self, channel: str, payload: wire.Payload) -> None:
+        try:
+            await self._bus.send(channel, payload)
+        except (BusGoneError, QuotaError) as error:
+            log.warning("not announced", channel=channel, cause=error.cause)
+
+    def _take(self, received: Received) -> None:
+        payload = received.payload
+        if received.channel in channels.CAPPED:
+            self._overhear(payload)
+            if isinstance(payload, wire.Health):
+                self._hall.post(Incoming(lambda state: extensions(payload, state, self._clock.now())))
+            return
+        if isinstance(payload, Verb):
+            self._asked(received, payload)
+        else:
+            fence = received.envelope.fence or 0
+            self._hall.post(
+                Incoming(lambda state: facts(payload, fence, state), lambda state: self._settle(received))
+            )
+
+    async def _settle(self, received: Received, reply: wire.Reply | None = None) -> None:
+        """Answer and acknowledge; if the bus is gone just now, what comes again is recognised."""
+        try:
+            if reply is not None:
+                await self._bus.reply(received.envelope, reply)
+            await self._bus.acknowledge(received.channel, received.stream_id)
+        except (BusGoneError, QuotaError) as error:
+            log.warning("not acknowledged", channel=received.channel, cause=error.cause)
+
+    def _asked(self, received: Received, verb: Verb) -> None:
+        """A person's verb: refused or journalled, then answered."""
+        answer = [wire.Reply(ok=False, text="the run was not there to hear it; please say it again")]
+
+        def events(state: State) -> Iterable[ev.AnyEvent]:
+            if received.envelope.at < self._since:
+                return ()
+            try:
+                said, asked_for = carry_out(verb, received.envelope.sender, received.envelope.id, state)
+            except Refused as refusal:
+                answer[0] = wire.Reply(ok=False, text=str(refusal))
+                return ()
+            answer[0] = wire.Reply(ok=True, text=said)
+            return asked_for
+
+        self._hall.post(Incoming(events, lambda state: self._settle(received, answer[0])))
+
+
+def facts(payload: wire.Payload, fence: int, state: State) -> list[ev.AnyEvent]:
+    """What a worker's message says happened; nothing for an issue this run does not know."""
+    number = getattr(payload, "issue", None)
+    if number not in state.issues:
+        return []
+    match payload:
+        case wire.AttemptStarted():
+            return [ev.AttemptStarted(payload.issue, fence, payload.pid, payload.worktree)]
+        case wire.SessionOpened():
+            session = Session(payload.session_id, payload.loadable)
+            return [ev.SessionOpened(payload.issue, fence, session)]
+        case wire.Question():
+            question = Question(payload.question_id, payload.text, tuple(payload.options))
+            return [ev.QuestionAsked(payload.issue, fence, question)]
+        case wire.Delivered():
+            return [ev.MessageDelivered(payload.issue, payload.message_id)]
+        case wire.TurnResult():
+            return result_events(payload, fence)
+        case _:
+            return []
+
+
+def extensions(health: wire.Health, state: State, now: datetime) -> list[ev.AnyEvent]:
+    """Leases that this sign of life extends; written down only when a third of them has run off."""
+    alive = {attempt.fence for attempt in health.attempts}
+    due = now + timedelta(seconds=state.rules.lease_seconds * 2 / 3)
+    fences = tuple(
+        attempt.fence
+        for attempt in (state.issues[number].attempt for number in state.active)
+        if attempt is not None
+        and attempt.fence in alive
+        and attempt.progress in (Progress.RUNNING, Progress.STOPPING)
+        and attempt.lease_until < due
+    )
+    until = now + timedelta(seconds=state.rules.lease_seconds)
+    return [ev.LeasesExtended(fences, until)] if fences else []
+
+
+def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
+    """What a verb means now: a sentence for who asked, and the events.
+
+    Raises:
+        Refused: it cannot be done; says why and what can.
+    """
+    match verb:
+        case wire.Ping():
+            return "here", []
+        case wire.Pause():
+            return "paused: what runs goes on, nothing new starts", [ev.DispatchPaused(by)]
+        case wire.Resume():
+            return "resumed", [ev.DispatchUnpaused(by)]
+        case wire.Cancel():
+            open_ = [n for n, record in state.issues.items() if not record.state.terminal]
+            return _cancel(open_ if verb.issues is None else verb.issues, by, state)
+        case wire.Send():
+            number = _addressee(verb.target, state)
+            return f"sent to #{number}", [ev.MessageSent(number, id_, verb.text, by)]
+        case wire.AnswerQuestion():
+            return _answer(verb, by, state)
+        case wire.Approve():
+            return _answer(wire.AnswerQuestion(issue=verb.issue, text="yes"), by, state)
+        case wire.Retry():
+            return _retry(verb.issue, by, state)
+        case _:
+            assert_never(verb)
+
+
+def _known(number: Number, state: State) -> None:
+    if number not in state.issues:
+        raise Refused(f"#{number} is not in this run", next_step="see `mawep status`")
+
+
+def _cancel(numbers: Iterable[Number], by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
+    wanted = sorted(numbers)
+    for number in wanted:
+        _known(number, state)
+        record = state.issues[number]
+        if record.state in (IssueState.LANDED, IssueState.LANDING):
+            raise Refused(f"#{number} is {record.state}; it cannot be cancelled any more")
+    text = ", ".join(f"#{number}" for number in wanted) or "nothing"
+    return f"cancelled {text}", [ev.IssueCancelled(number, by) for number in wanted]
+
+
+def _addressee(target: str, state: State) -> Number:
+    """The issue that a person means by `102`, `#102` or `agent-0`."""
+    name = target.removeprefix("#")
+    if name.isdigit():
+        number = int(name)
+        _known(number, state)
+    else:
+        slot = name.removeprefix("agent-")
+        number = state.slots.get(int(slot), 0) if slot.isdigit() else 0
+    if number not in state.active or not state.issues[number].state.holds_slot:
+        raise Refused(f"no agent works on {target} now", next_step="see `mawep status`")
+    return number
+
+
+def _answer(verb: wire.AnswerQuestion, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
+    _known(verb.issue, state)
+    question = state.issues[verb.issue].question
+    if question is None or verb.question_id not in (None, question.id):
+        raise Refused(f"#{verb.issue} does not wait for an answer", next_step="see `mawep explain`")
+    if question.options and verb.text not in question.options:
+        raise Refused(f"{verb.text!r} is not one of: {', '.join(question.options)}")
+    return f"answered #{verb.issue}", [ev.QuestionAnswered(verb.issue, question.id, verb.text, by)]
+
+
+def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
+    _known(number, state)
+    record = state.issues[number]
+    if not record.state.terminal or record.state is IssueState.LANDED:
+        raise Refused(f"#{number} is {record.state}; only what failed or was parked can be tried again")
+    if record.state is IssueState.BLOCKED:
+        raise Refused(
+            f"#{number} is blocked by #{record.blocked_by}", next_step=f"`mawep retry {record.blocked_by}`"
+        )
+    return f"#{number} is tried again", [ev.IssueReopened(number, by)]
+
+
+def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.Payload]]:
+    """What everybody should hear about an event."""
+    match event:
+        case ev.TargetMoved():
+            for step in event.steps:
+                unblocks = list(state.graph.dependents[step.issue])
+                update = wire.DependencyUpdate(issue=step.issue, commit=step.commit, unblocks=unblocks)
+                yield channels.DEPENDENCY_UPDATES, update
+        case ev.LandingComposed():
+            for conflict in event.conflicts:
+                yield (
+                    channels.MERGE_CONFLICTS,
+                    wire.MergeConflict(
+                        issue=conflict.issue,
+                        others=list(conflict.with_),
+                        files=list(conflict.files),
+                        hunks=conflict.hunks,
+                        severity=severity(conflict.files),
+                    ),
+                )
+        case _:
+            return
+
+
+def severity(files: Iterable[str]) -> wire.Severity:
+    """How much a conflict in these files hurts: code most, prose least."""
+    kinds = {_kind(path) for path in files}
+    return "high" if "code" in kinds else "medium" if "other" in kinds or not kinds else "low"
+
+
+def _kind(path: str) -> str:
+    name, _, ending = path.rpartition("/")[2].rpartition(".")
+    if ending.lower() in {"md", "rst", "txt", "adoc"} or path.startswith("docs/"):
+        return "prose"
+    data = {"json", "yaml", "yml", "toml", "lock", "ini", "cfg", "xml", "csv", "svg", "png"}
+    return "other" if not name or ending.lower() in data else "code"
