@@ -137,7 +137,7 @@ def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
     elif batch is None or batch.steps is None:
         return
     elif batch.sealed is not None:
-        if not batch.moving and state.move_blocked is None and rules.target_is_unmoved(state, batch.base):
+        if not batch.moving and state.move_blocked is None:
             yield ev.MoveIntended(batch.base, batch.sealed[-1].commit, batch.sealed)
     elif batch.chosen is None:
         yield from _judge(state, batch.steps, now)

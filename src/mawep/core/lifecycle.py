@@ -91,7 +91,12 @@ def _run_ended(state: State, rec: ev.Recorded, event: ev.RunEnded) -> State:
 
 
 def _target_advanced(state: State, rec: ev.Recorded, event: ev.TargetAdvanced) -> State:
-    return _close_batch(replace(state, target=event.sha))
+    """While a move of ours is under way, only its own result says where the target is."""
+    batch = state.landing
+    if batch is not None and batch.moving:
+        return state
+    state = replace(state, target=event.sha)
+    return state if batch is None or rules.target_is_unmoved(state, batch.base) else _close_batch(state)
 
 
 # --- attempts
