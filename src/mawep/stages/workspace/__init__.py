@@ -1,0 +1,27 @@
+"""The workspace stage: worktrees lent to attempts and gates, their commits, their salvage, their removal."""
+
+from mawep.stages.workspace.places import check_base
+from mawep.stages.workspace.values import (
+    BranchMovedError,
+    DiskFloorError,
+    LeftOutError,
+    SetupError,
+    TreeGoneError,
+    Workspace,
+    WorkspaceExists,
+    WorkspaceSettings,
+)
+from mawep.stages.workspace.workspaces import Workspaces
+
+__all__ = [
+    "BranchMovedError",
+    "DiskFloorError",
+    "LeftOutError",
+    "SetupError",
+    "TreeGoneError",
+    "Workspace",
+    "WorkspaceExists",
+    "WorkspaceSettings",
+    "Workspaces",
+    "check_base",
+]

@@ -1,0 +1,143 @@
+"""What git keeps on disk about a linked worktree: its entry, the pointer back to it, and its branch.
+
+An entry appears, moves and disappears by one rename each, because `git worktree list` and every git that looks for
+"who has this branch checked out" die on an entry that is half there, and agents run git whenever they like. It is
+locked in git's own sense, so that nobody's `git worktree prune` takes it while its directory is being moved.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+from pathlib import Path
+
+from mawep.core.model import Sha
+from mawep.stages.workspace.values import BranchMovedError
+
+_NAME = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
+_LOCK_REASON = "in use by mawep; `mawep cleanup` gives it back\n"
+
+
+def entry_of(common_dir: Path, name: str) -> Path:
+    """The worktree entry of that name."""
+    return common_dir / "worktrees" / name
+
+
+def make_entry(common_dir: Path, name: str, path: Path, head: str, *, index: Path, draft: Path) -> None:
+    """Make `path` the linked worktree `name`, at `head` (a commit or `ref: refs/heads/…`), with a copy of `index`.
+
+    `draft` is a path on the repository's file system to build the entry at. Raises FileExistsError if taken.
+    """
+    draft.mkdir()
+    (draft / "commondir").write_text("../..\n")
+    (draft / "locked").write_text(_LOCK_REASON)
+    (draft / "gitdir").write_text(f"{path}/.git\n")
+    (draft / "HEAD").write_text(f"{head}\n")
+    copy_index(index, draft / "index")
+    entry = entry_of(common_dir, name)
+    while True:
+        # Git removes `worktrees` with the last entry in it.
+        entry.parent.mkdir(exist_ok=True)
+        try:
+            draft.rename(entry)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise FileExistsError(*error.args) from error
+        break
+    point(path, entry)
+
+
+def move_entry(common_dir: Path, old: str, new: str, path: Path, head: str) -> None:
+    """Rename the entry `old`, whose directory is at `path` by now, and put it on `head`."""
+    entry = entry_of(common_dir, new)
+    entry_of(common_dir, old).rename(entry)
+    _replace(entry / "gitdir", f"{path}/.git\n")
+    set_head(entry, head)
+    point(path, entry)
+
+
+def set_head(entry: Path, head: str) -> None:
+    """Put the worktree on `head` (a commit or `ref: refs/heads/…`) without touching a file of it."""
+    _replace(entry / "HEAD", f"{head}\n")
+
+
+def point(path: Path, entry: Path) -> None:
+    """Make the directory's `.git` file name its entry; anything else that is there must be a file or link."""
+    _replace(path / ".git", f"gitdir: {entry}\n")
+
+
+def entry_named_by(path: Path) -> Path | None:
+    """The worktree entry that the directory's `.git` file names, None when that is no such file."""
+    try:
+        descriptor = os.open(path / ".git", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return None
+    with os.fdopen(descriptor, "rb") as file:
+        try:
+            content = file.read(4096)
+        except IsADirectoryError:
+            return None
+    named = content.removeprefix(b"gitdir: ").removesuffix(b"\n")
+    return Path(os.fsdecode(named)) if named != content else None
+
+
+def directory_of(entry: Path) -> Path | None:
+    """The directory that a worktree entry stands for, None when there is no such entry."""
+    pointer = _read(entry / "gitdir").rstrip(b"\n")
+    return Path(os.fsdecode(pointer)).parent if pointer else None
+
+
+def copy_index(source: Path, target: Path) -> None:
+    """Copy an index with its time: git takes a file as young as the index for one that may have changed since."""
+    shutil.copyfile(source, target)
+    times = source.stat()
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def branch_head(common_dir: Path, ref: str) -> Sha | None:
+    """What a branch points at, None when there is none; costs no process.
+
+    Raises BranchMovedError when it is a symbolic ref: what is committed on it would move another branch.
+    """
+    loose = common_dir / ref
+    # `git pack-refs` writes the packed file before it removes the loose one.
+    for content in (_read(loose), _packed(common_dir, ref), _read(loose)):
+        if content.startswith(b"ref:"):
+            raise BranchMovedError(
+                f"{ref} is a link to another branch",
+                cause=content.decode(errors="replace").strip(),
+                next_step="look at the attempt's transcript; its work is kept in its worktree",
+            )
+        if name := _NAME.match(content):
+            return name[0].decode()
+    return None
+
+
+def _packed(common_dir: Path, ref: str) -> bytes:
+    """The line of `packed-refs` about a ref, empty when there is none."""
+    packed = _read(common_dir / "packed-refs")
+    end = packed.find(f" {ref}\n".encode("utf-8", "surrogateescape"))
+    return packed[packed.rfind(b"\n", 0, end) + 1 : end] if end >= 0 else b""
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file beside it and rename, so that a link in its place is replaced and never written through."""
+    draft = path.with_name(f".mawep-{secrets.token_hex(8)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        draft.replace(path)
+    except OSError:
+        draft.unlink()
+        raise

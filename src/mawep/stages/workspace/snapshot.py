@@ -1,0 +1,207 @@
+"""The tree of a working directory, taken through a private index that whoever works there cannot influence.
+
+Git's own index in the worktree is its agent's: it may hide edits behind skip-worktree or name objects that are not in
+the files. Nothing here reads it, runs anything of a repository that was made inside the directory, or follows a link.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import shutil
+import stat
+import tarfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mawep.adapters.git import Door, Repository
+from mawep.core.model import Sha
+from mawep.stages.workspace.layout import copy_index
+
+LARGEST_FILE = 100 * 2**20
+LARGEST_TOTAL = 2**30
+MOST_NESTED = 100
+NESTED_ARCHIVE = "git-directory.tar"
+
+_GITLINK_MODE = b"\x00\x00\xe0\x00"
+
+
+class Snapshot:
+    """One reading of the directory `top`; made by `snapshot`.
+
+    When `rescuing`, the git directories of nested repositories are kept too, and files are left out that are larger
+    than LARGEST_FILE or of which there are more than LARGEST_TOTAL bytes. `left_out` has a reason for each path.
+    """
+
+    def __init__(self, repository: Repository, top: Path, scratch: Path, *, rescuing: bool) -> None:
+        self.left_out: dict[str, str] = {}
+        self.index = scratch / "index"
+        self._repository = repository
+        self._door = repository.worktree(top, None)
+        self._top = top
+        self._scratch = scratch
+        self._rescuing = rescuing
+        self._bytes = 0
+
+    async def start_from(self, commit: Sha, known: Path, known_commit: Sha | None) -> None:
+        """Load the index with `commit`.
+
+        `known` is an index that may exist, at `known_commit` if that is given: what it remembers of the files' times
+        spares reading them again.
+        """
+        if known.exists():
+            copy_index(known, self.index)
+            if known_commit == commit:
+                return
+        merge = ("-m", "-i") if self.index.exists() else ()
+        await self._door.run("read-tree", *merge, commit, index=self.index)
+
+    async def stage_quickly(self) -> bool | None:
+        """Stage everything in one process: True if something differed, False if nothing did.
+
+        None when it cannot be trusted: there is a nested repository, or a file that git cannot read.
+        """
+        if _GITLINK_MODE in self.index.read_bytes():
+            # Git would start itself inside the nested repository, with that one's settings.
+            return None
+        # Past the guard of `WorkTree.call`, which is there for indexes that may hold such a link.
+        done = await Door.call(self._door, "add", "--all", "--verbose", index=self.index)
+        if done.code != 0 or any(line.endswith(b"/'") for line in done.stdout.splitlines()):
+            return None
+        return bool(done.stdout)
+
+    async def stage_carefully(self) -> None:
+        """Stage everything file by file, and nested repositories as plain files."""
+        links = await self._gitlinks()
+        nested = [f"{link}/" for link in links if (self._top / link).is_dir()]
+        if (self._top / ".git").is_dir():
+            await self._archive("")
+        changed, gone = [], links
+        for path in await self._list("--modified", "--deleted"):
+            if path.endswith("/"):
+                nested.append(path)
+            elif self._is_beyond_link(path):
+                gone.append(path)
+            elif self._may_take(path):
+                changed.append(path)
+        changed += await self._files_of(nested)
+        if gone:
+            await self._update(("--force-remove",), gone)
+        await self._update(("--add", "--remove", "--replace"), changed)
+
+    async def write(self) -> Sha:
+        """Write what is staged as a tree."""
+        return (await self._door.run("write-tree", index=self.index)).decode().strip()
+
+    async def _update(self, how: tuple[str, ...], paths: Iterable[str]) -> None:
+        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
+        await self._door.run("update-index", *how, "-z", "--stdin", input=listed, index=self.index)
+
+    async def _gitlinks(self) -> list[str]:
+        """Nested repositories that a commit holds as links."""
+        if _GITLINK_MODE not in self.index.read_bytes():
+            return []
+        output = await self._door.run("ls-files", "-z", "--stage", index=self.index)
+        entries = output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        return [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
+
+    async def _list(self, *which: str, below: str = "") -> Iterator[str]:
+        """Paths that nothing ignores, and `which` else; nested repositories end in `/`."""
+        door, index = self._door, self.index
+        if below:
+            door, index = self._repository.worktree(self._top / below, None), self._scratch / "none"
+        listing = ("ls-files", "-z", "--others", "--exclude-standard", *which)
+        output = await door.run(*listing, index=index)
+        found = output.decode("utf-8", "surrogateescape").split("\0")[:-1]
+        return (below + path for path in dict.fromkeys(found))
+
+    async def _files_of(self, nested: list[str]) -> list[str]:
+        """The files of nested repositories, and of those nested in them."""
+        files: list[str] = []
+        for _ in range(MOST_NESTED):
+            if not nested:
+                break
+            place = nested.pop()
+            for path in await self._list(below=place):
+                if path.endswith("/"):
+                    nested.append(path)
+                elif self._may_take(path):
+                    files.append(path)
+            await self._archive(place)
+        self.left_out |= dict.fromkeys(nested, f"there are more than {MOST_NESTED} nested repositories")
+        return files
+
+    def _is_beyond_link(self, path: str) -> bool:
+        """True when a directory of a tracked path is a link now: git would refuse to look behind it."""
+        parents = Path(path).parents
+        return any((self._top / parent).is_symlink() for parent in list(parents)[:-1])
+
+    def _may_take(self, path: str) -> bool:
+        """True when the file can be read and is not too much; one that is gone is taken as gone."""
+        try:
+            inode = (self._top / path).lstat()
+        except OSError:
+            return True
+        if stat.S_ISLNK(inode.st_mode) or stat.S_ISDIR(inode.st_mode):
+            return True
+        reason = None
+        if not stat.S_ISREG(inode.st_mode):
+            reason = "is not a file"
+        elif not os.access(self._top / path, os.R_OK):
+            reason = "cannot be read"
+        elif self._rescuing:
+            reason = self._too_much(inode.st_size)
+        if reason is not None:
+            self.left_out[path] = reason
+        return reason is None
+
+    def _too_much(self, size: int) -> str | None:
+        if size > LARGEST_FILE:
+            return f"has {size >> 20} MiB, more than {LARGEST_FILE >> 20}"
+        if self._bytes + size > LARGEST_TOTAL:
+            return f"would make more than {LARGEST_TOTAL >> 20} MiB"
+        self._bytes += size
+        return None
+
+    async def _archive(self, place: str) -> None:
+        """Keep the git directory of the nested repository at `place` (empty, or ending in `/`) as a tar."""
+        source = self._top / place / ".git"
+        if not self._rescuing or source.is_symlink() or not source.is_dir():
+            return
+        archive = self._scratch / "nested.tar"
+        try:
+            reason = self._too_much(await asyncio.to_thread(_size, source))
+            if reason is None:
+                await asyncio.to_thread(_pack, source, archive)
+        except OSError as error:
+            reason = str(error)
+        if reason is not None:
+            self.left_out[f"{place}.git"] = reason
+            return
+        written = await self._door.run("hash-object", "-w", "--no-filters", "--", str(archive))
+        entry = f"100644,{written.decode().strip()},{place}{NESTED_ARCHIVE}"
+        await self._door.run("update-index", "--add", "--replace", "--cacheinfo", entry, index=self.index)
+
+
+@contextmanager
+def snapshot(repository: Repository, top: Path, house: Path, *, rescuing: bool) -> Iterator[Snapshot]:
+    """A snapshot whose scratch files lie in `house` and go with it."""
+    scratch = house / f"scratch-{secrets.token_hex(4)}"
+    scratch.mkdir(mode=0o700, parents=True)
+    try:
+        yield Snapshot(repository, top, scratch, rescuing=rescuing)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _size(directory: Path) -> int:
+    return sum(
+        os.lstat(Path(place, name)).st_size for place, _, names in os.walk(directory) for name in names
+    )
+
+
+def _pack(source: Path, archive: Path) -> None:
+    with tarfile.open(archive, "w") as tar:
+        tar.add(source, arcname=".git")

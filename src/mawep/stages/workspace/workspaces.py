@@ -1,0 +1,282 @@
+"""Workspaces: one worktree for each attempt, lent from a pool of spares, kept or given back when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, suppress
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from mawep.adapters.git import Repository
+from mawep.adapters.git_objects import Identity
+from mawep.adapters.git_refs import RefMovedError, update_refs
+from mawep.adapters.git_worktrees import worktrees_locked
+from mawep.adapters.process import Supervisor
+from mawep.clock import Clock
+from mawep.core.model import Sha
+from mawep.stages.workspace.commit import Committer
+from mawep.stages.workspace.gates import Gates
+from mawep.stages.workspace.layout import branch_head
+from mawep.stages.workspace.places import Places, check_base, check_name, exclude_base
+from mawep.stages.workspace.ports import BLOCK, Ports
+from mawep.stages.workspace.provision import Provision, dirty_files
+from mawep.stages.workspace.registry import Kind, Record, Registry, Stage
+from mawep.stages.workspace.salvage import Salvager
+from mawep.stages.workspace.spares import Spares
+from mawep.stages.workspace.trash import Trash
+from mawep.stages.workspace.trees import Trees
+from mawep.stages.workspace.values import Workspace, WorkspaceExists, WorkspaceSettings
+
+
+class _BranchTaken(WorkspaceExists):
+    """Somebody made the branch between our look and our compare-and-swap."""
+
+
+class Workspaces:
+    """The workspaces of one repository. Several processes may each have one of these: they share nothing but names.
+
+    `open` it before use and `close` it after; attempts outlive it, spares and gate trees do not.
+    """
+
+    def __init__(
+        self, repository: Repository, supervisor: Supervisor, settings: WorkspaceSettings, clock: Clock
+    ) -> None:
+        self._repository = repository
+        self._settings = settings
+        self._clock = clock
+        self._places = places = Places(settings.base.resolve(), repository.common_dir)
+        self._registry = Registry(places.houses)
+        self._trash = Trash(places.base, places.trash, places.notes_trash)
+        self._provision = Provision(repository, supervisor, settings, places, self._registry)
+        self._trees = Trees(repository, places, self._registry, self._trash, self._provision)
+        self._spares = Spares(self._trees, settings.spares)
+        self._gates = Gates(self._trees, settings.gate_slots)
+        self._ports = Ports(settings.ports_from)
+        self._committer = Committer(repository, self._registry, clock)
+        self._salvager = Salvager(repository, self._registry, clock)
+
+    async def open(self) -> tuple[str, ...]:
+        """Check the settings, make the directories, and take over what a dead process left; returns warnings.
+
+        Half-made trees are removed by their recorded names, finished spares and gate trees are used again,
+        attempts are left alone. Raises UsageError for settings that cannot be followed, with nothing touched.
+        """
+        work_tree, common_dir = self._repository.work_tree, self._repository.common_dir
+        warnings = check_base(self._places.base, work_tree, common_dir)
+        self._provision.check()
+        self._places.make()
+        exclude_base(self._places.base, work_tree, common_dir)
+        async with worktrees_locked(self._repository):
+            self._registry.open()
+            self._registry.forget_half_taken()
+            left = [record for record in self._registry.all() if self._is_left(record)]
+            for record in left:
+                self._registry.write(msgspec.structs.replace(record, owner=self._registry.owner))
+        for record in left:
+            await self._take_over(record)
+        self._trash.empty()
+        return warnings
+
+    def _is_left(self, record: Record) -> bool:
+        return record.stage is not Stage.LENT and self._registry.is_abandoned(record)
+
+    async def _take_over(self, record: Record) -> None:
+        path = Path(record.path)
+        usable = record.stage is Stage.READY and path.parent in {self._places.spares, self._places.gates}
+        if usable and record.kind is Kind.GATE:
+            self._gates.add(record)
+        elif usable and await self._is_clean(record):
+            self._spares.add(record)
+        elif record.kind is Kind.ATTEMPT and record.stage is Stage.MAKING:
+            await self._undo(record)
+        else:
+            await self._trees.dispose(record)
+
+    async def _is_clean(self, record: Record) -> bool:
+        path, index = Path(record.path), self._registry.index(record.name)
+        return path.is_dir() and not await dirty_files(self._repository, path, index)
+
+    async def lend(self, *, name: str, branch: str, base: Sha, port_slot: int) -> Workspace:
+        """A workspace on the new branch `branch` at `base`, from a spare if one is ready, else made now.
+
+        Raises WorkspaceExists when the name, the directory or the branch is taken, with nothing changed;
+        DiskFloorError; SetupError. A failure leaves nothing behind.
+        """
+        check_name(name)
+        self._places.require_space(self._settings.disk_floor_gb)
+        record = Record(
+            *(name, Kind.ATTEMPT, Stage.MAKING, self._registry.owner, str(self._places.base / name), base),
+            branch=branch,
+        )
+        ref = f"refs/heads/{branch}"
+        if branch_head(self._repository.common_dir, ref) is not None:
+            raise WorkspaceExists(f"the branch {branch} is already there", next_step="take another name")
+        with self._spares.waiting():
+            self._registry.create(record)
+            try:
+                await self._make_branch(record)
+                return await self._hand_over(record, port_slot)
+            except BaseException as error:
+                await self._undo(record, our_branch=not isinstance(error, _BranchTaken))
+                raise
+
+    async def _hand_over(self, record: Record, port_slot: int) -> Workspace:
+        spare, reused = await self._spare_at(record.commit)
+        try:
+            await self._trees.rename(spare, record, head=f"ref: refs/heads/{record.branch}")
+        except WorkspaceExists:
+            self._spares.add(spare)
+            raise
+        except BaseException:
+            await self._trees.dispose(spare)
+            raise
+        ports = self._ports.take(record.name, port_slot)
+        (self._places.temporary / record.name).mkdir(mode=0o700)
+        lent = msgspec.structs.replace(record, stage=Stage.LENT, port=ports.start, furnished=spare.furnished)
+        self._registry.write(lent)
+        self._committer.began(record.name, record.commit)
+        return self._workspace(lent, reused=reused)
+
+    async def _make_branch(self, record: Record) -> None:
+        update = (f"refs/heads/{record.branch}", record.commit, None)
+        try:
+            await update_refs(self._repository, [update], message="mawep: lent", fsync=False)
+        except RefMovedError as error:
+            raise _BranchTaken(f"the branch {record.branch} is already there", cause=str(error)) from error
+
+    async def _spare_at(self, base: Sha) -> tuple[Record, bool]:
+        """A spare at `base`, and whether it was waiting there."""
+        digest = await self._provision.digest(base)
+        while spare := self._spares.take(base, digest):
+            if brought := await self._spares.bring(spare, base):
+                return brought, True
+        return await self._trees.make(Kind.SPARE, base), False
+
+    async def _undo(self, record: Record, *, our_branch: bool = True) -> None:
+        """Take back an attempt that was never handed over: what is ours of it, and its branch if nobody moved it.
+
+        That a branch was not there is looked up before the record is written. A dead try leaves the record, so its
+        branch is ours, but for the race in which a person made the same branch at the same commit just then.
+        """
+        self._ports.release(record.name)
+        await self._trees.dispose(record)
+        if our_branch:
+            await self._drop_branch(record.branch, record.commit)
+
+    async def _drop_branch(self, branch: str, at: Sha) -> None:
+        with suppress(RefMovedError):
+            await update_refs(self._repository, [(f"refs/heads/{branch}", None, at)], fsync=False)
+
+    def find(self, name: str) -> Workspace | None:
+        """The workspace that was lent under that name, also by a process that is dead; None if there is none."""
+        record = self._registry.read(name)
+        if record is None or record.stage is not Stage.LENT:
+            return None
+        if record.shelved_at is None:
+            self._ports.keep(name, range(record.port, record.port + BLOCK))
+        return self._workspace(record, reused=False)
+
+    def lent(self) -> list[Workspace]:
+        """Every workspace that has not been given back, by name, of all runs and processes."""
+        return [
+            self._workspace(record, reused=False)
+            for record in self._registry.all()
+            if record.stage is Stage.LENT
+        ]
+
+    def _workspace(self, record: Record, *, reused: bool) -> Workspace:
+        return Workspace(
+            path=Path(record.path),
+            name=record.name,
+            branch=record.branch,
+            base=record.commit,
+            ports=range(record.port, record.port + BLOCK),
+            tmp=self._places.temporary / record.name,
+            lock=self._registry.lock(record.name),
+            reused_spare=reused,
+        )
+
+    def gate_tree(self, commit: Sha) -> AbstractAsyncContextManager[Path]:
+        """A clean, set-up worktree at exactly `commit`, for as long as the context lasts; waits for a free slot.
+
+        Raises DiskFloorError, SetupError or GitError.
+        """
+        self._places.require_space(self._settings.disk_floor_gb)
+        return self._gates.use(commit)
+
+    async def refill(self, base: Sha, at_most: int | None = None) -> None:
+        """Make spares until there are as many as the settings say, or `at_most`; lenders go first.
+
+        Raises DiskFloorError, SetupError or GitError; what was made stays.
+        """
+        self._places.require_space(self._settings.disk_floor_gb)
+        await self._spares.refill(base, at_most)
+
+    async def commit_for_agent(
+        self,
+        workspace: Workspace,
+        message: str,
+        identity: Identity,
+        trailers: Mapping[str, str],
+    ) -> Sha | None:
+        """Commit what is not committed onto the recorded branch; the new head, None when nothing differs from it.
+
+        Raises BranchMovedError, LeftOutError, TreeGoneError or GitError.
+        """
+        return await self._committer.commit(workspace, message, identity, trailers)
+
+    async def salvage(self, workspace: Workspace, ref: str, message: str, identity: Identity) -> Sha | None:
+        """Keep everything there, committed or not, under `ref`, durably; None when nothing differs from the base.
+
+        Ignored files are not kept, nor what is too large or cannot be read; the latter are named in the message.
+        """
+        return await self._salvager.salvage(workspace, ref, message, identity)
+
+    async def shelve(self, workspace: Workspace) -> None:
+        """Note that the attempt is over and its worktree is kept until its retention is over; its ports are free."""
+        self._ports.release(workspace.name)
+        record = self._registry.read(workspace.name)
+        if record is not None and record.shelved_at is None:
+            self._registry.write(msgspec.structs.replace(record, shelved_at=self._clock.now()))
+
+    def expired(self, now: datetime) -> list[Workspace]:
+        """Shelved workspaces whose retention is over."""
+        kept = timedelta(days=self._settings.retention_days)
+        return [
+            self._workspace(record, reused=False)
+            for record in self._registry.all()
+            if record.stage is Stage.LENT
+            and record.shelved_at is not None
+            and record.shelved_at + kept <= now
+        ]
+
+    async def discard_expired(self, now: datetime) -> list[str]:
+        """Discard shelved workspaces whose retention is over, and return their names; branches stay."""
+        expired = self.expired(now)
+        for workspace in expired:
+            await self.discard(workspace)
+        return [workspace.name for workspace in expired]
+
+    async def discard(self, workspace: Workspace, *, drop_branch_at: Sha | None = None) -> None:
+        """Give a workspace back: its directory, TMPDIR, ports and worktree entry go at once, the disk space soon.
+
+        The branch stays, unless it is still at `drop_branch_at`. Nothing happens when it was given back before.
+        Its agent must be dead.
+        """
+        self._ports.release(workspace.name)
+        self._committer.ended(workspace.name)
+        record = self._registry.read(workspace.name)
+        if record is not None:
+            await self._trees.dispose(record)
+        if drop_branch_at is not None:
+            await self._drop_branch(workspace.branch, drop_branch_at)
+
+    async def close(self) -> None:
+        """Remove spares and gate trees, wait until everything thrown away is gone, and let go of all locks."""
+        await self._spares.close()
+        await self._gates.close()
+        await self._trash.close()
+        self._ports.close()
+        self._registry.close()
