@@ -201,6 +201,9 @@ def _answered(state: State, rec: ev.Recorded, event: ev.QuestionAnswered) -> Sta
 
 
 def _message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
+    """A message needs an agent to take it; an issue without one would keep the run from ending."""
+    if not state.issues[event.issue].state.holds_slot:
+        return state
     return replace(state, effects=state.effects.set(f"message:{event.issue}:{event.message}", rec))
 
 
