@@ -245,27 +245,31 @@ def _turn_ended(state: State, rec: ev.Recorded, event: ev.TurnEnded) -> State:
 
 
 def _failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
+    """The issue fails, or is ready again: for a retry, or because the loss was not its own fault.
+
+    A loss with MAWEP itself is run again by the consent of `resume`. A lost worker's attempt is given to
+    another one if so configured, once: an issue that takes its worker down must not take down all of them.
+    """
     record, attempt = state.issues[event.issue], _current(state, event.issue, event.fence)
     if attempt is None or attempt.progress is Progress.QUEUED:
         return _late(state)
-    forgiven = record.forgiven + (event.reason is FailureReason.LOST and _forgives_loss(state, attempt))
+    lost = event.reason is FailureReason.LOST
+    with_us = lost and attempt.reclaimed and state.rerun
+    reassigned = lost and not with_us and state.rules.reassign_lost and not record.reassigned
     record = replace(
         record,
         reason=event.reason,
         detail=event.detail,
         salvage=event.salvage or record.salvage,
-        forgiven=forgiven,
+        forgiven=record.forgiven + (with_us or reassigned),
+        reassigned=record.reassigned or reassigned,
         question=None,
         attempt=replace(attempt, usage=_more(attempt.usage, event.usage)),
     )
-    again = record.runs - record.forgiven <= state.rules.max_retries
-    state = _leave(state, record, IssueState.READY if again else IssueState.FAILED, rec.at)
-    return state if again else replace(state, halted=state.halted or state.rules.halt_on_failure)
-
-
-def _forgives_loss(state: State, attempt: Attempt) -> bool:
-    """A loss with MAWEP itself is run again by the consent of `resume`; a lost worker only if configured."""
-    return (attempt.reclaimed and state.rerun) or state.rules.reassign_lost
+    if record.runs - record.forgiven <= state.rules.max_retries:
+        return _leave(state, record, IssueState.READY, rec.at)
+    state = _leave(state, record, IssueState.FAILED, rec.at)
+    return replace(state, halted=state.halted or state.rules.halt_on_failure)
 
 
 def _attempt_interrupted(state: State, rec: ev.Recorded, event: ev.AttemptInterrupted) -> State:
@@ -504,7 +508,8 @@ def _reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
     record = state.issues[event.issue]
     if not record.state.terminal or record.state is IssueState.LANDED:
         return state
-    state = _wait_again(_without_lost_verdicts(state), replace(record, forgiven=record.runs))
+    again = replace(record, forgiven=record.runs, reassigned=False)
+    state = _wait_again(_without_lost_verdicts(state), again)
     below = set(state.graph.below(event.issue))
     for number in state.graph.order if below else ():
         if number in below and state.issues[number].state is IssueState.BLOCKED:

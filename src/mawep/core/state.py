@@ -77,13 +77,14 @@ class IssueRecord(msgspec.Struct, frozen=True):
     """One issue in this run. `spent` is the usage of its earlier attempts, `runs` how many attempts it had.
 
     `forgiven` counts attempts that ended through no fault of their own (lost with MAWEP, interrupted,
-    reopened by a person): they do not count as retries.
+    reopened by a person): they do not count as retries. `reassigned`: one of them was lost with its worker.
     """
 
     number: Number
     state: IssueState
     runs: int = 0
     forgiven: int = 0
+    reassigned: bool = False
     attempt: Attempt | None = None
     reason: FailureReason | None = None
     detail: str = ""
