@@ -266,6 +266,8 @@ def _failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
         question=None,
         attempt=replace(attempt, usage=_more(attempt.usage, event.usage)),
     )
+    if record.cancelled_by is not None:
+        return _leave(state, record, IssueState.CANCELLED, rec.at)
     if record.runs - record.forgiven <= state.rules.max_retries:
         return _leave(state, record, IssueState.READY, rec.at)
     state = _leave(state, record, IssueState.FAILED, rec.at)
