@@ -269,7 +269,8 @@ def _failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
     if record.cancelled_by is not None:
         return _leave(state, record, IssueState.CANCELLED, rec.at)
     if record.runs - record.forgiven <= state.rules.max_retries:
-        return _leave(state, record, IssueState.READY, rec.at)
+        # What had no verdict is gated again, should the next attempt make the same tree.
+        return _leave(_without_lost_verdicts(state), record, IssueState.READY, rec.at)
     state = _leave(state, record, IssueState.FAILED, rec.at)
     return replace(state, halted=state.halted or state.rules.halt_on_failure)
 
