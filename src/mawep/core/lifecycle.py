@@ -166,8 +166,9 @@ def _repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:
 
 def _started(state: State, rec: ev.Recorded, event: ev.AttemptStarted) -> State:
     record, attempt = state.issues[event.issue], _current(state, event.issue, event.fence)
-    if attempt is None or record.state is not IssueState.ASSIGNED:
+    if attempt is None or attempt.progress is not Progress.RUNNING:
         return _late(state)
+    now = IssueState.WORKING if record.state is IssueState.ASSIGNED else record.state
     attempt = replace(
         attempt,
         pid=event.pid,
@@ -175,7 +176,7 @@ def _started(state: State, rec: ev.Recorded, event: ev.AttemptStarted) -> State:
         started_at=attempt.started_at or rec.at,
         reclaimed=False,
     )
-    return _put(state, replace(record, state=IssueState.WORKING, attempt=attempt))
+    return _put(state, replace(record, state=now, attempt=attempt))
 
 
 def _session(state: State, rec: ev.Recorded, event: ev.SessionOpened) -> State:
@@ -187,7 +188,7 @@ def _session(state: State, rec: ev.Recorded, event: ev.SessionOpened) -> State:
 
 def _asked(state: State, rec: ev.Recorded, event: ev.QuestionAsked) -> State:
     record, attempt = state.issues[event.issue], _current(state, event.issue, event.fence)
-    if attempt is None or record.state is not IssueState.WORKING:
+    if attempt is None or record.state not in (IssueState.ASSIGNED, IssueState.WORKING):
         return _late(state)
     question = replace(event.question, asked_at=rec.at)
     return _put(state, replace(record, state=IssueState.NEEDS_INPUT, question=question))
