@@ -61,13 +61,15 @@ class Liveness(asyncio.Protocol):
     def _heard(self, report: dict[str, Any]) -> None:
         if "pid" in report:
             _settle(self.started, report["pid"])
-        elif "error" in report:
+            return
+        if "error" in report:
             _settle(self.started, not_started(self._name, report["error"]))
         elif "unsaved" in report:
             cause = report["unsaved"]
             _settle(self.ended, InfrastructureError(f"cannot save how {self._name} ended", cause=cause))
         else:
             _settle(self.ended, ExitStatus(**report["status"]))
+        self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         lost = InfrastructureError(
