@@ -59,7 +59,7 @@ class Agents(Section):
     script_dir: SomePath | None = Field(
         None,
         validate_default=True,
-        description="The scripts of the `scripted` runtime.",
+        description="The folder of the scripts (`101.yaml`) of the `scripted` runtime.",
         examples=["scripts"],
     )
     env: tuple[VariableName, ...] = Field(
@@ -95,7 +95,7 @@ class Agents(Section):
         Permissions.model_validate({}), description="Answers to what agents ask leave for."
     )
     sandbox: Annotated[str, Choice(("off",), ("required", "landlock"), "the sandbox is")] = Field(
-        "off", description="The walls around an agent.", examples=["off"]
+        "off", description="The walls around an agent; `off`: it works with your rights.", examples=["off"]
     )
     network: Annotated[str, Choice(("full",), ("model-only", "none"), "limits on the network are")] = Field(
         "full", description="What an agent may reach."

@@ -43,6 +43,16 @@ def resolve(tree: dict[str, Tree], environ: Mapping[str, str], uses: Collection[
     return Resolved(found, resolver.written, resolver.problems)
 
 
+def names_in(text: str) -> set[str]:
+    """The variables that `text` refers to."""
+    return {found["name"] for found in _REFERENCE.finditer(text) if not found["escape"]}
+
+
+def always_given(name: str) -> bool:
+    """True for a variable that every program gets anyway, which is no secret."""
+    return name in _GIVEN or name.startswith(_GIVEN_PREFIXES)
+
+
 class _Resolver:
     """Walks a tree, putting values in and noting what it did."""
 
@@ -80,7 +90,7 @@ class _Resolver:
     def _leave(self, text: str, path: KeyPath, receiver: str) -> str:
         for found in _REFERENCE.finditer(text):
             name = found["name"]
-            if found["escape"] or not _NAME.fullmatch(name) or _always_given(name):
+            if found["escape"] or not _NAME.fullmatch(name) or always_given(name):
                 continue
             if name not in self.environ:
                 self.problems[path] = _unset(name)
@@ -101,10 +111,6 @@ def _read_by_shell(path: KeyPath) -> str | None:
             return "agents"
         case _:
             return None
-
-
-def _always_given(name: str) -> bool:
-    return name in _GIVEN or name.startswith(_GIVEN_PREFIXES)
 
 
 def _pass_on(tree: dict[str, Tree], section: str, names: Collection[str]) -> None:

@@ -162,6 +162,8 @@ def _no_nul(value: object) -> object:
 
 
 def _path(value: object, info: ValidationInfo) -> object:
+    if isinstance(value, Path):
+        value = str(value)
     if not isinstance(value, str):
         return value
     if not value.strip():
@@ -179,6 +181,10 @@ def _confined(value: str) -> str:
         return confined(value)
     except ValueError as reason:
         raise refused(f"`{value}` {reason}") from None
+
+
+def _protected(value: str) -> str:
+    return "!" + _confined(value[1:]) if value.startswith("!") else _confined(value)
 
 
 _BRANCH = re.compile(
@@ -212,6 +218,8 @@ SomePath: TypeAlias = Annotated[Path, BeforeValidator(_path)]
 """A path; a relative one starts at the folder of the configuration file."""
 RepositoryPath: TypeAlias = Annotated[Text, AfterValidator(_confined)]
 """A path or pattern inside the repository."""
+ProtectedPath: TypeAlias = Annotated[Text, AfterValidator(_protected)]
+"""A path or pattern inside the repository; `!` before it takes away a built-in protection."""
 BranchName: TypeAlias = Annotated[Text, AfterValidator(_branch)]
 VariableName: TypeAlias = Annotated[Text, AfterValidator(_variable)]
 Minutes: TypeAlias = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]

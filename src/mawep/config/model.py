@@ -14,6 +14,7 @@ from typing import Annotated, Any
 from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
 
 from mawep.config.agents import Agents
+from mawep.config.environment import always_given, names_in
 from mawep.config.fields import (
     BranchName,
     Choice,
@@ -22,6 +23,7 @@ from mawep.config.fields import (
     Loose,
     Minutes,
     NotYet,
+    ProtectedPath,
     RepositoryPath,
     Seconds,
     Section,
@@ -34,13 +36,16 @@ from mawep.config.fields import (
 )
 from mawep.core.model import Rules
 
+SHORTEST_SECRET = 6
+"""A shorter value (`true`, `1`) hides nothing, and would be found all over a log."""
+
 
 class Orchestrator(Section):
     """Who decides, and where."""
 
     max_agents: int = Field(5, ge=1, le=1000, description="Agents at work at once.", examples=["12"])
     repo_path: SomePath = Field(
-        Path(), validate_default=True, description="The repository.", examples=["../shop"]
+        Path(), validate_default=True, description="The repository, or a path in it.", examples=["../shop"]
     )
     worktree_base: SomePath | None = Field(
         None,
@@ -103,17 +108,27 @@ class Workspace(Section):
     setup_inputs: tuple[RepositoryPath, ...] = Field(
         (), description="Files whose change makes `setup` run again.", examples=["[package-lock.json]"]
     )
-    setup_timeout_minutes: Minutes = Field(15, description="How long `setup` may take.", examples=["0.5"])
+    setup_timeout_minutes: Minutes = Field(
+        15, description="How long each of these commands may take.", examples=["0.5"]
+    )
     link: tuple[RepositoryPath, ...] = Field(
-        (), description="Ignored paths linked from the repository's checkout.", examples=["[node_modules]"]
+        (),
+        description="Ignored paths of your checkout that every worktree gets a link to.",
+        examples=["[node_modules]"],
     )
     copy_: tuple[RepositoryPath, ...] = Field(
         (),
         alias="copy",
-        description="Ignored paths copied from the repository's checkout.",
+        description="Ignored paths of your checkout that every worktree gets a copy of.",
         examples=["[.env.test]"],
     )
-    spares: int = Field(2, ge=0, le=1000, description="Clean worktrees kept ready.", examples=["4"])
+    spares: int = Field(
+        2,
+        ge=0,
+        le=1000,
+        description="Clean worktrees kept ready, so that an agent need not wait for one.",
+        examples=["4"],
+    )
     ports_from: int = Field(
         20000,
         ge=1024,
@@ -125,7 +140,7 @@ class Workspace(Section):
         5,
         ge=0,
         allow_inf_nan=False,
-        description="Free disk space below which nothing is started.",
+        description="Free disk space, in 10⁹ bytes, below which nothing is started.",
         examples=["0.5"],
     )
     branch_prefixes: dict[Text, BranchName] = Field(
@@ -154,9 +169,9 @@ class Verify(Section):
     )
     timeout_minutes: Minutes = Field(15, description="How long each command may take.", examples=["0.5"])
     slots: int = Field(1, ge=1, le=1000, description="Gates at work at once.", examples=["2"])
-    protected_paths: tuple[RepositoryPath, ...] = Field(
+    protected_paths: tuple[ProtectedPath, ...] = Field(
         (".github/**", "mawep.yaml"),
-        description="Paths that no agent may change, besides those that are always protected.",
+        description="Paths that no agent may change, besides the built-in ones; `!path` allows a built-in one.",
         examples=['["migrations/**"]'],
     )
     scopes: Annotated[tuple[Loose, ...], NotYet("gates for parts of the tree are")] = Field(
@@ -295,6 +310,12 @@ class Config(Section):
             if path[0] in values:
                 _put(values, path, text)
         return values
+
+    def secrets(self, environ: Mapping[str, str]) -> tuple[str, ...]:
+        """The values of every variable that is put in or passed on, to be kept out of logs."""
+        named = set(self.agents.env).union(self.verify.env, *map(names_in, self._written.values()))
+        values = {environ[name] for name in named if name in environ and not always_given(name)}
+        return tuple(sorted(value for value in values if len(value) >= SHORTEST_SECRET))
 
     def worktree_base(self, common_dir: Path, environ: Mapping[str, str]) -> Path:
         """Where worktrees are made: as configured, else in the state directory, by repository.

@@ -130,6 +130,8 @@ def _override(written: Written, text: str, order: int) -> None:
         return
     parsed = parse(value)
     written.problems += [Problem(place, dotted(steps), message) for _, message in parsed.problems]
+    if not parsed.readable:
+        return
     section = written.tree
     for count, step in enumerate(steps[:-1], start=1):
         inner = section.get(step)

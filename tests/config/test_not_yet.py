@@ -1,0 +1,78 @@
+"""A key whose feature does not exist yet says so; its default is accepted."""
+
+from __future__ import annotations
+
+import pytest
+
+from mawep.config.fields import NotYet, as_written
+from mawep.config.load import every_key
+from mawep.errors import ProblemsError
+from tests.config.support import load
+
+LATER = [
+    "message_bus.url=redis://host:6379/0",
+    "message_bus.url=rediss://host",
+    "issues.tracker=github",
+    "issues.trust=[OWNER]",
+    "agents.runtime=claude-code",
+    "agents.runtime=codex",
+    "agents.runtime=gemini",
+    "agents.runtime=opencode",
+    "agents.credentials=[~/.claude.json]",
+    "agents.routes=[{label: docs, runtime: acp}]",
+    "agents.update_frequency_minutes=5",
+    "agents.permissions.default=ask",
+    "agents.sandbox=required",
+    "agents.sandbox=landlock",
+    "agents.network=none",
+    "agents.network=model-only",
+    "agents.gateway=on",
+    "agents.gateway=true",
+    "agents.budget.issue_usd=5",
+    "agents.budget.run_tokens=0",
+    "agents.budget={run_usd: 1}",
+    "verify.scopes=[{paths: [docs], commands: [x]}]",
+    "verify.flaky_reruns=1",
+    "landing.mode=pull_request",
+    "landing.mode=branch_only",
+    "landing.push=true",
+    "landing.remote=upstream",
+    "review.runtime=acp",
+    "review.max_rounds=3",
+    "conflict_resolution.semantic_merge=true",
+    "conflict_resolution.on_claim_conflict=wait",
+    "conflict_resolution.max_candidates=1",
+    "conflict_resolution.regenerate=[npm i]",
+    "monitoring.otlp_endpoint=http://localhost:4317",
+]
+
+
+@pytest.mark.parametrize("override", LATER)
+def test_it_is_an_error_that_says_so(override: str) -> None:
+    with pytest.raises(ProblemsError) as refusal:
+        load(override)
+    (problem,) = refusal.value.problems
+    assert "is not available in this version" in problem
+    assert "still to come; write `" in problem
+    assert problem.startswith(f"--set {override.partition('=')[0]}: ")
+
+
+@pytest.mark.parametrize(
+    "key",
+    [".".join(path) for path, field in every_key() if any(isinstance(m, NotYet) for m in field.metadata)],
+)
+def test_the_default_may_be_written(key: str) -> None:
+    field = next(field for path, field in every_key() if ".".join(path) == key)
+    config = load(f"{key}={as_written(field.default)}")
+    section, *rest = key.split(".")
+    value = getattr(config, section)
+    for step in rest:
+        value = getattr(value, step)
+    assert value == field.default
+
+
+def test_a_command_line_word_is_told_with_its_value() -> None:
+    with pytest.raises(
+        ProblemsError, match="`required` is not available in this version: the sandbox is still to come"
+    ):
+        load("agents.sandbox=required")
