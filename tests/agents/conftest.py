@@ -55,7 +55,8 @@ class Stage:
         self, *command: str, env: Mapping[str, str] | None = None, deadline: float | None = None
     ) -> Launch:
         self.launches += 1
-        own = {MARK: os.environ[MARK], "MAWEP_ISSUE": "101", "MAWEP_ATTEMPT": "1"}
+        measured = {name: os.environ[name] for name in os.environ if name.startswith("COVERAGE_PROCESS")}
+        own = {MARK: os.environ[MARK], "MAWEP_ISSUE": "101", "MAWEP_ATTEMPT": "1", **measured}
         return Launch(
             command=command,
             cwd=self.worktree,

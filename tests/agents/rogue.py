@@ -18,10 +18,15 @@ def send(frame: object) -> None:
     sys.stdout.flush()
 
 
-def misbehave(what: str, request: dict[str, Any]) -> None:
+def misbehave(what: str, request: dict[str, Any], frames: list[dict[str, Any]]) -> None:
     match what:
         case "hang":
             time.sleep(600)
+        case "late":
+            sys.stdin.readline()
+            send({"jsonrpc": "2.0", **frames[0]})
+            sys.stdin.readline()
+            send({"jsonrpc": "2.0", "id": request["id"], "result": {"stopReason": "cancelled"}})
         case "doze":
             send({"jsonrpc": "2.0", "id": request["id"], "result": {"sessionId": "s"}})
             time.sleep(600)
@@ -66,8 +71,9 @@ def main(arguments: list[str]) -> None:
         request = json.loads(line)
         method = request.get("method", "")
         if method.endswith(settings.get("at", "never")):
-            misbehave(settings["do"], request)
+            misbehave(settings["do"], request, frames)
         elif "id" in request and method in ANSWERS:
+            print()  # blank lines mean nothing
             for frame in frames if method == "session/prompt" else []:
                 send({"jsonrpc": "2.0", **frame})
                 if "id" in frame:

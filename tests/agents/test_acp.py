@@ -17,6 +17,7 @@ from mawep.agents.acp import AcpRuntime
 from mawep.agents.base import (
     Activity,
     AgentFailed,
+    BreakingChange,
     PermissionDecided,
     ResumeUnsupported,
     ToolCall,
@@ -42,15 +43,19 @@ def permission(options: dict[str, str], **call: Any) -> str:
 ONCE = {"y": "allow_once", "n": "reject_once", "yy": "allow_always", "nn": "reject_always"}
 
 
+def answered(stage: Stage) -> dict[str, Any]:
+    """Our answer to the agent's request."""
+    found = (f["msg"] for f in stage.frames() if f["dir"] == "out" and f["msg"].get("id") == 77)
+    answer: dict[str, Any] = next(found)
+    return answer
+
+
 async def decided(stage: Stage, *frames: str) -> tuple[PermissionDecided, str]:
     """The decision on the last frame, and the option that was chosen or `cancelled`."""
     session = await stage.rogue(*frames)
     seen = await events(session)
     await session.close()
-    answer = next(
-        frame["msg"] for frame in stage.frames() if frame["msg"].get("id") == 77 and frame["dir"] == "out"
-    )
-    outcome = answer["result"]["outcome"]
+    outcome = answered(stage)["result"]["outcome"]
     return next(event for event in seen if isinstance(event, PermissionDecided)), outcome.get(
         "optionId", "cancelled"
     )
@@ -139,6 +144,33 @@ async def test_absolute_paths_are_reported_relative_to_the_worktree(stage: Stage
     ]
 
 
+async def test_a_path_that_no_file_system_knows_is_refused(stage: Stage) -> None:
+    decision, chosen = await decided(stage, permission(ONCE, locations=[{"path": "free.txt\0"}]))
+    assert (decision.why, chosen) == ("a path with a NUL in it", "n")
+
+
+async def test_permission_asked_for_after_a_cancel_is_answered_cancelled(stage: Stage) -> None:
+    session = await stage.rogue("at=prompt", "do=late", permission(ONCE, locations=[{"path": "free.txt"}]))
+    turn = asyncio.ensure_future(events(session))
+    await eventually("the prompt is sent", lambda: "session/prompt" in stage.transcript.read_text())
+    await session.cancel()
+    assert await turn == [TurnEnded("cancelled", "")]
+    await session.close()
+    assert answered(stage)["result"]["outcome"] == {"outcome": "cancelled"}
+
+
+@pytest.mark.parametrize("affects", ["everything", ["a.py", 7]])
+async def test_an_announcement_of_the_wrong_shape_is_taken_for_what_it_says(
+    stage: Stage, affects: Any
+) -> None:
+    params = {"file": "api.py", "change": None, "affects": affects}
+    session = await stage.rogue(json.dumps({"method": "_mawep/breaking_change", "params": params}))
+    seen = await events(session)
+    await session.close()
+    expected = ("a.py",) if isinstance(affects, list) else ()
+    assert seen[0] == BreakingChange("api.py", "", expected, "")
+
+
 async def test_usage_counts_from_the_beginning_and_is_not_added_up(stage: Stage) -> None:
     cost = {"amount": 0.5, "currency": "USD"}
     session = await stage.rogue(update(sessionUpdate="usage_update", used=10, size=100, cost=cost))
@@ -158,13 +190,14 @@ async def test_updates_from_a_newer_protocol_are_passed_over(stage: Stage) -> No
     assert "sheep" in stage.transcript.read_text()
 
 
-async def test_no_file_system_and_no_terminal_are_offered(stage: Stage) -> None:
-    read = {"id": 77, "method": "fs/read_text_file", "params": {"sessionId": "s", "path": "/etc/passwd"}}
-    session = await stage.rogue(json.dumps(read))
-    await events(session)
+@pytest.mark.parametrize("method", ["fs/read_text_file", "fs/write_text_file", "_vendor/magic", "nonsense"])
+async def test_what_is_not_offered_is_not_found(stage: Stage, method: str) -> None:
+    params = {"sessionId": "s", "path": "/etc/passwd", "content": ""}
+    notification = json.dumps({"method": "_vendor/news", "params": {}})
+    session = await stage.rogue(json.dumps({"id": 77, "method": method, "params": params}), notification)
+    assert await events(session) == [TurnEnded("end_turn", "")]
     await session.close()
-    answer = next(f["msg"] for f in stage.frames() if f["msg"].get("id") == 77 and f["dir"] == "out")
-    assert answer["error"]["code"] == -32601
+    assert answered(stage)["error"]["code"] == -32601
 
 
 @pytest.mark.parametrize(

@@ -32,8 +32,8 @@ FIELD_LIMIT = 10_000
 class AcpClient:
     """The client's half of a connection.
 
-    It offers no file system and no terminal: what is not a method here is answered "method not found".
-    Everything is handled without waiting, so events keep the order of the frames.
+    It offers no file system and no terminal. Everything is handled without waiting, so events keep the order
+    of the frames.
     """
 
     def __init__(self, worktree: Path, policy: PathPolicy) -> None:
