@@ -66,6 +66,8 @@ class LockHeldError(GitError):
     def __init__(self, command: tuple[str, ...], done: Completed, path: Path) -> None:
         super().__init__(command, done.code, done.stdout, done.stderr)
         self.path = path
+        # Git's own words end with the advice to remove the file, which is how an index gets lost.
+        self.cause = f"{path} exists"
         self.next_step = f"let the git command that holds {path} finish"
 
 
@@ -219,22 +221,33 @@ async def find_repository(path: Path) -> Repository:
         common_dir,
         view,
         work_tree=work_tree,
-        main_work_tree=_main_work_tree(common_dir, settings),
+        main_work_tree=_main_work_tree(common_dir, settings, work_tree),
         object_format=object_format,
     )
-    if not await repository.run("rev-list", "--max-count=1", "--all"):
+    if not await _has_commits(repository):
         next_step = "make a first commit on the target branch"
         raise UsageError(f"the repository {common_dir} has no commits", next_step=next_step)
     return repository
 
 
-def _main_work_tree(common_dir: Path, settings: Mapping[str, str]) -> Path | None:
-    """Where the main work tree is: beside `.git` or where `core.worktree` says, nowhere if bare."""
+async def _has_commits(repository: Repository) -> bool:
+    head = await repository.call("rev-parse", "--quiet", "--verify", "HEAD^{commit}")
+    return head.code == 0 or bool(await repository.run("for-each-ref", "--count=1", "refs/heads/"))
+
+
+def _main_work_tree(common_dir: Path, settings: Mapping[str, str], found: Path | None) -> Path | None:
+    """Where the main work tree is, judged from the settings and the work tree that was found."""
     if is_true(settings.get("core.bare")):
         return None
     if configured := settings.get("core.worktree"):
-        return (common_dir / configured).resolve()
-    return common_dir.parent if common_dir.name == ".git" else None
+        return Path(os.path.realpath(common_dir / configured))
+    if common_dir.name == ".git":
+        return common_dir.parent
+    pointer = found / ".git" if found else None
+    if pointer and pointer.is_file():
+        target = pointer.read_text(errors="surrogateescape").removeprefix("gitdir: ").rstrip("\n")
+        return found if os.path.realpath(pointer.parent / target) == str(common_dir) else None
+    return None
 
 
 async def effective_settings(common_dir: Path) -> dict[str, tuple[str, ...]]:

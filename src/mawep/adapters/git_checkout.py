@@ -1,7 +1,8 @@
 """The user's own checkout: what stands in the way of a move, and bringing its files to another commit.
 
 A note of ours says that a move is under way: one that died half way is completed by the next between the same
-commits. Known race: a file saved between our look and `read-tree`; git then refuses to write over it.
+commits. Known races: a file saved between our look and `read-tree` makes git refuse; one saved in the
+milliseconds in which an interrupted move is completed is written over.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ async def dirty_paths(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:
     They are tracked files that differ from `old`, staged or not, and untracked ones (ignored too) that the move
     would write over. What is at `new` already stands in nobody's way.
     """
-    blocking = (await _standing(tree, old, new)).blocking
     pending = _pending(tree)
+    if await _is_at(tree, new):
+        return ()
+    blocking = (await _standing(tree, old, new)).blocking
     if blocking and pending:
         blocking = (await _standing(tree, *pending)).blocking
     return tuple(sorted(blocking))
@@ -62,7 +65,10 @@ async def move_checkout(tree: WorkTree, old: Sha, new: Sha) -> None:
     GitError; nothing of the user's was changed then.
     """
     pending = _pending(tree)
-    if pending not in {None, (old, new)} and (await _standing(tree, old, new)).blocking:
+    if pending:
+        since = _note(tree).stat().st_mtime
+        remove_stale_lock(tree.repository, tree.git_dir / "index.lock", intended_at=since)
+    if pending and pending != (old, new) and (await _standing(tree, old, new)).blocking:
         before, after = pending
         await _move(tree, before, after)
         await _move(tree, after, before)
@@ -71,18 +77,20 @@ async def move_checkout(tree: WorkTree, old: Sha, new: Sha) -> None:
 
 async def _move(tree: WorkTree, old: Sha, new: Sha) -> None:
     note, resumed = _note(tree), _pending(tree) == (old, new)
-    if resumed:
-        lock = tree.git_dir / "index.lock"
-        remove_stale_lock(tree.repository, lock, intended_at=note.stat().st_mtime)
+    if await _is_at(tree, new):
+        note.unlink(missing_ok=True)
+        return
     standing = await _standing(tree, old, new)
     if standing.blocking:
         raise CheckoutDirtyError(tree.path, tuple(sorted(standing.blocking)))
     if not resumed:
         _write_durably(note, f"{old} {new}\n")
     try:
-        await _settle(tree, standing.moved)
-        await tree.run("update-index", "-q", "--refresh")
-        await tree.run("read-tree", "-m", "-u", old, new)
+        if standing.moved:
+            await _complete(tree, await changed_paths_raw(tree, old, new))
+        else:
+            await tree.run("update-index", "--refresh")
+            await tree.run("read-tree", "-m", "-u", old, new)
     except LockHeldError:
         if not resumed:
             note.unlink()
@@ -90,12 +98,14 @@ async def _move(tree: WorkTree, old: Sha, new: Sha) -> None:
     note.unlink()
 
 
+async def _is_at(tree: WorkTree, commit: Sha) -> bool:
+    """True when the index is at the commit: `read-tree` writes it last, so the files have been there."""
+    return not await _differing(tree, "--cached", commit)
+
+
 async def _standing(tree: WorkTree, old: Sha, new: Sha) -> _Standing:
     """Which paths are neither at `old` nor at `new`, and which are at `new`."""
-    unlike_new = await _differing(tree, "--cached", new)
-    if not unlike_new:
-        return _Standing(frozenset(), ())
-    unlike_old = await _differing(tree, "--cached", old)
+    unlike_old, unlike_new = [await _differing(tree, "--cached", commit) for commit in (old, new)]
     changed = {change.path: change for change in await changed_paths_raw(tree, old, new)}
     suspects = unlike_old | await _differing(tree, old) | set(_obstacles(tree, changed))
     torn = _pending(tree) == (old, new)
@@ -148,7 +158,9 @@ async def _has_arrived(tree: WorkTree, change: Change, *, torn: bool) -> bool:
     file = tree.path / change.path
     if not os.path.lexists(file):
         return torn or change.new_mode == ABSENT
-    if change.new_mode == ABSENT or file.is_dir() or file.is_symlink() != (change.new_mode == SYMLINK):
+    if file.is_dir() and not file.is_symlink():
+        return change.new_mode == ABSENT
+    if change.new_mode == ABSENT or file.is_symlink() != (change.new_mode == SYMLINK):
         return False
     if file.is_symlink():
         return os.fsencode(file.readlink()) == await read_blob(tree, change.new_sha)
@@ -159,16 +171,28 @@ async def _has_arrived(tree: WorkTree, change: Change, *, torn: bool) -> bool:
     return torn and (await read_blob(tree, change.new_sha)).startswith(content)
 
 
-async def _settle(tree: WorkTree, changes: Sequence[Change]) -> None:
-    """Make index and files of these paths what `new` has there."""
-    if not changes:
-        return
-    arriving = [change for change in changes if change.new_mode != ABSENT]
+async def _complete(tree: WorkTree, changes: Sequence[Change]) -> None:
+    """Do what `read-tree` no longer can once some files are at `new`: bring each path of the move there."""
     leaving = [change for change in changes if change.new_mode == ABSENT]
-    entries = [f"{change.new_mode} {change.new_sha}\t{change.path}\0" for change in [*leaving, *arriving]]
+    arriving = [change for change in changes if change.new_mode != ABSENT]
+    for change in leaving:
+        _take_away(tree.path, change.path)
+    entries = [f"{change.new_mode} {change.new_sha}\t{change.path}\0" for change in (*leaving, *arriving)]
     await tree.run("update-index", "--replace", "-z", "--index-info", input=_bytes("".join(entries)))
     names = "".join(f"{change.path}\0" for change in arriving)
     await tree.run("checkout-index", "--force", "--index", "-z", "--stdin", input=_bytes(names))
+
+
+def _take_away(root: Path, path: str) -> None:
+    """Remove a file, and the directories above it that are empty then."""
+    file = root / path
+    if os.path.lexists(file) and (file.is_symlink() or not file.is_dir()):
+        file.unlink()
+    for parent in file.relative_to(root).parents[:-1]:
+        try:
+            (root / parent).rmdir()
+        except OSError:
+            return
 
 
 def _note(tree: WorkTree) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from mawep.adapters.git import Door, Sha, WorkTree
+from mawep.adapters.git import Door, Sha, WorkTree, failure
 from mawep.adapters.git_objects import SUBMODULE
 
 
@@ -34,13 +34,11 @@ async def stage_all(tree: WorkTree, start: Sha, *, index: Path, fsync: bool = Fa
     nested = {_text(path.rstrip(b"/")) for path in untracked.split(b"\0") if path.endswith(b"/")}
     paths = [".", *(f":(exclude,literal){path}" for path in nested)]
     # Past the guard of `WorkTree.call`: this index holds no link that git could enter.
-    done = await Door.call(
-        tree,
-        *("add", "--all", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul"),
-        input="\0".join(paths).encode("utf-8", "surrogateescape"),
-        index=index,
-        fsync=fsync,
-    )
+    command = ("add", "--all", "--ignore-errors", "--pathspec-from-file=-", "--pathspec-file-nul")
+    pathspec = "\0".join(paths).encode("utf-8", "surrogateescape")
+    done = await Door.call(tree, *command, input=pathspec, index=index, fsync=fsync)
+    if done.code not in {0, 1}:
+        raise failure(("git", *command), done)
     nested |= await _remove_links(tree, index)
     written = await tree.run("write-tree", index=index, fsync=fsync)
     skipped = done.stderr.decode(errors="replace").strip() if done.code != 0 else ""
