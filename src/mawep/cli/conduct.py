@@ -47,7 +47,7 @@ from mawep.stages.verify import Gate, GateSettings
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
-from mawep.state.runs import RunDirectory, directory_of, home, list_runs
+from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_runs, target_claimed
 from mawep.worker import Worker, WorkerSettings
 
 log = structlog.get_logger("mawep.run")
@@ -92,16 +92,11 @@ def branch_of(issue: Issue, prefixes: dict[str, str]) -> str:
     return f"{prefix}/{issue.number}-{slug(issue.title)}"
 
 
-async def begin(
+async def _begin(
     repository: Repository, config: Config, issues: Sequence[Issue], clock: Clock
 ) -> tuple[RunDirectory, Journal]:
-    """Write the first event of a new run. Nothing but the run's own directory is touched.
-
-    Raises:
-        UsageError: a run on the same target is not finished.
-    """
+    """Write the first event of a new run. Nothing but the run's own directory is touched."""
     branch = config.orchestrator.target_branch
-    refuse_unfinished(repository.common_dir, branch)
     target = await target_now(repository, branch)
     run = new_id(clock.now())
     directory = directory_of(repository.common_dir, run)
@@ -172,13 +167,33 @@ class Conductor:
     clock: Clock
     view: View
 
-    async def conduct(
+    async def start(self, issues: Sequence[Issue]) -> Conducted:
+        """Begin a run on these issues and conduct it to its end, or to where it can be resumed.
+
+        Raises:
+            UsageError: a run on the same target is not finished; nothing was touched.
+        """
+        common, branch = self.repository.common_dir, self.config.orchestrator.target_branch
+        with target_claimed(common, branch):
+            refuse_unfinished(common, branch)
+            directory, journal = await _begin(self.repository, self.config, issues, self.clock)
+            return await self._conduct(directory, journal)
+
+    async def resume(self, run: RunSummary, *, rerun: bool) -> Conducted:
+        """Go on with a run that an earlier process conducted. `rerun`: lost attempts are run again.
+
+        Raises:
+            UsageError: another process works on its target.
+            JournalError: its journal cannot be opened.
+        """
+        with target_claimed(self.repository.common_dir, run.target_branch):
+            journal = Journal.open(run.directory.journal)
+            resumed = ev.RunResumed(owner=f"{os.uname().nodename}:{os.getpid()}", rerun=rerun)
+            return await self._conduct(run.directory, journal, resumed)
+
+    async def _conduct(
         self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None
     ) -> Conducted:
-        """Conduct a run whose journal is open, to its end or to where it can be resumed. Closes the journal.
-
-        `resumed` says that an earlier process conducted it before.
-        """
         state = replay(journals.read(directory.journal))
         hall = Orchestrator(journal, state, self.clock, self.view.witnesses)
         failure: InfrastructureError | None = None
@@ -338,9 +353,10 @@ class Refiller:
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Look whether this event took a spare or made the spares old."""
-        if isinstance(recorded.event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
-            if self._task is None or self._task.done():
-                self._task = asyncio.create_task(self._refill(state))
+        if not isinstance(recorded.event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
+            return
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._refill(state))
 
     async def _refill(self, state: State) -> None:
         try:

@@ -9,15 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mawep.adapters.git import Repository
-from mawep.cli.conduct import Conducted, Conductor, View, begin
+from mawep.cli.conduct import Conducted, Conductor, View
 from mawep.cli.context import Context, choose_run, open_context
 from mawep.cli.plan_source import chosen_issues
 from mawep.clock import SystemClock
 from mawep.config import Config
-from mawep.core import events as ev
 from mawep.errors import ProblemsError, UsageError
 from mawep.stages.preflight import Needs, preflight
-from mawep.state.journal import Journal
 from mawep.state.runs import list_runs
 
 EXIT_CODES = {"landed": 0, "partial": 1, "failed": 1, "interrupted": 130}
@@ -45,9 +43,8 @@ async def begin_run(
     for warning in findings.warnings:
         print(f"mawep: warning: {warning}", file=sys.stderr)
     chosen = list(selection.graph.issues.values())
-    directory, journal = await begin(context.repository, context.config, chosen, clock)
     conductor = Conductor(context.repository, context.config, clock, View())
-    return _finish(await conductor.conduct(directory, journal), json=json)
+    return _finish(await conductor.start(chosen), json=json)
 
 
 async def resume_run(
@@ -64,10 +61,8 @@ async def resume_run(
         raise UsageError(
             f"Run {summary.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
         )
-    journal = Journal.open(summary.directory.journal)
-    resumed = ev.RunResumed(owner=f"{os.uname().nodename}:{os.getpid()}", rerun=rerun)
     conductor = Conductor(context.repository, context.config, SystemClock(), View())
-    return _finish(await conductor.conduct(summary.directory, journal, resumed), json=json)
+    return _finish(await conductor.resume(summary, rerun=rerun), json=json)
 
 
 def needs_of(config: Config, repository: Repository, issues: tuple[int, ...]) -> Needs:

@@ -56,7 +56,7 @@ async def compose(
             conflicts.append(await _conflict(repository, base, candidate, merged, ahead))
             continue
         parents = [head, candidate.commit]
-        message = f"mawep: composition with #{candidate.issue}"
+        message = f"Compose #{candidate.issue}\n\n{_trailers(_named(run, candidate))}\n"
         head = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
         steps.append(ev.Step(candidate.issue, head, merged.tree))
     if steps:
@@ -104,15 +104,22 @@ async def seal(
 
 def _landing_message(run: str, candidate: Candidate, target: str, gate: str, journal_head: str) -> str:
     title = " ".join(candidate.title.split())
-    trailers = (
+    proof = (("Mawep-Gate", gate), ("Mawep-Journal", journal_head))
+    trailers = _trailers((*_named(run, candidate), *proof))
+    return f"Merge #{candidate.issue} into {target}: {title}\n\n{trailers}\n"
+
+
+def _named(run: str, candidate: Candidate) -> tuple[tuple[str, str], ...]:
+    """What every commit that MAWEP makes says: whose work it is."""
+    return (
         ("Mawep-Run", run),
         ("Mawep-Issue", str(candidate.issue)),
         ("Mawep-Attempt", str(candidate.attempt)),
-        ("Mawep-Gate", gate),
-        ("Mawep-Journal", journal_head),
     )
-    lines = "\n".join(f"{key}: {value}" for key, value in trailers)
-    return f"Merge #{candidate.issue} into {target}: {title}\n\n{lines}\n"
+
+
+def _trailers(pairs: Sequence[tuple[str, str]]) -> str:
+    return "\n".join(f"{key}: {value}" for key, value in pairs)
 
 
 def _name(steps: Sequence[ev.Step]) -> str:

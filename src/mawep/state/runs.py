@@ -5,15 +5,18 @@ It is not in the work tree, where `git clean -fdx` would take it.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from mawep.errors import JournalError
+from mawep.errors import JournalError, UsageError
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,31 @@ def summarize(directory: RunDirectory) -> RunSummary | None:
     target = json.loads(start[0])["target_branch"]
     ended = end is not None and end[0] == "RunEnded"
     return RunSummary(directory, target, start[1], ended, is_alive(directory))
+
+
+@contextlib.contextmanager
+def target_claimed(common_dir: Path, branch: str) -> Iterator[None]:
+    """Hold a target branch for this process: two starts at the same moment do not both begin.
+
+    Raises:
+        UsageError: another process holds it.
+    """
+    directory = home(common_dir) / "targets"
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    name = hashlib.sha256(branch.encode()).hexdigest()[:16]
+    descriptor = os.open(directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise UsageError(
+            f"Another mawep process works on {branch}",
+            next_step="`mawep status` shows it; `mawep resume` and `mawep cancel` reach it",
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def is_alive(directory: RunDirectory) -> bool:

@@ -392,7 +392,8 @@ class Worker:
             return None
         ref = f"refs/mawep/{self._settings.run}/salvage/{desk.issue.number}-a{desk.work.attempt}"
         author = Author(desk.work.agent, f"{desk.work.agent}@mawep.localhost")
-        message = f"chore: salvage what #{desk.issue.number} left uncommitted"
+        trailers = "\n".join(f"{key}: {value}" for key, value in desk.work.trailers.items())
+        message = f"chore: salvage what #{desk.issue.number} left uncommitted\n\n{trailers}"
         try:
             sha = await self._workspaces.salvage(desk.workspace, ref, message, author)
         except MawepError as error:
