@@ -149,9 +149,16 @@ async def test_a_line_longer_than_the_limit_of_the_stream_is_an_error(bench: Ben
     assert process.stdout is not None
     with pytest.raises(ValueError, match="limit"):
         await process.stdout.readline()
+    await process.kill()  # what nobody reads is no leak
+
+
+async def test_what_a_program_never_read_is_no_leak(bench: Bench) -> None:
+    process = await bench.spawn("sleep", "1000", stdin=PIPE)
+    assert process.stdin is not None
+    process.stdin.write(bytes(2**20))
     await process.kill()
-    while await process.stdout.read(1000):
-        pass
+    with pytest.raises(ConnectionError):
+        await process.stdin.drain()
 
 
 async def test_output_is_appended_to_files(bench: Bench) -> None:

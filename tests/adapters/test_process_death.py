@@ -187,6 +187,20 @@ async def test_a_spawn_that_the_killed_fork_server_never_answered_is_an_error(be
     assert lock_is_free(bench.lock())
 
 
+async def test_hazard_spawn_a_fork_server_that_says_nothing_is_an_error_and_starts_nothing_later(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mawep.adapters.process.ANSWER_SECONDS", 0.2)
+    server = fork_server()
+    server.suspend()
+    with pytest.raises(InfrastructureError, match="the fork server does not answer"):
+        await bench.spawn("touch", "started", stdin=PIPE)
+    server.resume()
+    monkeypatch.undo()
+    assert (await (await bench.spawn("true")).wait()).ok  # requests are taken in order
+    assert not (bench.home / "started").exists()
+
+
 async def test_interrupting_the_owners_group_reaches_neither_programs_nor_the_fork_server(
     tmp_path: Path, mark: str
 ) -> None:

@@ -77,11 +77,7 @@ class Process:
         self.stdout = streams.stdout
         self.stderr = streams.stderr
         self._liveness = liveness
-        liveness.ended.add_done_callback(self._close_stdin)
-
-    def _close_stdin(self, _: object) -> None:
-        if self.stdin is not None:
-            self.stdin.close()
+        liveness.ended.add_done_callback(lambda _: streams.wind_up())
 
     async def wait(self) -> ExitStatus:
         """Wait until the program and all its descendants are gone.
@@ -179,12 +175,12 @@ class Supervisor:
         }
         async with self._room:
             with Streams(stream_limit) as streams:
+                liveness = Liveness(argv[0], request)
                 try:
                     await streams.open(stdin, stdout, stderr)
+                    theirs = await self._connect(liveness)
                 except OSError as error:
                     raise not_started(argv[0], str(error)) from error
-                liveness = Liveness(argv[0], request)
-                theirs = await self._connect(liveness)
                 try:
                     with theirs:
                         self._hand_over(kept, [theirs.fileno(), *streams.given])

@@ -87,7 +87,7 @@ class Liveness(asyncio.Protocol):
 def not_started(name: str, cause: str) -> ProcessStartError:
     """The error that says why the program called `name` was not started."""
     return ProcessStartError(
-        f"cannot start {name}", cause=cause, next_step="check the command, its directory and its permissions"
+        f"cannot start {name}", cause=cause, next_step="put the cause right; nothing was started"
     )
 
 

@@ -48,6 +48,7 @@ class Streams:
         self.stdout: asyncio.StreamReader | None = None
         self.stderr: asyncio.StreamReader | None = None
         self._limit = limit
+        self._pipes: list[asyncio.ReadTransport] = []
         self._theirs = contextlib.ExitStack()
         self._ours = contextlib.ExitStack()
 
@@ -95,6 +96,7 @@ class Streams:
         reader = asyncio.StreamReader(self._limit, loop)
         transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), file)
         self._ours.callback(transport.close)
+        self._pipes.append(transport)
         return reader
 
     async def _writer(self, descriptor: int) -> asyncio.StreamWriter:
@@ -104,6 +106,14 @@ class Streams:
         transport, _ = await loop.connect_write_pipe(lambda: protocol, file)
         self._ours.callback(transport.close)
         return asyncio.StreamWriter(transport, protocol, None, loop)
+
+    def wind_up(self) -> None:
+        """Let go of the pipes, now that nobody is at their other ends: take in what is left, up to EOF."""
+        if self.stdin is not None:
+            self.stdin.close()
+        for pipe in self._pipes:
+            if not pipe.is_closing():
+                pipe.resume_reading()
 
     def __enter__(self) -> Streams:
         return self

@@ -37,8 +37,7 @@ import traceback
 from collections.abc import Container
 from typing import Any, NamedTuple, NoReturn
 
-PR_SET_NAME = 15
-PR_SET_CHILD_SUBREAPER = 36
+PR_SET_NAME, PR_SET_CHILD_SUBREAPER = 15, 36
 MESSAGE_BYTES = 65536
 AGAIN_SECONDS = 0.02  # between two rounds of killing, while descendants are being ended
 PULSE_SECONDS = 1.0  # the longest wait for a deadline: poll() does not count a suspended machine
@@ -71,7 +70,7 @@ def children() -> list[int]:
     """Pids of the living and unreaped children. Complete, because nobody but this thread reaps them."""
     if sys.platform != "linux":
         return []
-    with open(f"/proc/self/task/{os.getpid()}/children") as listing:  # noqa: PTH123 - pathlib costs a start
+    with open(f"/proc/self/task/{os.getpid()}/children") as listing:  # noqa: PTH123
         return [int(pid) for pid in listing.read().split()]
 
 
@@ -144,9 +143,9 @@ def save(path: str, status: dict[str, Any]) -> dict[str, Any]:
     """Save an exit status; returns the report of it, which says so if it could not be saved."""
     try:
         write_durably(path, json.dumps(status).encode())
+        return {"status": status}
     except OSError as error:
         return {"status": status, "unsaved": str(error)}
-    return {"status": status}
 
 
 def write_durably(path: str, content: bytes) -> None:
@@ -187,6 +186,13 @@ class Channel:
         *lines, self._rest = (self._rest + data).split(b"\n")
         return [json.loads(line) for line in lines]
 
+    def gone(self) -> bool:
+        """True when MAWEP is known to be gone, without waiting for anything."""
+        try:
+            return not self._socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except OSError as error:
+            return not isinstance(error, BlockingIOError)
+
     def close(self) -> None:
         self._socket.close()
 
@@ -213,7 +219,9 @@ class Shim:
         while not (messages := self.channel.hear()):
             if messages is None:
                 return
-        request, *early = messages
+        request, *second_thoughts = messages
+        if second_thoughts or self.channel.gone():
+            return
         try:
             self.start(request)
         except (OSError, ValueError) as error:
@@ -221,8 +229,6 @@ class Shim:
             self.channel.say({"error": str(error)})
             return
         self.channel.say({"pid": self.pid})
-        for message in early:
-            self.obey(message)
         self.watch(wakeup)
         self.finish(request["status_file"], request["token"])
 
@@ -276,10 +282,9 @@ class Shim:
         messages = self.channel.hear()
         if messages is None:
             self.cause = self.cause or "owner_died"
-            return False
-        for message in messages:
+        for message in messages or ():
             self.obey(message)
-        return True
+        return messages is not None
 
     def obey(self, message: dict[str, Any]) -> None:
         if "deadline" in message:
@@ -373,15 +378,14 @@ class ForkServer:
             self.owned = False
             self.give_up_at = time.monotonic() + SHIM_GRACE_SECONDS
             return False
-        if len(descriptors) == 4:
-            self.fork_shim(json.loads(data), descriptors)
-        else:  # out of descriptors; MAWEP sees EOF on the liveness socket
-            for descriptor in descriptors:
-                os.close(descriptor)
+        if len(descriptors) == 4:  # fewer came if we are out of descriptors: MAWEP sees EOF
+            liveness, *descriptors = descriptors
+            self.fork_shim(json.loads(data), Channel(liveness), descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
         return True
 
-    def fork_shim(self, request: dict[str, str], descriptors: list[int]) -> None:
-        channel, stdio = Channel(descriptors[0]), descriptors[1:]
+    def fork_shim(self, request: dict[str, str], channel: Channel, stdio: list[int]) -> None:
         try:
             pid = os.fork()
         except OSError as error:
@@ -391,8 +395,6 @@ class ForkServer:
             if pid == 0:
                 become(Shim(channel, stdio))
             self.shims[pid] = Watched(channel, request["status_file"], request["token"])
-        for descriptor in stdio:
-            os.close(descriptor)
 
     def look_after_children(self) -> None:
         """Reap; end what a killed shim left to us, and only then report in its name."""
