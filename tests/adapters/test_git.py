@@ -10,7 +10,7 @@ import pytest
 
 from mawep.adapters.git import LockHeldError, Repository, find_repository
 from mawep.adapters.git_objects import rev_parse
-from mawep.errors import GitError, UsageError
+from mawep.errors import GitError, InfrastructureError, UsageError
 from tests.support.repos import git, head, make_repository, write
 from tests.support.waiting import eventually
 
@@ -111,6 +111,19 @@ async def test_an_error_carries_command_code_and_both_outputs(repository: Reposi
     assert (error.code, error.stdout) == (128, b"")
     assert b"Not a valid object name" in error.stderr
     assert "Not a valid object name" in str(error)
+
+
+async def test_a_work_tree_that_is_gone_is_infrastructure(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(InfrastructureError, match="cannot be started") as caught:
+        await repository.worktree(tmp_path / "gone", "gone").run("status")
+    assert "gone" in caught.value.cause
+
+
+async def test_a_repository_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:
+    path = make_repository(tmp_path / "r")
+    write(path / ".git" / "mawep", "in the way\n")
+    with pytest.raises(UsageError, match="cannot be used"):
+        await find_repository(path)
 
 
 async def test_unchecked_failure_returns_what_was_printed(repository: Repository) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mawep.adapters.git_process import MARK, Completed, execute, owner_mark
 from mawep.adapters.git_view import empty, make_view
-from mawep.errors import GitError, UsageError
+from mawep.errors import GitError, InfrastructureError, UsageError
 
 Sha = str
 """A git object name in hexadecimal."""
@@ -103,7 +103,8 @@ class Door:
         """Run `git args` and return its stdout.
 
         `fsync` makes everything written durable; `index` is used instead of the door's own; `env` is added.
-        Raises LockHeldError or GitError when it exits non-zero and `check` is true.
+        Raises LockHeldError or GitError when it exits non-zero and `check` is true, InfrastructureError when
+        it cannot be started.
         """
         done = await self.call(*args, input=input, fsync=fsync, cwd=cwd, index=index, env=env)
         if check and done.code != 0:
@@ -119,19 +120,25 @@ class Door:
         index: Path | None = None,
         env: Mapping[str, str] | None = None,
     ) -> Completed:
-        """Run `git args` and return its exit code and outputs, whatever they are."""
+        """Run `git args` and return its exit code and outputs, whatever they are.
+
+        Raises InfrastructureError when it cannot be started.
+        """
         place = ["git", f"--git-dir={self.git_dir}"]
         if self._tree is not None:
             place.append(f"--work-tree={self._tree}")
         environment = {**self._environment, **(env or {})}
         if chosen := index or self._index:
             environment["GIT_INDEX_FILE"] = str(chosen)
-        return await execute(
-            [*place, *HARDENED, *(DURABLE if fsync else ()), *args],
-            env=environment,
-            cwd=cwd or self._tree or empty(self.view),
-            stdin=input,
-        )
+        argv = [*place, *HARDENED, *(DURABLE if fsync else ()), *args]
+        where = cwd or self._tree or empty(self.view)
+        try:
+            return await execute(argv, env=environment, cwd=where, stdin=input)
+        except OSError as error:
+            next_step = "see that the directory is there and git is on PATH, then resume"
+            raise InfrastructureError(
+                f"git {args[0]} cannot be started in {where}", cause=str(error), next_step=next_step
+            ) from error
 
 
 class WorkTree(Door):
@@ -216,7 +223,13 @@ async def find_repository(path: Path) -> Repository:
         top = await _discover(path, "rev-parse", "--path-format=absolute", "--show-toplevel")
         work_tree = Path(os.fsdecode(top).removesuffix("\n"))
     settings = {key: values[-1] for key, values in (await effective_settings(common_dir)).items()}
-    view = make_view(common_dir, _with_excludes(settings), object_format)
+    try:
+        view = make_view(common_dir, _with_excludes(settings), object_format)
+    except OSError as error:
+        next_step = "let this user write to the repository"
+        raise UsageError(
+            f"{common_dir}/mawep cannot be used", cause=str(error), next_step=next_step
+        ) from error
     repository = Repository(
         common_dir,
         view,

@@ -7,6 +7,7 @@ milliseconds in which an interrupted move is completed is written over.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -105,9 +106,14 @@ async def _is_at(tree: WorkTree, commit: Sha) -> bool:
 
 async def _standing(tree: WorkTree, old: Sha, new: Sha) -> _Standing:
     """Which paths are neither at `old` nor at `new`, and which are at `new`."""
-    unlike_old, unlike_new = [await _differing(tree, "--cached", commit) for commit in (old, new)]
-    changed = {change.path: change for change in await changed_paths_raw(tree, old, new)}
-    suspects = unlike_old | await _differing(tree, old) | set(_obstacles(tree, changed))
+    unlike_old, unlike_new, edited, changes = await asyncio.gather(
+        _differing(tree, "--cached", old),
+        _differing(tree, "--cached", new),
+        _differing(tree, old),
+        changed_paths_raw(tree, old, new),
+    )
+    changed = {change.path: change for change in changes}
+    suspects = unlike_old | edited | set(_obstacles(tree, changed))
     torn = _pending(tree) == (old, new)
     moved = [
         changed[path]
