@@ -15,7 +15,7 @@ from mawep.core import events as ev
 from mawep.core import landing, rules, schedule
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
-from mawep.core.state import Attempt, IssueRecord, Progress, State, replace
+from mawep.core.state import Attempt, IssueRecord, Landing, Progress, State, replace
 
 
 def evolve(state: State, recorded: ev.Recorded) -> State:
@@ -134,37 +134,36 @@ def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
     if rules.batch_is_free(batch):
         if landing.should_open(state):
             yield ev.LandingOpened(state.target, landing.next_members(state))
-    elif batch is None or batch.steps is None:
+    if batch is None or batch.steps is None:
         return
-    elif batch.sealed is not None:
+    if batch.sealed is not None:
         if not batch.moving and state.move_blocked is None:
             yield ev.MoveIntended(batch.base, batch.sealed[-1].commit, batch.sealed)
     elif batch.chosen is None:
-        yield from _judge(state, batch.steps, now)
+        yield from _judge(state, batch, now)
 
 
-def _judge(state: State, steps: tuple[ev.Step, ...], now: datetime) -> Iterator[ev.Command]:
-    batch = state.landing
-    if batch is None:
-        return
+def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
     match landing.diagnose_batch(state, batch):
         case landing.Probe(parts):
             for part in parts:
                 if landing.composed(batch, part) is None and part not in batch.parts:
                     yield ev.ProbeIntended(batch.base, part)
         case landing.Land(part, suspect):
-            chosen = landing.composed(batch, part)
-            record = state.gates.get(chosen[-1].tree) if chosen else None
-            if chosen and record and rules.tree_may_land(record):
-                yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, suspect)
+            chosen = landing.composed(batch, part) or ()
+            record = state.gates[chosen[-1].tree]
+            yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, suspect)
         case landing.Eject(number):
-            yield _park_red(state, steps, number)
+            yield _park_red(state, batch, number)
 
 
-def _park_red(state: State, steps: tuple[ev.Step, ...], number: Number) -> ev.IssueParked:
-    record = state.gates.get(steps[0].tree)
-    together = f"red only together with what is on {state.target_branch} now; its own tree was green"
-    return ev.IssueParked(number, together, hunks=record.excerpt if record else "")
+def _park_red(state: State, batch: Landing, number: Number) -> ev.IssueParked:
+    alone = landing.composed(batch, (number,))
+    record = state.gates.get(alone[-1].tree) if alone else None
+    silent = record is not None and record.result is GateResult.NONE
+    verdict = "ended without a verdict" if silent else "is red"
+    why = f"its own tree was green, but together with {state.target_branch} as it is now the gate {verdict}"
+    return ev.IssueParked(number, why, hunks=record.excerpt if record else "")
 
 
 def _gates(state: State) -> Iterator[ev.GateIntended]:

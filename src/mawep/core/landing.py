@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from mawep.core import rules
 from mawep.core.events import Step
-from mawep.core.model import GateResult, IssueState, Number, Sha
+from mawep.core.model import IssueState, Number, Sha
 from mawep.core.state import Landing, State
 
 Part = tuple[Number, ...]
@@ -67,42 +68,42 @@ def composed(landing: Landing, part: Part) -> tuple[Step, ...] | None:
     return landing.parts.get(part)
 
 
-def result_of(state: State, landing: Landing, part: Part) -> GateResult | None:
-    """What the gate says of a part; a part that does not merge by itself counts as red."""
+def may_land(state: State, landing: Landing, part: Part) -> bool | None:
+    """What the gate says of a part, None: nothing yet; a part that does not merge by itself may not land."""
     steps = composed(landing, part)
     if steps is None:
         return None
     if not steps:
-        return GateResult.RED
+        return False
     record = state.gates.get(steps[-1].tree)
-    return record.result if record else None
+    return None if record is None else rules.tree_may_land(record)
 
 
-def diagnose(whole: Part, result: Callable[[Part], GateResult | None], slots: int = 1) -> Diagnosis:
-    """What follows for the batch `whole` from what is known of its parts.
+def diagnose(whole: Part, green: Callable[[Part], bool | None], slots: int = 1) -> Diagnosis:
+    """What follows for the batch `whole` from what is known of its parts, None standing for nothing yet.
 
     With enough slots for all of them at once, the code groups are asked for together with the whole.
     """
-    verdict = result(whole)
+    verdict = green(whole)
     groups = _code_groups(whole)
     if verdict is None:
         return Probe((whole, *groups) if slots > len(groups) > 0 else (whole,))
-    if verdict is GateResult.GREEN:
+    if verdict:
         return Land(whole)
     if len(whole) == 1:
         return Eject(whole[0])
-    unknown = tuple(group for group in groups if result(group) is None)
+    unknown = tuple(group for group in groups if green(group) is None)
     if unknown:
         return Probe(unknown)
-    code = sum(1 << bit for bit, group in enumerate(groups) if result(group) is not GateResult.GREEN)
+    code = sum(1 << bit for bit, group in enumerate(groups) if not green(group))
     if code < len(whole):
         rest = whole[:code] + whole[code + 1 :]
-        verdict = result(rest)
+        verdict = green(rest)
         if verdict is None:
             return Probe((rest,))
-        if verdict is GateResult.GREEN:
+        if verdict:
             return Land(rest, whole[code])
-    return _longest_green_prefix(whole, result)
+    return _longest_green_prefix(whole, green)
 
 
 def _code_groups(whole: Part) -> tuple[Part, ...]:
@@ -111,18 +112,18 @@ def _code_groups(whole: Part) -> tuple[Part, ...]:
     return tuple(tuple(n for i, n in enumerate(whole) if i >> bit & 1) for bit in range(bits))
 
 
-def _longest_green_prefix(whole: Part, result: Callable[[Part], GateResult | None]) -> Diagnosis:
-    green, red = 0, len(whole)
-    while red - green > 1:
-        middle = (green + red) // 2
-        verdict = result(whole[:middle])
+def _longest_green_prefix(whole: Part, green: Callable[[Part], bool | None]) -> Diagnosis:
+    good, bad = 0, len(whole)
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        verdict = green(whole[:middle])
         if verdict is None:
             return Probe((whole[:middle],))
-        if verdict is GateResult.GREEN:
-            green = middle
+        if verdict:
+            good = middle
         else:
-            red = middle
-    return Land(whole[:green], whole[green]) if green else Eject(whole[0])
+            bad = middle
+    return Land(whole[:good], whole[good]) if good else Eject(whole[0])
 
 
 def wanted_trees(state: State) -> tuple[tuple[Sha, Sha, str], ...]:
@@ -144,4 +145,4 @@ def wanted_trees(state: State) -> tuple[tuple[Sha, Sha, str], ...]:
 def diagnose_batch(state: State, landing: Landing) -> Diagnosis:
     """`diagnose` for the batch that is composed now."""
     whole = tuple(step.issue for step in landing.steps or ())
-    return diagnose(whole, lambda part: result_of(state, landing, part), state.rules.gate_slots)
+    return diagnose(whole, lambda part: may_land(state, landing, part), state.rules.gate_slots)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -21,9 +21,7 @@ Handler = Callable[[State, ev.Recorded, Any], State]
 
 def _run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
     plan = graph.build(event.issues)
-    unmet = {n: len(needed) for n, needed in plan.dependencies.items()}
-    records = {n: IssueRecord(n, IssueState.WAITING if unmet[n] else IssueState.READY) for n in plan.issues}
-    return State(
+    state = State(
         run=event.run,
         trace=event.trace,
         target_branch=event.target_branch,
@@ -35,11 +33,11 @@ def _run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
         branches=Map({int(number): branch for number, branch in event.branches.items()}),
         suffixed=frozenset(event.suffixed),
         graph=plan,
-        issues=Map(records),
-        unmet=Map(unmet),
-        ready=tuple(sorted(plan.rank[n] for n, count in unmet.items() if not count)),
+        issues=Map({n: IssueRecord(n, IssueState.WAITING) for n in plan.issues}),
+        unmet=Map({n: len(needed) for n, needed in plan.dependencies.items()}),
         started_at=rec.at,
     )
+    return _release(state, plan.issues)
 
 
 def _run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
@@ -452,21 +450,23 @@ def _moved(state: State, rec: ev.Recorded, event: ev.TargetMoved) -> State:
 def _land(state: State, rec: ev.Recorded, step: ev.Step) -> State:
     record = replace(state.issues[step.issue], landed_as=step.commit)
     state = _leave(state, record, IssueState.LANDED, rec.at)
-    unmet, issues, ready = state.unmet, state.issues, list(state.ready)
-    for dependent in state.graph.dependents[step.issue]:
-        left = unmet[dependent] - 1
-        unmet = unmet.set(dependent, left)
-        if left == 0 and issues[dependent].state is IssueState.WAITING:
-            issues = issues.set(dependent, replace(issues[dependent], state=IssueState.READY))
-            ready.append(state.graph.rank[dependent])
-    return replace(
-        state,
-        unmet=unmet,
-        issues=issues,
-        ready=tuple(sorted(ready)),
-        landed=state.landed + 1,
-        to_retire=(*state.to_retire, step.issue),
-    )
+    dependents = state.graph.dependents[step.issue]
+    unmet = state.unmet.update({dependent: state.unmet[dependent] - 1 for dependent in dependents})
+    to_retire = (*state.to_retire, step.issue)
+    return _release(replace(state, unmet=unmet, landed=state.landed + 1, to_retire=to_retire), dependents)
+
+
+def _release(state: State, numbers: Iterable[Number]) -> State:
+    """Of these issues, those that wait for nothing any more are ready."""
+    free = {
+        number: replace(state.issues[number], state=IssueState.READY)
+        for number in numbers
+        if state.issues[number].state is IssueState.WAITING and rules.dependencies_landed(state, number)
+    }
+    if not free:
+        return state
+    ready = sorted((*state.ready, *(state.graph.rank[number] for number in free)))
+    return replace(state, issues=state.issues.update(free), ready=tuple(ready))
 
 
 def _move_blocked(state: State, rec: ev.Recorded, event: ev.MoveBlocked) -> State:
@@ -510,7 +510,7 @@ def _close_batch(state: State) -> State:
 
 def _reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
     record = state.issues[event.issue]
-    if not record.state.terminal or record.state is IssueState.LANDED:
+    if not (record.state.terminal and rules.not_landed_yet(record)):
         return state
     again = replace(record, forgiven=record.runs, reassigned=False)
     state = _wait_again(_without_lost_verdicts(state), again)
@@ -529,7 +529,7 @@ def _wait_again(state: State, record: IssueRecord) -> State:
     )
     if culprit is not None:
         return _put(state, replace(record, state=IssueState.BLOCKED, blocked_by=culprit))
-    waiting = state.unmet[number] > 0
+    waiting = not rules.dependencies_landed(state, number)
     record = replace(
         record,
         state=IssueState.WAITING if waiting else IssueState.READY,
@@ -547,7 +547,7 @@ def _wait_again(state: State, record: IssueRecord) -> State:
 
 def _cancelled(state: State, rec: ev.Recorded, event: ev.IssueCancelled) -> State:
     record = state.issues[event.issue]
-    if record.state is IssueState.LANDED or record.state is IssueState.LANDING:
+    if record.state is IssueState.LANDING or not rules.not_landed_yet(record):
         return state
     record = replace(record, cancelled_by=event.by)
     if record.state.holds_slot:

@@ -15,8 +15,8 @@ from mawep.core.state import Attempt, IssueRecord, Landing, State
 
 
 def dependencies_landed(state: State, number: Number) -> bool:
-    """An issue starts only when everything that it depends on has landed."""
-    return all(state.issues[on].state is IssueState.LANDED for on in state.graph.dependencies[number])
+    """An issue becomes ready only when everything that it depends on has landed."""
+    return state.unmet[number] == 0
 
 
 def fence_is_current(attempt: Attempt, fence: int) -> bool:
@@ -39,14 +39,14 @@ def lease_holds(attempt: Attempt, now: datetime) -> bool:
     return attempt.lease_until > now
 
 
-def candidate_may_queue(record: GateRecord | None) -> bool:
+def candidate_may_queue(record: GateRecord) -> bool:
     """Only a candidate whose own tree passed the gate waits to land."""
-    return record is not None and record.result is GateResult.GREEN
+    return record.result is GateResult.GREEN
 
 
-def tree_may_land(record: GateRecord | None) -> bool:
+def tree_may_land(record: GateRecord) -> bool:
     """The target only ever points at a tree that passed the gate, exactly that tree."""
-    return record is not None and record.result is GateResult.GREEN
+    return record.result is GateResult.GREEN
 
 
 def target_is_unmoved(state: State, base: Sha) -> bool:
@@ -60,7 +60,7 @@ def batch_is_free(landing: Landing | None) -> bool:
 
 
 def not_landed_yet(record: IssueRecord) -> bool:
-    """An issue lands once."""
+    """An issue lands once: nobody reopens or cancels what has landed."""
     return record.state is not IssueState.LANDED
 
 
