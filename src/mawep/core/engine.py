@@ -131,9 +131,8 @@ def _repair_or_stop(
 
 def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
     batch = state.landing
-    if rules.batch_is_free(batch):
-        if landing.should_open(state):
-            yield ev.LandingOpened(state.target, landing.next_members(state))
+    if rules.batch_is_free(batch) and landing.should_open(state):
+        yield ev.LandingOpened(state.target, landing.next_members(state))
     if batch is None or batch.steps is None:
         return
     if batch.sealed is not None:
