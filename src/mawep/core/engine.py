@@ -121,7 +121,9 @@ def _repair_or_stop(
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
     round_ = attempt.repairs + 1
-    if repairable and round_ <= state.rules.repair_rounds and not state.interrupted:
+    if repairable and round_ <= state.rules.repair_rounds:
+        if state.interrupted:  # it has not failed: it could still be repaired
+            return ev.StopIntended(number, attempt.fence, None, "the run was interrupted")
         return ev.RepairIntended(number, attempt.number, round_, detail, _lease(state, now))
     return ev.StopIntended(number, attempt.fence, reason, detail)
 
