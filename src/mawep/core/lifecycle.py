@@ -276,7 +276,7 @@ def _failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
 
 def _attempt_interrupted(state: State, rec: ev.Recorded, event: ev.AttemptInterrupted) -> State:
     record, attempt = state.issues[event.issue], _current(state, event.issue, event.fence)
-    if attempt is None:
+    if attempt is None or attempt.progress is Progress.QUEUED:
         return _late(state)
     record = replace(
         record,
