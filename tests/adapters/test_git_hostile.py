@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +26,6 @@ from mawep.adapters.git_objects import (
     rev_parse,
 )
 from mawep.adapters.git_refs import list_refs, read_ref, update_refs
-from mawep.adapters.git_staging import stage_all
 from mawep.adapters.git_worktrees import worktree_add, worktree_remove
 from tests.support.repos import branch, commit, git, head, make_repository, write
 
@@ -181,6 +181,15 @@ async def test_nothing_planted_in_a_repository_runs(
     assert not scene.sprung()
 
 
+async def staged(agent: WorkTree, index: Path) -> str:
+    """The tree of what lies in the agent's tree and was tracked, through a private index."""
+    await agent.run("read-tree", "main", index=index)
+    await agent.run("update-index", "--refresh", check=False, index=index)
+    await agent.run("ls-files", "--modified", "--others", "--exclude-standard", index=index)
+    await agent.run("update-index", "--add", "--remove", "shared", "kept", index=index)
+    return (await agent.run("write-tree", index=index)).decode().strip()
+
+
 async def walk_through(repository: Repository, agent: WorkTree, scratch: Path) -> None:
     """Do everything that MAWEP does with git, once."""
     ours, theirs, base = [await rev_parse(repository, name) for name in ("ours", "theirs", "main")]
@@ -188,8 +197,9 @@ async def walk_through(repository: Repository, agent: WorkTree, scratch: Path) -
     await agent.run("status")
     await agent.run("diff", "HEAD")
     await agent.run("diff-files", "--name-only")
-    staged = await stage_all(agent, await rev_parse(agent, "HEAD"), index=scratch / "index")
-    made = await commit_tree(repository, staged.tree, [base], "m", author=SOMEBODY, date=NOW, fsync=True)
+    made = await commit_tree(
+        repository, await staged(agent, scratch / "index"), [base], "m", author=SOMEBODY, date=NOW, fsync=True
+    )
     await check_new_objects(repository, base, made)
     await commits_between(repository, base, made)
     await changed_paths_raw(repository, base, made)
@@ -279,6 +289,13 @@ async def test_pager_editor_and_alias_settings_are_not_seen(scene: Scene) -> Non
     assert not scene.sprung()
 
 
+@pytest.mark.parametrize("command", ["add", "commit", "stash", "submodule"])
+async def test_commands_that_enter_nested_repositories_are_refused(scene: Scene, command: str) -> None:
+    repository = await find_repository(scene.main)
+    with pytest.raises(ValueError, match="nested"):
+        await repository.worktree(scene.agent, "agent").run(command, "--help")
+
+
 async def test_a_pointer_to_another_repository_in_the_tree_is_not_followed(
     scene: Scene, tmp_path: Path
 ) -> None:
@@ -289,8 +306,8 @@ async def test_a_pointer_to_another_repository_in_the_tree_is_not_followed(
     repository = await find_repository(scene.main)
     agent = repository.worktree(scene.agent, "agent")
     assert await rev_parse(agent, "HEAD") == head(scene.main)
-    staged = await stage_all(agent, head(scene.main), index=tmp_path / "index")
-    assert [entry.path for entry in await list_tree(repository, staged.tree)] == ["kept", "shared"]
+    tree = await staged(agent, tmp_path / "index")
+    assert [entry.path for entry in await list_tree(repository, tree)] == ["kept", "shared"]
 
 
 async def test_a_branch_that_points_to_main_does_not_move_main(scene: Scene) -> None:
@@ -340,7 +357,7 @@ async def test_polling_takes_no_locks(scene: Scene, tmp_path: Path) -> None:
     age(scene.agent / "kept")
     await agent.run("status")
     await agent.run("diff", "HEAD")
-    await stage_all(agent, head(scene.main), index=tmp_path / "index")
+    await staged(agent, tmp_path / "index")
     assert index.stat().st_ino == first
 
 
@@ -355,8 +372,11 @@ async def test_strange_names_survive_every_helper(tmp_path: Path) -> None:
     write(path / "latin-\udce9", "raw bytes\n")
     for name in NAMES:
         write(path / name, "1\n")
-    staged = await stage_all(main, base, index=tmp_path / "index")
-    first = await commit_tree(repository, staged.tree, [base], "m", author=SOMEBODY, date=NOW)
+    index, paths = tmp_path / "index", "".join(f"{name}\0" for name in [*NAMES, "latin-\udce9"])
+    await main.run("read-tree", base, index=index)
+    await main.run("update-index", "--add", "-z", "--stdin", input=os.fsencode(paths), index=index)
+    tree = (await main.run("write-tree", index=index)).decode().strip()
+    first = await commit_tree(repository, tree, [base], "m", author=SOMEBODY, date=NOW)
     expected = sorted([*NAMES, "latin-\udce9"])
     assert sorted(change.path for change in await changed_paths_raw(repository, base, first)) == expected
     assert sorted(entry.path for entry in await list_tree(repository, first, *NAMES[1:])) == sorted(NAMES[1:])

@@ -17,7 +17,6 @@ from mawep.adapters.git_worktrees import (
     worktree_add,
     worktree_forget,
     worktree_remove,
-    worktree_rename,
     worktrees_locked,
 )
 from tests.support.repos import branch, commit, git, head, make_repository, write
@@ -165,19 +164,6 @@ async def test_an_unplugged_worktree_of_the_user_is_left_alone(
     await worktree_remove(repository, "ours", tree.path)
     shutil.move(tmp_path / "unplugged", tmp_path / "usb")
     assert git(tmp_path / "usb", "status", "--porcelain") == ""
-
-
-async def test_one_is_renamed_with_its_entry(repository: Repository, path: Path, tmp_path: Path) -> None:
-    tree = await worktree_add(repository, tmp_path / "spares" / "3", head(path))
-    moved = await worktree_rename(repository, tree, tmp_path / "agent-0-issue-101")
-    assert (moved.name, moved.path.name) == ("agent-0-issue-101", "agent-0-issue-101")
-    assert not tree.path.exists()
-    assert git(moved.path, "status", "--porcelain") == ""
-    await moved.run("switch", "--quiet", "-c", "feature/101")
-    assert str(moved.path) in git(path, "worktree", "list")
-    assert git(path, "worktree", "prune", "--dry-run", "-v") == ""
-    with pytest.raises(WorktreeExistsError):
-        await worktree_rename(repository, moved, tmp_path / "r")
 
 
 async def test_they_are_listed_with_branch_and_what_is_under_way(

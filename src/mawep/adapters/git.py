@@ -145,7 +145,8 @@ class WorkTree(Door):
     """The door bound to one work tree; `name` is its entry under `worktrees/`, None for the main one.
 
     A link in the index to a nested repository would make git run another git inside it, with that repository's
-    settings: commands that look into links are told not to, and those that cannot be told are refused.
+    settings: commands that look into links are told not to, and those that cannot be told are refused. Who has
+    made sure that an index holds no link may still go past this with `Door.call`.
     """
 
     def __init__(self, repository: Repository, path: Path, name: str | None) -> None:
@@ -167,7 +168,7 @@ class WorkTree(Door):
         """Run `git args` here, as `Door.call` does. Raises ValueError for a command that enters links."""
         command, *rest = args
         if command in _REFUSED:
-            raise ValueError(f"git {command} enters nested repositories: use git_staging")
+            raise ValueError(f"git {command} enters nested repositories")
         if command in _DESCENDS:
             args = (command, "--ignore-submodules=all", *rest)
         return await super().call(*args, input=input, fsync=fsync, cwd=cwd, index=index, env=env)

@@ -15,13 +15,12 @@ _OURS = re.compile(r"^[ \t]*mawep-[a-z0-9-]*[ \t]*[:=]", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Commit:
-    """One commit. `author_date` is in seconds since 1970; `message` is the exact text."""
+    """One commit. `message` is the exact text; bytes that are not UTF-8 are kept as surrogate escapes."""
 
     sha: Sha
     tree: Sha
     parents: tuple[Sha, ...]
     author: Identity
-    author_date: int
     message: str
 
     @property
@@ -87,13 +86,12 @@ def _parsed(sha: Sha, content: bytes) -> Commit:
     for line in head.decode("utf-8", "replace").split("\n"):
         key, _, value = line.partition(" ")
         fields.setdefault(key, []).append(value)
-    who, _, when = fields["author"][0].rpartition("> ")
+    who = fields["author"][0].rpartition("> ")[0]
     name, _, email = who.partition(" <")
     return Commit(
         sha=sha,
         tree=fields["tree"][0],
         parents=tuple(fields.get("parent", ())),
         author=Identity(name, email),
-        author_date=int(when.split(" ")[0]),
         message=message.decode("utf-8", "surrogateescape"),
     )

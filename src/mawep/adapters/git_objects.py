@@ -85,12 +85,6 @@ async def size_of(door: Door, sha: Sha) -> int:
     return int(await door.run("cat-file", "-s", sha))
 
 
-async def write_blob(door: Door, content: bytes, *, fsync: bool = False) -> Sha:
-    """Store `content` as it is, unfiltered, and return its name."""
-    written = await door.run("hash-object", "-w", "-t", "blob", "--stdin", input=content, fsync=fsync)
-    return written.decode().strip()
-
-
 async def commit_tree(
     door: Door,
     tree: Sha,

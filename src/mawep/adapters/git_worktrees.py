@@ -1,4 +1,4 @@
-"""Worktrees: listed, added and forgotten, one at a time per repository.
+"""Worktrees: listed, added and removed, one at a time per repository.
 
 Git's own `worktree list` fails while another process is half way through `worktree add`, and `worktree prune`
 forgets other people's unplugged worktrees: the entries are read here, and only named ones are removed.
@@ -79,21 +79,6 @@ async def worktree_add(
         # The git that fills the new worktree inherits every variable, so none may name an index.
         door = Door(repository.common_dir, repository.view, repository.view)
         await door.run("worktree", "add", "--quiet", *placement, "--", str(path), commit)
-    return repository.worktree(path, path.name)
-
-
-async def worktree_rename(repository: Repository, tree: WorkTree, path: Path) -> WorkTree:
-    """Move one of our worktrees, directory and entry, to a new place and name; it costs two renames.
-
-    A crash half way leaves both findable by their old or new names. Raises WorktreeExistsError.
-    """
-    old, new = tree.git_dir, repository.common_dir / "worktrees" / path.name
-    async with worktrees_locked(repository):
-        _require_free(new, path)
-        tree.path.rename(path)
-        old.rename(new)
-        (new / "gitdir").write_text(f"{path}/.git\n")
-        (path / ".git").write_text(f"gitdir: {new}\n")
     return repository.worktree(path, path.name)
 
 

@@ -7,8 +7,9 @@ the library's functions are idempotent, so the caller may make the same call aga
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from importlib import resources
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,13 +34,17 @@ Entry = tuple[str, dict[bytes, bytes]]
 """One stream entry: its id and its fields."""
 
 
-def open_client(url: str, *, timeout: float = ANSWER_TIMEOUT) -> Redis:
-    """Return a client of `url` that does not retry anything; it connects at its first command."""
+def open_client(url: str) -> Redis:
+    """Return a client of `url` that retries nothing and connects at its first command.
+
+    It has no timeout of its own, every use of it needs one: with one, the library waits by `asyncio.wait_for`,
+    which on Python 3.11 swallows a cancellation now and then.
+    """
     return Redis.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
-        socket_timeout=timeout,
-        socket_connect_timeout=timeout,
+        socket_timeout=None,
+        socket_connect_timeout=None,
         protocol=2,
         lib_name=None,
         lib_version=None,
@@ -81,27 +86,31 @@ class Connection:
 
     async def call(self, function: str, keys: Sequence[str], args: Sequence[str | bytes | int]) -> Any:
         """Call a function of the library; the reply is as the server gives it (bytes, lists of bytes)."""
-        with self._errors():
+        async with self._errors():
             return await self.client.fcall(function, len(keys), *keys, *args)
 
     async def execute(self, *command: str | bytes | int) -> Any:
         """Run one plain command."""
-        with self._errors():
+        async with self._errors():
             run: Callable[..., Awaitable[Any]] = self.client.execute_command
             return await run(*command)
 
     async def read(self, after: Mapping[str, str], *, count: int = 100) -> list[tuple[str, list[Entry]]]:
         """Wait up to `BLOCK_SECONDS` for entries after the given ids; return (stream key, entries) pairs."""
-        with self._errors():
+        async with self._errors():
             streams: dict[Any, Any] = dict(after)
             reply: Any = await self.client.xread(streams, count=count, block=int(BLOCK_SECONDS * 1000))
         return [(key.decode(), [(entry.decode(), fields) for entry, fields in found]) for key, found in reply]
 
     async def scan(self, pattern: str) -> AsyncIterator[str]:
         """Keys that match `pattern`, each at least once."""
-        with self._errors():
-            async for key in self.client.scan_iter(match=pattern, count=500):
+        cursor = b"0"
+        while True:
+            cursor, keys = await self.execute("SCAN", cursor, "MATCH", pattern, "COUNT", 500)
+            for key in keys:
                 yield key.decode()
+            if int(cursor) == 0:
+                return
 
     async def close(self) -> None:
         """Close every socket."""
@@ -122,14 +131,15 @@ class Connection:
         if not any(code.encode() in library for library in loaded):
             await self.execute("FUNCTION", "LOAD", "REPLACE", code)
 
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
+    @asynccontextmanager
+    async def _errors(self) -> AsyncGenerator[None]:
         try:
-            yield
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                yield
         except (RedisError, OSError, TimeoutError) as error:
             refused = isinstance(error, ResponseError | AuthenticationError)
             raise BusGoneError(
                 f"the message bus at {self.shown_url} {'refuses' if refused else 'does not answer'}",
-                cause=str(error) or type(error).__name__,
+                cause=str(error) or f"no answer in {ANSWER_TIMEOUT:.0f} s",
                 next_step="bring the server back, then run `mawep resume`",
             ) from error

@@ -96,7 +96,7 @@ class EmbeddedServer:
     async def stop(self) -> None:
         """Shut the server down; return when its process, socket and socket directory are gone. Its data stays."""
         with suppress(RedisError, OSError, TimeoutError):
-            async with open_client(self.url, timeout=_PROBE_TIMEOUT) as client:
+            async with asyncio.timeout(_PROBE_TIMEOUT), open_client(self.url) as client:
                 await client.shutdown(nosave=True)
         if not await self._ends():
             _kill(self.pid, self.data_dir)
@@ -189,7 +189,7 @@ class _Found:
 async def _probe(socket_path: Path, data_dir: Path) -> _Found | None:
     """Who answers on the socket, if it serves `data_dir` and is done loading."""
     try:
-        async with open_client(f"unix://{socket_path}", timeout=_PROBE_TIMEOUT) as client:
+        async with asyncio.timeout(_PROBE_TIMEOUT), open_client(f"unix://{socket_path}") as client:
             directory: Any = await client.config_get("dir")
             info: Any = await client.info("server")
     except (RedisError, OSError, TimeoutError):

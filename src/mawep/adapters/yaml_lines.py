@@ -67,8 +67,7 @@ class _Reader:
         self._seen: set[int] = set()
 
     def read(self, node: Node, path: KeyPath) -> Tree:
-        line = self._line(node)
-        self.lines.setdefault(path, line)
+        line = self.lines.setdefault(path, self._line(node))
         if id(node) in self._seen:
             # An alias is the same node again: refused, as it can make a text unfold without end.
             self.problems.append((line, "YAML anchors and aliases are not supported; write the value again"))
