@@ -94,7 +94,7 @@ def _target_advanced(state: State, rec: ev.Recorded, event: ev.TargetAdvanced) -
     if batch is not None and batch.moving:
         return state
     state = replace(state, target=event.sha)
-    return state if batch is None or rules.target_is_unmoved(state, batch.base) else _close_batch(state)
+    return state if batch is None or rules.target_is_unmoved(state, batch.base) else _close_batch(state, rec)
 
 
 # --- attempts
@@ -395,7 +395,7 @@ def _landing_composed(state: State, rec: ev.Recorded, event: ev.LandingComposed)
             parked = ev.IssueParked(conflict.issue, why, conflict.hunks, conflict.files)
             state = _park(state, rec, parked)
     if not event.steps:
-        return _close_batch(state)
+        return _close_batch(state, rec)
     return replace(state, landing=replace(batch, steps=event.steps))
 
 
@@ -444,7 +444,7 @@ def _moved(state: State, rec: ev.Recorded, event: ev.TargetMoved) -> State:
     for step in event.steps:
         if rules.not_landed_yet(state.issues[step.issue]):
             state = _land(state, rec, step)
-    return _close_batch(replace(state, target=event.new, move_blocked=None))
+    return _close_batch(replace(state, target=event.new, move_blocked=None), rec)
 
 
 def _land(state: State, rec: ev.Recorded, step: ev.Step) -> State:
@@ -480,11 +480,11 @@ def _move_unblocked(state: State, rec: ev.Recorded, event: ev.MoveUnblocked) -> 
 
 
 def _move_lost(state: State, rec: ev.Recorded, event: ev.MoveLost) -> State:
-    return _close_batch(_done(replace(state, target=event.actual), "move"))
+    return _close_batch(_done(replace(state, target=event.actual), "move"), rec)
 
 
 def _parked(state: State, rec: ev.Recorded, event: ev.IssueParked) -> State:
-    return _close_batch(_park(state, rec, event))
+    return _close_batch(_park(state, rec, event), rec)
 
 
 def _park(state: State, rec: ev.Recorded, parked: ev.IssueParked) -> State:
@@ -492,17 +492,19 @@ def _park(state: State, rec: ev.Recorded, parked: ev.IssueParked) -> State:
     return _leave(state, record, IssueState.PARKED, rec.at)
 
 
-def _close_batch(state: State) -> State:
-    """The batch is over; whoever is left of it waits in the queue as before."""
-    issues = state.issues
+def _close_batch(state: State, rec: ev.Recorded) -> State:
+    """The batch is over; whoever is left of it waits in the queue as before, or was cancelled meanwhile."""
     for number in state.queue:
-        if issues[number].state is IssueState.LANDING:
-            issues = issues.set(number, replace(issues[number], state=IssueState.QUEUED))
+        record = state.issues[number]
+        if record.state is IssueState.LANDING and record.cancelled_by is not None:
+            state = _leave(state, record, IssueState.CANCELLED, rec.at)
+        elif record.state is IssueState.LANDING:
+            state = _put(state, replace(record, state=IssueState.QUEUED))
     effects = state.effects
     for key in state.effects:
         if key in ("compose", "seal", "move") or key.startswith("probe:"):
             effects = effects.delete(key)
-    return replace(state, landing=None, issues=issues, effects=effects)
+    return replace(state, landing=None, effects=effects)
 
 
 # --- what people ask for
@@ -546,12 +548,13 @@ def _wait_again(state: State, record: IssueRecord) -> State:
 
 
 def _cancelled(state: State, rec: ev.Recorded, event: ev.IssueCancelled) -> State:
+    """A turn is stopped first, by `decide`; a batch is not torn apart: it lands, or ends without the issue."""
     record = state.issues[event.issue]
-    if record.state is IssueState.LANDING or not rules.not_landed_yet(record):
+    if not rules.not_landed_yet(record):
         return state
     record = replace(record, cancelled_by=event.by)
-    if record.state.holds_slot:
-        return _put(state, record)  # `decide` has its turn stopped first
+    if record.state.holds_slot or record.state is IssueState.LANDING:
+        return _put(state, record)
     return _leave(state, record, IssueState.CANCELLED, rec.at)
 
 
