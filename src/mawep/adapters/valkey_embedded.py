@@ -68,7 +68,7 @@ class EmbeddedServer:
                     return await cls._start(data_dir, lock)
                 finally:
                     os.close(lock)
-            socket_path = _recorded_socket(data_dir)
+            socket_path = recorded_socket(data_dir)
             found = await _probe(socket_path, data_dir) if socket_path else None
             if socket_path and found:
                 return cls(data_dir, socket_path, found.pid, attached=True)
@@ -360,7 +360,8 @@ def _socket_path(data_dir: Path) -> Path:
     return path
 
 
-def _recorded_socket(data_dir: Path) -> Path | None:
+def recorded_socket(data_dir: Path) -> Path | None:
+    """Where the server of `data_dir` listens, if one was left running."""
     with suppress(FileNotFoundError):
         return Path((data_dir / "socket").read_text().removesuffix("\n"))
     return None
