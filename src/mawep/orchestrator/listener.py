@@ -185,7 +185,7 @@ def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev
         case wire.Resume():
             return "resumed", [ev.DispatchUnpaused(by)]
         case wire.Cancel():
-            open_ = [n for n, record in state.issues.items() if not record.state.terminal]
+            open_ = [n for n, record in state.issues.items() if _may_be_cancelled(record.state)]
             return _cancel(open_ if verb.issues is None else verb.issues, by, state)
         case wire.Send():
             number = _addressee(verb.target, state)
@@ -214,6 +214,11 @@ def _cancel(numbers: Iterable[Number], by: str, state: State) -> tuple[str, list
             raise Refused(f"#{number} is {record.state}; it cannot be cancelled any more")
     text = ", ".join(f"#{number}" for number in wanted) or "nothing"
     return f"cancelled {text}", [ev.IssueCancelled(number, by) for number in wanted]
+
+
+def _may_be_cancelled(state: IssueState) -> bool:
+    """Who cancels everything means what can still be cancelled; what is landing lands."""
+    return not state.terminal and state is not IssueState.LANDING
 
 
 def _addressee(target: str, state: State) -> Number:
