@@ -188,7 +188,9 @@ def _writable(base: Path) -> Iterator[str]:
 
 
 def _room(needs: Needs, *places: Path) -> Iterator[str]:
-    disks = {_existing(place).stat().st_dev: _existing(place) for place in places}
+    disks: dict[int, Path] = {}
+    for place in map(_existing, places):
+        disks.setdefault(place.stat().st_dev, place)
     for place in disks.values():
         free = shutil.disk_usage(place).free / 1e9
         if free < needs.disk_floor_gb:

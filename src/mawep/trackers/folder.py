@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mawep.core.model import Issue
 from mawep.errors import ProblemsError, UsageError
-from mawep.trackers.issue_file import read_issue
+from mawep.trackers.issue_file import IssueFile, read_issue
 
 MAX_BYTES = 1 << 20
 """No issue file is longer."""
@@ -35,38 +35,39 @@ class FolderTracker:
         issues: dict[int, Issue] = {}
         problems: list[str] = []
         for path in sorted(_markdown(self._folder)):
-            issue, wrong = self._read(path)
-            problems += wrong
+            found = self._read(path)
+            problems += found.problems
+            issue = found.issue
             if issue is None or not issue.number:
                 continue
             first = issues.setdefault(issue.number, issue)
             if first is not issue:
-                problems.append(f"{issue.origin}: number {issue.number} is also the number of {first.origin}")
+                place = f"{issue.origin}:{found.number_line}: number"
+                problems.append(f"{place}: {issue.number} is also the number of {first.origin}")
         if problems:
             raise ProblemsError("the issues cannot be used", problems)
         return sorted(issues.values(), key=lambda issue: issue.number)
 
-    def _read(self, path: Path) -> tuple[Issue | None, tuple[str, ...]]:
+    def _read(self, path: Path) -> IssueFile:
         name = f"{self._folder.name}/{path.relative_to(self._folder).as_posix()}"
         if path.is_symlink() and not path.resolve().is_relative_to(self._folder.resolve()):
-            return None, (f"{name}: is a link that leads out of the folder",)
+            return IssueFile(None, (f"{name}: is a link that leads out of the folder",))
         if not path.is_file():
-            return None, (f"{name}: is not a file",)
+            return IssueFile(None, (f"{name}: is not a file",))
         try:
             with path.open("rb") as file:
                 data = file.read(MAX_BYTES + 1)
             text = data.decode()
         except OSError as error:
-            return None, (f"{name}: cannot be read: {error.strerror}",)
+            return IssueFile(None, (f"{name}: cannot be read: {error.strerror}",))
         except UnicodeDecodeError as error:
             line = error.object.count(b"\n", 0, error.start) + 1
-            return None, (f"{name}:{line}: is not UTF-8 text",)
+            return IssueFile(None, (f"{name}:{line}: is not UTF-8 text",))
         if len(data) > MAX_BYTES:
-            return None, (f"{name}: is longer than {MAX_BYTES} bytes",)
+            return IssueFile(None, (f"{name}: is longer than {MAX_BYTES} bytes",))
         if path.stem.lower() == "readme" and not text.startswith("---"):
-            return None, ()
-        found = read_issue(text, name)
-        return found.issue, found.problems
+            return IssueFile(None, ())
+        return read_issue(text, name)
 
 
 def _markdown(folder: Path) -> Iterator[Path]:

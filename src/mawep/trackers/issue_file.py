@@ -46,10 +46,11 @@ _COMMENT_BEGINS = 'a bare `#` begins a comment in YAML; write 101 or "#101"'
 
 @dataclass(frozen=True)
 class IssueFile:
-    """What a file says. `issue` is None when it has no number; with problems it is not to be used."""
+    """What a file says. `issue` is None when nothing could be read; with problems it is not to be used."""
 
     issue: Issue | None
     problems: tuple[str, ...]
+    number_line: int = FIRST_LINE
 
 
 def read_issue(text: str, name: str) -> IssueFile:
@@ -58,9 +59,11 @@ def read_issue(text: str, name: str) -> IssueFile:
         parts = split(text.removeprefix("\ufeff").replace("\r\n", "\n"))
     except ValueError as reason:
         return IssueFile(None, (f"{name}:1: {reason}",))
-    reader = _IssueReader(name, parts, read(parts.front_matter))
+    parsed = read(parts.front_matter)
+    reader = _IssueReader(name, parts, parsed)
     issue = reader.issue()
-    return IssueFile(issue, tuple(reader.problems))
+    problems = tuple(text for _, text in sorted(reader.problems))
+    return IssueFile(issue, problems, parsed.line_of(("number",)) or FIRST_LINE)
 
 
 @dataclass
@@ -70,7 +73,7 @@ class _IssueReader:
     name: str
     parts: Parts
     parsed: Parsed
-    problems: list[str] = field(default_factory=list)
+    problems: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.body = Markdown(self.parts.body)
@@ -250,7 +253,8 @@ class _IssueReader:
         self._problem(self.parsed.line_of(path) or FIRST_LINE, key, message)
 
     def _problem(self, line: int, key: str, message: str) -> None:
-        self.problems.append(": ".join(part for part in (f"{self.name}:{line}", key, message) if part))
+        text = ": ".join(part for part in (f"{self.name}:{line}", key, message) if part)
+        self.problems.append((line, text))
 
     def _body_line(self, line: int) -> int:
         return self.parts.body_line + line - 1
