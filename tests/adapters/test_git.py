@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mawep.adapters.git import LockHeldError, Repository, find_repository
+from mawep.adapters.git import LockHeldError, NotStartedError, Repository, find_repository
 from mawep.adapters.git_objects import rev_parse
-from mawep.errors import GitError, InfrastructureError, UsageError
+from mawep.errors import GitError, UsageError
 from tests.support.repos import git, head, make_repository, write
 from tests.support.waiting import eventually
 
@@ -113,10 +113,10 @@ async def test_an_error_carries_command_code_and_both_outputs(repository: Reposi
     assert "Not a valid object name" in str(error)
 
 
-async def test_a_work_tree_that_is_gone_is_infrastructure(repository: Repository, tmp_path: Path) -> None:
-    with pytest.raises(InfrastructureError, match="cannot be started") as caught:
+async def test_a_work_tree_that_is_gone_is_told(repository: Repository, tmp_path: Path) -> None:
+    with pytest.raises(NotStartedError) as caught:
         await repository.worktree(tmp_path / "gone", "gone").run("status")
-    assert "gone" in caught.value.cause
+    assert str(caught.value).startswith(f"git status cannot be started in {tmp_path / 'gone'}")
 
 
 async def test_a_repository_that_cannot_be_written_is_wrong_usage(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mawep.adapters.git_process import MARK, Completed, execute, owner_mark
 from mawep.adapters.git_view import empty, make_view
-from mawep.errors import GitError, InfrastructureError, UsageError
+from mawep.errors import GitError, UsageError
 
 Sha = str
 """A git object name in hexadecimal."""
@@ -71,6 +71,15 @@ class LockHeldError(GitError):
         self.next_step = f"let the git command that holds {path} finish"
 
 
+class NotStartedError(GitError):
+    """git could not be started where it was to run; it did nothing."""
+
+    def __init__(self, command: tuple[str, ...], where: Path, error: OSError) -> None:
+        super().__init__(command, 127, b"", str(error).encode())
+        self.what = f"git {command[1]} cannot be started in {where}"
+        self.next_step = "see that the directory is there and git is on PATH, then resume"
+
+
 class Door:
     """A place to run git: a git directory seen through the view, with or without a work tree."""
 
@@ -103,8 +112,7 @@ class Door:
         """Run `git args` and return its stdout.
 
         `fsync` makes everything written durable; `index` is used instead of the door's own; `env` is added.
-        Raises LockHeldError or GitError when it exits non-zero and `check` is true, InfrastructureError when
-        it cannot be started.
+        Raises LockHeldError or GitError when it exits non-zero and `check` is true, and NotStartedError.
         """
         done = await self.call(*args, input=input, fsync=fsync, cwd=cwd, index=index, env=env)
         if check and done.code != 0:
@@ -122,7 +130,7 @@ class Door:
     ) -> Completed:
         """Run `git args` and return its exit code and outputs, whatever they are.
 
-        Raises InfrastructureError when it cannot be started.
+        Raises NotStartedError.
         """
         place = ["git", f"--git-dir={self.git_dir}"]
         if self._tree is not None:
@@ -135,10 +143,7 @@ class Door:
         try:
             return await execute(argv, env=environment, cwd=where, stdin=input)
         except OSError as error:
-            next_step = "see that the directory is there and git is on PATH, then resume"
-            raise InfrastructureError(
-                f"git {args[0]} cannot be started in {where}", cause=str(error), next_step=next_step
-            ) from error
+            raise NotStartedError(("git", *args), where, error) from error
 
 
 class WorkTree(Door):
