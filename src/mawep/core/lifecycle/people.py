@@ -1,0 +1,72 @@
+"""What people ask for, and what it makes of the state."""
+
+from __future__ import annotations
+
+from mawep.core import events as ev
+from mawep.core import rules
+from mawep.core.lifecycle.steps import (
+    done,
+    leave,
+    name,
+    put,
+    without_lost_verdicts,
+)
+from mawep.core.model import IssueState
+from mawep.core.state import IssueRecord, State, replace
+
+
+def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
+    record = state.issues[event.issue]
+    if not (record.state.terminal and rules.not_landed_yet(record)):
+        return state
+    again = replace(record, forgiven=record.runs, reassigned=False)
+    state = _wait_again(without_lost_verdicts(state), again)
+    below = set(state.graph.below(event.issue))
+    for number in state.graph.order if below else ():
+        if number in below and state.issues[number].state is IssueState.BLOCKED:
+            state = _wait_again(state, state.issues[number])
+    return replace(state, ended=None, ended_at=None, halted=False)
+
+
+def _wait_again(state: State, record: IssueRecord) -> State:
+    """Back to waiting, unless something else still stands in the way."""
+    number = record.number
+    culprit = next(
+        (on for on in state.graph.dependencies[number] if rules.failure_blocks(state.issues[on].state)), None
+    )
+    if culprit is not None:
+        return put(state, replace(record, state=IssueState.BLOCKED, blocked_by=culprit))
+    waiting = not rules.dependencies_landed(state, number)
+    record = replace(
+        record,
+        state=IssueState.WAITING if waiting else IssueState.READY,
+        reason=None,
+        detail="",
+        hunks="",
+        files=(),
+        blocked_by=None,
+        cancelled_by=None,
+        ended_at=None,
+    )
+    ready = state.ready if waiting else tuple(sorted((*state.ready, state.graph.rank[number])))
+    return replace(put(state, record), ready=ready, terminal=state.terminal - 1)
+
+
+def cancelled(state: State, rec: ev.Recorded, event: ev.IssueCancelled) -> State:
+    """A turn is stopped first, by `decide`; a batch is not torn apart: it lands, or ends without the issue."""
+    record = state.issues[event.issue]
+    if not rules.not_landed_yet(record):
+        return state
+    record = replace(record, cancelled_by=event.by)
+    if record.state.holds_slot or record.state is IssueState.LANDING:
+        return put(state, record)
+    return leave(state, record, IssueState.CANCELLED, rec.at)
+
+
+def retire(state: State, rec: ev.Recorded, event: ev.RetireIntended) -> State:
+    left = tuple(n for n in state.to_retire if n not in event.issues)
+    return replace(state, to_retire=left, effects=state.effects.set(f"retire:{name(event.issues)}", rec))
+
+
+def retired(state: State, rec: ev.Recorded, event: ev.WorkspacesRetired) -> State:
+    return done(state, f"retire:{name(event.issues)}")

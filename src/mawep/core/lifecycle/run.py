@@ -1,0 +1,95 @@
+"""What events about the run as a whole make of the state."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from immutables import Map
+
+from mawep.core import events as ev
+from mawep.core import graph, rules
+from mawep.core.lifecycle.steps import (
+    close_batch,
+    release,
+    without_lost_verdicts,
+)
+from mawep.core.model import IssueState
+from mawep.core.state import IssueRecord, Progress, State, replace
+
+
+def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
+    plan = graph.build(event.issues)
+    state = State(
+        run=event.run,
+        trace=event.trace,
+        target_branch=event.target_branch,
+        target=event.target,
+        first_target=event.target,
+        rules=event.rules,
+        settings=event.settings,
+        digests=Map(event.digests),
+        branches=Map({int(number): branch for number, branch in event.branches.items()}),
+        suffixed=frozenset(event.suffixed),
+        graph=plan,
+        issues=Map({n: IssueRecord(n, IssueState.WAITING) for n in plan.issues}),
+        unmet=Map({n: len(needed) for n, needed in plan.dependencies.items()}),
+        started_at=rec.at,
+    )
+    return release(state, plan.issues)
+
+
+def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
+    """Turns that were running have lost their worker; what had no verdict is gated again."""
+    issues = state.issues
+    for number in state.active:
+        attempt = issues[number].attempt
+        if attempt is None:
+            continue
+        if attempt.progress in (Progress.RUNNING, Progress.ORPHANED):
+            attempt = replace(attempt, progress=Progress.ORPHANED)
+        elif attempt.progress is Progress.STOPPING:  # the worker is told again, and has time to answer
+            attempt = replace(attempt, lease_until=rec.at + timedelta(seconds=state.rules.lease_seconds))
+        issues = issues.set(number, replace(issues[number], attempt=attempt))
+    effects = state.effects
+    for key in state.effects:
+        if key.startswith("turn:"):
+            effects = effects.delete(key)
+    return replace(
+        without_lost_verdicts(state),
+        issues=issues,
+        effects=effects,
+        rerun=event.rerun,
+        interrupted=0,
+        stopped=None,
+        paused=False,
+        move_blocked=None,
+    )
+
+
+def paused(state: State, rec: ev.Recorded, event: ev.DispatchPaused) -> State:
+    return replace(state, paused=True)
+
+
+def unpaused(state: State, rec: ev.Recorded, event: ev.DispatchUnpaused) -> State:
+    return replace(state, paused=False)
+
+
+def interrupted(state: State, rec: ev.Recorded, event: ev.Interrupted) -> State:
+    return replace(state, interrupted=max(state.interrupted, event.level))
+
+
+def run_stopped(state: State, rec: ev.Recorded, event: ev.RunStopped) -> State:
+    return replace(state, stopped=event.what)
+
+
+def run_ended(state: State, rec: ev.Recorded, event: ev.RunEnded) -> State:
+    return replace(state, ended=event.outcome, ended_at=rec.at)
+
+
+def target_advanced(state: State, rec: ev.Recorded, event: ev.TargetAdvanced) -> State:
+    """While a move of ours is under way, only its own result says where the target is."""
+    batch = state.landing
+    if batch is not None and batch.moving:
+        return state
+    state = replace(state, target=event.sha)
+    return state if batch is None or rules.target_is_unmoved(state, batch.base) else close_batch(state, rec)

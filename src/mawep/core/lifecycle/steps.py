@@ -1,0 +1,138 @@
+"""Steps that several events share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from mawep.core import events as ev
+from mawep.core import rules
+from mawep.core.model import GateResult, IssueState, Number, Usage
+from mawep.core.state import Attempt, IssueRecord, State, replace
+
+
+def release(state: State, numbers: Iterable[Number]) -> State:
+    """Of these issues, those that wait for nothing any more are ready."""
+    free = {
+        number: replace(state.issues[number], state=IssueState.READY)
+        for number in numbers
+        if state.issues[number].state is IssueState.WAITING and rules.dependencies_landed(state, number)
+    }
+    if not free:
+        return state
+    ready = sorted((*state.ready, *(state.graph.rank[number] for number in free)))
+    return replace(state, issues=state.issues.update(free), ready=tuple(ready))
+
+
+def close_batch(state: State, rec: ev.Recorded) -> State:
+    """The batch is over; whoever is left of it waits in the queue as before, or was cancelled meanwhile."""
+    for number in state.queue:
+        record = state.issues[number]
+        if record.state is IssueState.LANDING and record.cancelled_by is not None:
+            state = leave(state, record, IssueState.CANCELLED, rec.at)
+        elif record.state is IssueState.LANDING:
+            state = put(state, replace(record, state=IssueState.QUEUED))
+    effects = state.effects
+    for key in state.effects:
+        if key in ("compose", "seal", "move") or key.startswith("probe:"):
+            effects = effects.delete(key)
+    return replace(state, landing=None, effects=effects)
+
+
+def current(state: State, number: Number, fence: int) -> Attempt | None:
+    """The issue's live attempt if `fence` is that of its current turn; None for anything that comes late."""
+    if number not in state.active:
+        return None
+    attempt = state.issues[number].attempt
+    return attempt if attempt is not None and rules.fence_is_current(attempt, fence) else None
+
+
+def late(state: State) -> State:
+    """Something came under an old fence: counted; its commits are kept, but it changes nothing."""
+    return replace(state, late=state.late + 1)
+
+
+def put(state: State, record: IssueRecord) -> State:
+    return replace(state, issues=state.issues.set(record.number, record))
+
+
+def done(state: State, key: str) -> State:
+    return replace(state, effects=state.effects.delete(key)) if key in state.effects else state
+
+
+def name(members: tuple[Number, ...]) -> str:
+    return ",".join(map(str, members))
+
+
+def free_slot(state: State, number: Number) -> State:
+    record = state.issues[number]
+    slot = record.attempt.slot if record.attempt else None
+    if slot is None or state.slots.get(slot) != number:
+        return state
+    return replace(state, slots=state.slots.delete(slot))
+
+
+def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> State:
+    """The issue is not active any more: slot, claims, queue place and effects are given back."""
+    number, before = record.number, state.issues[record.number].state
+    if record.attempt is not None:
+        record = replace(
+            record,
+            spent=more(record.spent, record.attempt.usage),
+            attempt=replace(record.attempt, usage=Usage()),
+        )
+    record = replace(record, state=to, ended_at=at if to.terminal else None)
+    state = free_slot(put(state, record), number)
+    own = (f"turn:{number}", f"stop:{number}", f"import:{number}")
+    for key in state.effects:
+        if key in own or key.startswith(f"message:{number}:"):
+            state = done(state, key)
+    ready = state.ready
+    if to is IssueState.READY:
+        ready = tuple(sorted((*ready, state.graph.rank[number])))
+    elif before is IssueState.READY:
+        ready = tuple(rank for rank in ready if rank != state.graph.rank[number])
+    state = replace(
+        state,
+        ready=ready,
+        active=tuple(n for n in state.active if n != number),
+        queue=tuple(n for n in state.queue if n != number),
+        suspects=tuple(n for n in state.suspects if n != number),
+        claims=state.claims.drop(number),
+        terminal=state.terminal + (to.terminal and not before.terminal),
+    )
+    return block_below(state, number, at) if rules.failure_blocks(to) else state
+
+
+def block_below(state: State, number: Number, at: datetime) -> State:
+    for dependent in state.graph.below(number):
+        record = state.issues[dependent]
+        if record.state in (IssueState.WAITING, IssueState.READY):
+            record = replace(record, state=IssueState.BLOCKED, blocked_by=number, ended_at=at)
+            state = replace(put(state, record), terminal=state.terminal + 1)
+    return state
+
+
+def without_lost_verdicts(state: State) -> State:
+    """A gate run that said nothing is forgotten, so that the tree is gated again."""
+    gates = state.gates
+    for tree, record in state.gates.items():
+        if record.result is GateResult.NONE:
+            gates = gates.delete(tree)
+    return replace(state, gates=gates)
+
+
+def more(a: Usage, b: Usage) -> Usage:
+    """The sum of two usages; what neither reported stays unknown."""
+
+    def add(x: Any, y: Any) -> Any:
+        return y if x is None else x if y is None else x + y
+
+    return Usage(
+        input_tokens=add(a.input_tokens, b.input_tokens),
+        output_tokens=add(a.output_tokens, b.output_tokens),
+        cost_usd=add(a.cost_usd, b.cost_usd),
+        context_used=b.context_used if b.context_used is not None else a.context_used,
+        context_size=b.context_size if b.context_size is not None else a.context_size,
+    )
