@@ -1,0 +1,222 @@
+"""What happened in a run: one closed union, each event named after the transition it records.
+
+The intents (see `INTENTS`) are what `decide` asks for. They are journalled before their effect runs; the
+effect answers with its done event. The fence of a turn is the sequence number of the intent that began it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+import msgspec
+
+from mawep.core.events.attempts import (
+    AttemptAssigned,
+    AttemptFailed,
+    AttemptInterrupted,
+    AttemptReclaimed,
+    AttemptStarted,
+    LeasesExtended,
+    MessageDelivered,
+    MessageSent,
+    QuestionAnswered,
+    QuestionAsked,
+    SessionOpened,
+    StopIntended,
+    TurnEnded,
+)
+from mawep.core.events.base import (
+    Event,
+)
+from mawep.core.events.landings import (
+    CandidateImported,
+    CandidateQueued,
+    GateFinished,
+    GateIntended,
+    ImportIntended,
+    ImportRefused,
+    LandingComposed,
+    LandingOpened,
+    LandingSealed,
+    MergeConflict,
+    MoveBlocked,
+    MoveIntended,
+    MoveLost,
+    MoveUnblocked,
+    ProbeComposed,
+    ProbeIntended,
+    RepairIntended,
+    SealIntended,
+    Step,
+    TargetMoved,
+)
+from mawep.core.events.run import (
+    DispatchPaused,
+    DispatchUnpaused,
+    Interrupted,
+    IssueCancelled,
+    IssueParked,
+    IssueReopened,
+    RetireIntended,
+    RunEnded,
+    RunResumed,
+    RunStarted,
+    RunStopped,
+    TargetAdvanced,
+    WorkspacesRetired,
+)
+from mawep.core.model import GateRecord
+
+AnyEvent = (
+    RunStarted
+    | RunResumed
+    | DispatchPaused
+    | DispatchUnpaused
+    | Interrupted
+    | RunStopped
+    | RunEnded
+    | TargetAdvanced
+    | AttemptAssigned
+    | AttemptReclaimed
+    | AttemptStarted
+    | SessionOpened
+    | QuestionAsked
+    | QuestionAnswered
+    | MessageSent
+    | MessageDelivered
+    | LeasesExtended
+    | TurnEnded
+    | AttemptFailed
+    | AttemptInterrupted
+    | StopIntended
+    | ImportIntended
+    | CandidateImported
+    | ImportRefused
+    | GateIntended
+    | GateFinished
+    | RepairIntended
+    | CandidateQueued
+    | LandingOpened
+    | LandingComposed
+    | ProbeIntended
+    | ProbeComposed
+    | SealIntended
+    | LandingSealed
+    | MoveIntended
+    | TargetMoved
+    | MoveBlocked
+    | MoveUnblocked
+    | MoveLost
+    | IssueParked
+    | IssueReopened
+    | IssueCancelled
+    | RetireIntended
+    | WorkspacesRetired
+)
+
+Intent = (
+    AttemptAssigned
+    | AttemptReclaimed
+    | MessageSent
+    | StopIntended
+    | ImportIntended
+    | GateIntended
+    | RepairIntended
+    | CandidateQueued
+    | LandingOpened
+    | ProbeIntended
+    | SealIntended
+    | MoveIntended
+    | RetireIntended
+)
+
+Command = Intent | RunEnded | AttemptFailed | IssueParked
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """An event with its place in the journal: `seq` counts from 1, `at` is UTC."""
+
+    seq: int
+    at: datetime
+    event: AnyEvent
+
+
+def encode(event: AnyEvent) -> bytes:
+    """The JSON form of an event, stable for the same event."""
+    return msgspec.json.encode(event, order="deterministic")
+
+
+def gate_digest(record: GateRecord) -> str:
+    """The sha256 of a gate record's JSON form: what a landing commit's `Mawep-Gate` trailer names."""
+    return hashlib.sha256(msgspec.json.encode(record, order="deterministic")).hexdigest()
+
+
+_decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+
+
+def decode(data: bytes | str) -> AnyEvent:
+    """The event that `encode` wrote.
+
+    Raises:
+        ValueError: the data is not an event this version knows (`msgspec.DecodeError` is a ValueError).
+    """
+    return _decoder.decode(data)
+
+
+__all__ = [
+    "AnyEvent",
+    "AttemptAssigned",
+    "AttemptFailed",
+    "AttemptInterrupted",
+    "AttemptReclaimed",
+    "AttemptStarted",
+    "CandidateImported",
+    "CandidateQueued",
+    "Command",
+    "DispatchPaused",
+    "DispatchUnpaused",
+    "Event",
+    "GateFinished",
+    "GateIntended",
+    "ImportIntended",
+    "ImportRefused",
+    "Intent",
+    "Interrupted",
+    "IssueCancelled",
+    "IssueParked",
+    "IssueReopened",
+    "LandingComposed",
+    "LandingOpened",
+    "LandingSealed",
+    "LeasesExtended",
+    "MergeConflict",
+    "MessageDelivered",
+    "MessageSent",
+    "MoveBlocked",
+    "MoveIntended",
+    "MoveLost",
+    "MoveUnblocked",
+    "ProbeComposed",
+    "ProbeIntended",
+    "QuestionAnswered",
+    "QuestionAsked",
+    "Recorded",
+    "RepairIntended",
+    "RetireIntended",
+    "RunEnded",
+    "RunResumed",
+    "RunStarted",
+    "RunStopped",
+    "SealIntended",
+    "SessionOpened",
+    "Step",
+    "StopIntended",
+    "TargetAdvanced",
+    "TargetMoved",
+    "TurnEnded",
+    "WorkspacesRetired",
+    "decode",
+    "encode",
+    "gate_digest",
+]

@@ -1,0 +1,174 @@
+"""Events about candidates on their way to the target: import, gate, composition, landing."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from mawep.core.events.base import Event
+from mawep.core.model import (
+    FailureReason,
+    GateRecord,
+    Number,
+    Sha,
+)
+
+
+class ImportIntended(Event, frozen=True, tag=True):
+    """Intent: check what the attempt made and hold it by a ref of ours."""
+
+    issue: Number
+    attempt: int
+    head: Sha
+    base: Sha
+
+
+class CandidateImported(Event, frozen=True, tag=True):
+    """The attempt's commits passed the import checks."""
+
+    issue: Number
+    attempt: int
+    commit: Sha
+    tree: Sha
+    files: tuple[str, ...]
+
+
+class ImportRefused(Event, frozen=True, tag=True):
+    """The attempt's commits did not pass. `repairable`: its agent may be asked to undo it."""
+
+    issue: Number
+    attempt: int
+    reason: FailureReason
+    detail: str
+    repairable: bool = False
+
+
+class GateIntended(Event, frozen=True, tag=True):
+    """Intent: run the gate on `tree`, which is the tree of `commit`. `why` is shown to people."""
+
+    tree: Sha
+    commit: Sha
+    why: str
+
+
+class GateFinished(Event, frozen=True, tag=True):
+    """A gate run ended."""
+
+    record: GateRecord
+
+
+class RepairIntended(Event, frozen=True, tag=True):
+    """Intent: the same attempt's agent is told what is wrong and goes on."""
+
+    issue: Number
+    attempt: int
+    round: int
+    feedback: str
+    lease_until: datetime
+
+
+class CandidateQueued(Event, frozen=True, tag=True):
+    """Intent: the candidate waits to land; its agent's session is closed and its slot is free."""
+
+    issue: Number
+
+
+class Step(msgspec.Struct, frozen=True):
+    """One merge in a composition: `issue` on top of all before it."""
+
+    issue: Number
+    commit: Sha
+    tree: Sha
+
+
+class MergeConflict(msgspec.Struct, frozen=True, rename={"with_": "with"}):
+    """A candidate that does not merge cleanly. `with_` empty: with the target itself."""
+
+    issue: Number
+    files: tuple[str, ...]
+    hunks: str
+    with_: tuple[Number, ...] = ()
+
+
+class LandingOpened(Event, frozen=True, tag=True):
+    """Intent: compose these candidates on `base`."""
+
+    base: Sha
+    members: tuple[Number, ...]
+
+
+class LandingComposed(Event, frozen=True, tag=True):
+    """The composition stands, held by a ref; conflicting candidates were left out."""
+
+    base: Sha
+    steps: tuple[Step, ...]
+    conflicts: tuple[MergeConflict, ...] = ()
+
+
+class ProbeIntended(Event, frozen=True, tag=True):
+    """Intent: compose a part of the batch to find who makes it red."""
+
+    base: Sha
+    members: tuple[Number, ...]
+
+
+class ProbeComposed(Event, frozen=True, tag=True):
+    """A part of the batch is composed; `steps` is empty when that part does not merge by itself."""
+
+    base: Sha
+    members: tuple[Number, ...]
+    steps: tuple[Step, ...]
+
+
+class SealIntended(Event, frozen=True, tag=True):
+    """Intent: make the final merge commits, with trailers naming the gate record and the journal's head.
+
+    `suspect` is the candidate that made the rest of the batch red, if that is known.
+    """
+
+    base: Sha
+    steps: tuple[Step, ...]
+    gate: str
+    date: datetime
+    suspect: Number | None = None
+
+
+class LandingSealed(Event, frozen=True, tag=True):
+    """The final merge commits exist, held by a ref. Their trees are the gated ones."""
+
+    base: Sha
+    steps: tuple[Step, ...]
+
+
+class MoveIntended(Event, frozen=True, tag=True):
+    """Intent: the target goes from `old` to `new` by compare-and-swap."""
+
+    old: Sha
+    new: Sha
+    steps: tuple[Step, ...]
+
+
+class TargetMoved(Event, frozen=True, tag=True):
+    """The target is at `new`; every candidate in `steps` has landed."""
+
+    old: Sha
+    new: Sha
+    steps: tuple[Step, ...]
+
+
+class MoveBlocked(Event, frozen=True, tag=True):
+    """The target's checkout is not clean; landing waits. `files` names what is in the way."""
+
+    files: tuple[str, ...]
+    where: str
+
+
+class MoveUnblocked(Event, frozen=True, tag=True):
+    """The target's checkout is clean again."""
+
+
+class MoveLost(Event, frozen=True, tag=True):
+    """The target was moved by somebody else in the meantime; the batch is composed again on `actual`."""
+
+    actual: Sha
