@@ -1,0 +1,175 @@
+"""The JSON documents that programs read: what became of a run, why an issue waits, and a plan.
+
+Each always has every key; `docs/status.md` documents them and a snapshot test keeps them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from mawep.core import events as ev
+from mawep.core.graph import Graph
+from mawep.core.model import GateRecord, Issue, IssueState, Number
+from mawep.core.schedule import refusals
+from mawep.core.state import State
+from mawep.observe import bill
+from mawep.observe.attempts import Try, attempts_of
+from mawep.observe.figures import figures_of
+from mawep.observe.overlaps import overlaps_of
+from mawep.observe.timeline import course_of
+
+Document = dict[str, Any]
+
+
+def result_document(state: State, records: Iterable[ev.Recorded]) -> Document:
+    """What became of a run: the document of `mawep start --json` and `mawep resume --json`."""
+    figures = figures_of(course_of(records))
+    now = state.ended_at or state.started_at
+    document = {
+        "run": state.run,
+        "outcome": state.ended or "interrupted",
+        "target": {"branch": state.target_branch, "before": state.first_target, "after": state.target},
+        "issues": [_issue_result(state, number, now) for number in state.graph.order],
+        **msgspec.structs.asdict(figures),
+    }
+    return _plain(document)
+
+
+def _issue_result(state: State, number: Number, now: datetime | None) -> Document:
+    record = state.issues[number]
+    attempt, usage = record.attempt, bill.of_issue(record)
+    return {
+        "number": number,
+        "title": state.graph.issues[number].title,
+        "state": record.state,
+        "reason": _reason(state, number, now),
+        "attempts": record.runs,
+        "branch": attempt.branch if attempt else None,
+        "commit": attempt.commit if attempt else None,
+        "landed_as": record.landed_as,
+        "started_at": record.started_at,
+        "landed_at": record.ended_at if record.state is IssueState.LANDED else None,
+        "files": list(attempt.files) if attempt else [],
+        "tokens": usage.tokens,
+        "cost_usd": usage.cost_usd,
+    }
+
+
+def _reason(state: State, number: Number, now: datetime | None) -> str | None:
+    """The failure's reason, or in words why the issue has not landed; None when it has."""
+    record = state.issues[number]
+    if record.state is IssueState.FAILED and record.reason is not None:
+        return record.reason.value
+    if now is None:
+        return None
+    return "; ".join(refusal.detail for refusal in refusals(state, number, now)) or None
+
+
+def explain_document(
+    state: State, number: Number, now: datetime, records: Iterable[ev.Recorded] = ()
+) -> Document:
+    """Why an issue is where it is. With the run's `records`, `attempts` tells of all of them.
+
+    Raises:
+        KeyError: the issue is not in the run.
+    """
+    record = state.issues[number]
+    attempts = attempts_of(records).get(number, [])
+    return _plain(
+        {
+            "number": number,
+            "title": state.graph.issues[number].title,
+            "state": record.state,
+            "refusals": [msgspec.structs.asdict(refusal) for refusal in refusals(state, number, now)],
+            "reason": record.reason if record.state is IssueState.FAILED else None,
+            "detail": record.detail,
+            "hunks": record.hunks or None,
+            "files": list(record.files),
+            "blocked_by": record.blocked_by,
+            "depends_on": _neighbours(state, state.graph.dependencies[number]),
+            "dependents": _neighbours(state, state.graph.dependents[number]),
+            "claims": list(state.claims.held_by(number)),
+            "question": _question(state, number),
+            "salvage": record.salvage,
+            "landed_as": record.landed_as,
+            "attempts": [_attempt(one) for one in attempts],
+        }
+    )
+
+
+def _neighbours(state: State, numbers: Sequence[Number]) -> list[Document]:
+    return [{"number": number, "state": state.issues[number].state} for number in numbers]
+
+
+def _question(state: State, number: Number) -> Document | None:
+    question = state.issues[number].question
+    if question is None:
+        return None
+    return {
+        "id": question.id,
+        "text": question.text,
+        "options": list(question.options),
+        "asked_at": question.asked_at,
+    }
+
+
+def _attempt(one: Try) -> Document:
+    return {
+        **{name: getattr(one, name) for name in one.__struct_fields__ if name not in ("usage", "gates")},
+        "tokens": one.usage.tokens,
+        "cost_usd": one.usage.cost_usd,
+        "gates": [_gate(record) for record in one.gates],
+    }
+
+
+def _gate(record: GateRecord) -> Document:
+    return {
+        "tree": record.tree,
+        "result": record.result,
+        "seconds": record.seconds,
+        "log": record.log,
+        "excerpt": record.excerpt,
+    }
+
+
+def plan_document(issues: Iterable[Issue], graph: Graph, agents: int) -> Document:
+    """What a run of these issues would do, for `agents` agents."""
+    found = overlaps_of(issues)
+    return _plain(
+        {
+            "order": list(graph.order),
+            "waves": [list(wave) for wave in graph.waves()],
+            "critical_path": list(graph.critical_path()),
+            "edges": list(_edges(graph)),
+            "overlaps": [msgspec.structs.asdict(pair) for pair in found.pairs],
+            "overlaps_complete": found.complete,
+            "lower_bound_hours": _lower_bound(graph, agents),
+        }
+    )
+
+
+def _edges(graph: Graph) -> Iterable[Document]:
+    """`to` waits for `from` to land."""
+    for number in graph.order:
+        sources = {dep.on: dep.source for dep in reversed(graph.issues[number].depends_on)}
+        for on in graph.dependencies[number]:
+            yield {"from": on, "to": number, "source": sources[on]}
+
+
+def _lower_bound(graph: Graph, agents: int) -> float | None:
+    """No plan is done sooner: its critical path, or all its hours on all agents. None without estimates."""
+    hours = [issue.estimate_hours for issue in graph.issues.values() if issue.estimate_hours is not None]
+    if not hours or len(hours) < len(graph.issues):
+        return None
+    longest = max(graph.remaining.values())
+    return round(max(longest, sum(hours) / agents), 3)
+
+
+def _plain(document: Document) -> Document:
+    """With JSON types only: times as RFC 3339 text."""
+    plain: Document = msgspec.to_builtins(document)
+    return plain

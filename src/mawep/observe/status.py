@@ -1,0 +1,471 @@
+"""The one read model of a run: what every view of it shows, from its state and nothing else.
+
+`docs/status.md` documents the JSON form. Texts in it are as agents and trackers wrote them; whoever shows
+them makes them fit for the place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from itertools import pairwise
+
+import msgspec
+
+from mawep.core import events as ev
+from mawep.core.model import IssueState, Number, Usage
+from mawep.core.schedule import refusals
+from mawep.core.state import Attempt, IssueRecord, Progress, State
+from mawep.observe import bill
+from mawep.observe.live import AttemptView, Blocker, BreakingChange, Live
+from mawep.observe.text import count
+from mawep.observe.timeline import conducted
+from mawep.observe.words import describe, noteworthy
+
+RECENT = 50
+"""Events that a status carries, the newest."""
+
+
+class Phase(StrEnum):
+    """How a run goes on. INTERRUPTED: it can be resumed; STOPPED: infrastructure failed, it can be resumed."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    ENDED = "ended"
+
+
+class LandingPhase(StrEnum):
+    """What is done with the batch that lands."""
+
+    COMPOSING = "composing"
+    GATING = "gating"
+    SEARCHING = "searching"  # it is red; who makes it so?
+    SEALING = "sealing"
+    MOVING = "moving"
+    BLOCKED = "blocked"  # the target's checkout is in the way
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """Base of what a status consists of; its JSON form always has every key."""
+
+
+class Why(Shown, frozen=True):
+    """One reason why an issue is not running or landing yet."""
+
+    kind: str
+    detail: str
+
+
+class PlanLine(Shown, frozen=True):
+    """One line of an agent's own plan."""
+
+    content: str
+    status: str
+
+
+class Asked(Shown, frozen=True):
+    """What an agent waits for a person to answer."""
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    asked_at: datetime | None
+
+
+class IssueStatus(Shown, frozen=True):
+    """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet."""
+
+    number: Number
+    title: str
+    state: IssueState
+    stage: str
+    reason: str | None
+    detail: str
+    waiting_for: tuple[Why, ...]
+    depends_on: tuple[Number, ...]
+    blocked_by: Number | None
+    attempts: int
+    repairs: int
+    agent: str | None
+    branch: str | None
+    worktree: str | None
+    percent: float | None
+    eta_s: float | None
+    activity: str
+    plan: tuple[PlanLine, ...]
+    question: Asked | None
+    claims: tuple[str, ...]
+    files: tuple[str, ...]
+    commit: str | None
+    landed_as: str | None
+    salvage: str | None
+    started_at: datetime | None
+    landed_at: datetime | None
+    ended_at: datetime | None
+    tokens: int | None
+    cost_usd: float | None
+
+
+class AgentStatus(Shown, frozen=True):
+    """One agent slot; everything but its name is None while it is free."""
+
+    name: str
+    issue: Number | None = None
+    state: IssueState | None = None
+    since: datetime | None = None
+    pid: int | None = None
+    rss_mb: float | None = None
+    cpu_percent: float | None = None
+    idle_s: float | None = None
+
+
+class ClaimStatus(Shown, frozen=True):
+    """A path that is claimed for an issue; `until` None: until it lands or ends."""
+
+    issue: Number
+    path: str
+    until: datetime | None
+
+
+class LandingStatus(Shown, frozen=True):
+    """Who waits to land, in order, and the batch that is landing now."""
+
+    queue: tuple[Number, ...]
+    batch: tuple[Number, ...]
+    phase: LandingPhase | None
+    in_the_way: tuple[str, ...]
+
+
+class GateStatus(Shown, frozen=True):
+    """A gate run that goes on."""
+
+    tree: str
+    why: str
+    since: datetime | None
+
+
+class EventLine(Shown, frozen=True):
+    """An event in words."""
+
+    seq: int
+    at: datetime
+    type: str
+    issue: Number | None
+    text: str
+
+
+class TargetStatus(Shown, frozen=True):
+    """The branch that everything lands on, before the run and now."""
+
+    branch: str
+    before: str
+    after: str
+
+
+class Status(Shown, frozen=True):
+    """A run as it is now. `issues` are in plan order, `events` oldest first."""
+
+    run: str
+    phase: Phase
+    outcome: str | None
+    why: str | None
+    target: TargetStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    elapsed_s: float
+    max_agents: int
+    counts: dict[str, int]
+    issues: tuple[IssueStatus, ...]
+    agents: tuple[AgentStatus, ...]
+    claims: tuple[ClaimStatus, ...]
+    landing: LandingStatus
+    gates: tuple[GateStatus, ...]
+    tokens: int | None
+    cost_usd: float | None
+    blockers: tuple[Blocker, ...]
+    breaking_changes: tuple[BreakingChange, ...]
+    warnings: tuple[str, ...]
+    events: tuple[EventLine, ...]
+
+
+def status_of(
+    state: State,
+    now: datetime,
+    live: Live | None = None,
+    records: Sequence[ev.Recorded] = (),
+    *,
+    alive: bool = True,
+) -> Status:
+    """The status of a run at `now`.
+
+    `records` are its events, all of them or the newest; `alive` is False when no process conducts the run.
+    """
+    live = live if live is not None and alive else Live()
+    phase = _phase(state, alive)
+    usage = bill.together(bill.of_issue(record, _running(record, live)) for record in state.issues.values())
+    return Status(
+        run=state.run,
+        phase=phase,
+        outcome=outcome_of(state, phase),
+        why=_why(state, phase),
+        target=TargetStatus(state.target_branch, state.first_target, state.target),
+        started_at=state.started_at,
+        ended_at=state.ended_at,
+        elapsed_s=round(_elapsed(state, now, records, alive), 3),
+        max_agents=state.rules.max_agents,
+        counts=_counts(state),
+        issues=tuple(_issue(state, number, now, live) for number in state.graph.order),
+        agents=tuple(_agent(state, slot, live) for slot in range(state.rules.max_agents)),
+        claims=_claims(state),
+        landing=_landing(state),
+        gates=_gates(state),
+        tokens=usage.tokens,
+        cost_usd=usage.cost_usd,
+        blockers=tuple(live.blockers),
+        breaking_changes=tuple(live.breaking_changes),
+        warnings=tuple(_warnings(state, live)),
+        events=tuple(event_lines(records)),
+    )
+
+
+def to_json(status: Status) -> bytes:
+    """The JSON document of `mawep status --json`."""
+    return msgspec.json.encode(status)
+
+
+def outcome_of(state: State, phase: Phase) -> str | None:
+    """How the run ended: landed, partial, failed or interrupted; None while it goes on."""
+    if state.ended is not None:
+        return state.ended
+    return "interrupted" if phase in (Phase.INTERRUPTED, Phase.STOPPED) else None
+
+
+def event_lines(records: Sequence[ev.Recorded], most: int = RECENT) -> list[EventLine]:
+    """The newest events that matter, in words, oldest first."""
+    lines: list[EventLine] = []
+    for recorded in reversed(records):
+        if len(lines) == most:
+            break
+        if noteworthy(recorded.event):
+            lines.append(line_of(recorded))
+    return lines[::-1]
+
+
+def line_of(recorded: ev.Recorded) -> EventLine:
+    """One event in words."""
+    event = recorded.event
+    return EventLine(
+        recorded.seq, recorded.at, type(event).__name__, getattr(event, "issue", None), describe(recorded)
+    )
+
+
+# --- the run
+
+
+def _phase(state: State, alive: bool) -> Phase:
+    if state.ended is not None:
+        return Phase.ENDED
+    if state.stopped is not None:
+        return Phase.STOPPED
+    if state.interrupted or not alive:
+        return Phase.INTERRUPTED
+    return Phase.PAUSED if state.paused else Phase.RUNNING
+
+
+def _why(state: State, phase: Phase) -> str | None:
+    if phase is Phase.STOPPED:
+        return state.stopped
+    if phase is Phase.INTERRUPTED and not state.interrupted:
+        return "no mawep process conducts it; `mawep resume` goes on with it"
+    if phase is Phase.RUNNING and state.halted:
+        return "an issue failed and on_failure is halt: nothing new starts"
+    return None
+
+
+def _elapsed(state: State, now: datetime, records: Sequence[ev.Recorded], alive: bool) -> float:
+    """Seconds from the start to the end or to now, without the times when no process conducted the run."""
+    if state.started_at is None:
+        return 0.0
+    last = records[-1].at if records else now
+    end = state.ended_at or (now if alive and state.stopped is None else last)
+    gaps = (
+        (after.at - before.at).total_seconds() - conducted(before, after)
+        for before, after in pairwise(records)
+    )
+    return max(0.0, (end - state.started_at).total_seconds() - sum(gaps))
+
+
+def _counts(state: State) -> dict[str, int]:
+    counts = {known.value: 0 for known in IssueState}
+    for record in state.issues.values():
+        counts[record.state.value] += 1
+    return counts
+
+
+def _warnings(state: State, live: Live) -> list[str]:
+    warnings = []
+    if live.bus_restarts:
+        warnings.append(f"the message bus died and was started again {count(live.bus_restarts, 'time')}")
+    if live.bus.dead_letters:
+        warnings.append(f"{count(live.bus.dead_letters, 'message')} could not be believed (dead letters)")
+    if live.bus.dropped:
+        warnings.append(f"a reader of the bus fell behind {count(live.bus.dropped, 'time')}")
+    if state.late:
+        warnings.append(f"{count(state.late, 'report')} came too late and changed nothing")
+    free, floor = live.disk.free, live.disk.floor
+    if free is not None and floor is not None and free < 2 * floor:
+        warnings.append(
+            f"{free / 1e9:.1f} GB of disk are free; under {floor / 1e9:.1f} GB no worktree is made"
+        )
+    return warnings
+
+
+# --- issues
+
+
+def _running(record: IssueRecord, live: Live) -> Usage | None:
+    view = _view(record, live)
+    return view.usage if view else None
+
+
+def _view(record: IssueRecord, live: Live) -> AttemptView | None:
+    if record.attempt is None or not record.state.holds_slot:
+        return None
+    return live.of(record.number, record.attempt.number)
+
+
+def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStatus:
+    record, attempt = state.issues[number], state.issues[number].attempt
+    view = _view(record, live) or AttemptView(number, record.runs)
+    usage = bill.of_issue(record, view.usage)
+    busy = record.state in (IssueState.WORKING, IssueState.NEEDS_INPUT)
+    landed = record.state is IssueState.LANDED
+    return IssueStatus(
+        number=number,
+        title=state.graph.issues[number].title,
+        state=record.state,
+        stage=stage_of(state, record, view),
+        reason=record.reason.value if record.reason and record.state is IssueState.FAILED else None,
+        detail=record.detail,
+        waiting_for=tuple(Why(r.kind.value, r.detail) for r in refusals(state, number, now)),
+        depends_on=state.graph.dependencies[number],
+        blocked_by=record.blocked_by,
+        attempts=record.runs,
+        repairs=attempt.repairs if attempt else 0,
+        agent=f"agent-{attempt.slot}" if attempt else None,
+        branch=attempt.branch if attempt else None,
+        worktree=(attempt.worktree or None) if attempt else None,
+        percent=100.0 if landed else view.percent if busy else None,
+        eta_s=_eta(view, now) if busy else None,
+        activity=view.activity if busy else "",
+        plan=tuple(PlanLine(entry.content, entry.status) for entry in view.plan),
+        question=_asked(record),
+        claims=state.claims.held_by(number),
+        files=_files(attempt, view),
+        commit=attempt.commit if attempt else None,
+        landed_as=record.landed_as,
+        salvage=record.salvage,
+        started_at=record.started_at,
+        landed_at=record.ended_at if landed else None,
+        ended_at=record.ended_at,
+        tokens=usage.tokens,
+        cost_usd=usage.cost_usd,
+    )
+
+
+def _files(attempt: Attempt | None, view: AttemptView) -> tuple[str, ...]:
+    return attempt.files if attempt and attempt.files else view.files
+
+
+def _eta(view: AttemptView, now: datetime) -> float | None:
+    if view.eta_seconds is None or view.progress_at is None:
+        return None
+    return round(max(0.0, view.eta_seconds - (now - view.progress_at).total_seconds()), 1)
+
+
+def _asked(record: IssueRecord) -> Asked | None:
+    question = record.question
+    if question is None:
+        return None
+    return Asked(question.id, question.text, question.options, question.asked_at)
+
+
+def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None) -> str:
+    """What is done with an issue now, in a word or two: finer than its state."""
+    attempt = record.attempt
+    if attempt is not None and attempt.progress is Progress.STOPPING and record.state.holds_slot:
+        return "stopping"
+    match record.state:
+        case IssueState.ASSIGNED if attempt is not None:
+            return "repairing" if attempt.repairs else "starting"
+        case IssueState.WORKING if view is not None and view.stage:
+            return view.stage
+        case IssueState.VERIFYING if attempt is not None:
+            if attempt.progress is not Progress.IMPORTED:
+                return "checking"
+            return "gate" if attempt.tree in state.gating else "waiting for gate"
+        case IssueState.LANDING:
+            return landing_phase(state) or record.state.value
+        case _:
+            return record.state.value.replace("_", " ")
+
+
+# --- agents, claims, landing, gates
+
+
+def _agent(state: State, slot: int, live: Live) -> AgentStatus:
+    name, number = f"agent-{slot}", state.slots.get(slot)
+    record = state.issues[number] if number is not None else None
+    if record is None or record.attempt is None:
+        return AgentStatus(name)
+    view = _view(record, live) or AttemptView(record.number, record.attempt.number)
+    return AgentStatus(
+        name=name,
+        issue=record.number,
+        state=record.state,
+        since=record.attempt.assigned_at,
+        pid=view.pid or record.attempt.pid,
+        rss_mb=view.rss_mb,
+        cpu_percent=view.cpu_percent,
+        idle_s=view.idle_seconds,
+    )
+
+
+def _claims(state: State) -> tuple[ClaimStatus, ...]:
+    holders = sorted(state.claims.holders.items())
+    return tuple(ClaimStatus(n, path, held.until) for n, held in holders for path in held.patterns)
+
+
+def _landing(state: State) -> LandingStatus:
+    blocked = state.move_blocked
+    return LandingStatus(
+        queue=state.queue,
+        batch=state.landing.members if state.landing else (),
+        phase=landing_phase(state),
+        in_the_way=blocked.files if blocked else (),
+    )
+
+
+def landing_phase(state: State) -> LandingPhase | None:
+    """What is done with the batch that lands; None when none does."""
+    batch = state.landing
+    if batch is None:
+        return None
+    if state.move_blocked is not None:
+        return LandingPhase.BLOCKED
+    if batch.steps is None:
+        return LandingPhase.COMPOSING
+    if batch.chosen is None:
+        return LandingPhase.SEARCHING if batch.parts else LandingPhase.GATING
+    return LandingPhase.SEALING if batch.sealed is None else LandingPhase.MOVING
+
+
+def _gates(state: State) -> tuple[GateStatus, ...]:
+    begun = {tree: state.effects.get(f"gate:{tree}") for tree in state.gating}
+    return tuple(
+        GateStatus(tree, state.gating[tree], recorded.at if recorded else None)
+        for tree, recorded in sorted(begun.items())
+    )

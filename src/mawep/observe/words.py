@@ -1,0 +1,136 @@
+"""Events in words: one sentence an event, for people who watch a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mawep.core import events as ev
+from mawep.core.model import GateResult
+from mawep.observe.text import count, duration, first_line, numbers, one_line, short
+
+ROUTINE = frozenset(
+    {
+        ev.LeasesExtended,
+        ev.SessionOpened,
+        ev.ImportIntended,
+        ev.ProbeIntended,
+        ev.ProbeComposed,
+        ev.SealIntended,
+        ev.LandingSealed,
+        ev.MoveIntended,
+        ev.RetireIntended,
+        ev.WorkspacesRetired,
+        ev.MessageDelivered,
+    }
+)
+"""Events that say nothing new to somebody who watches: each is a step between two others."""
+
+
+def describe(recorded: ev.Recorded) -> str:
+    """One sentence that says what happened, on one line, safe to print."""
+    return one_line(_SAID[type(recorded.event)](recorded.event))
+
+
+def noteworthy(event: ev.AnyEvent) -> bool:
+    """False for the routine between two events that matter."""
+    return type(event) not in ROUTINE
+
+
+def _because(detail: str) -> str:
+    shown = first_line(detail)
+    return f": {shown}" if shown else ""
+
+
+def _members(steps: tuple[ev.Step, ...]) -> str:
+    return numbers([step.issue for step in steps])
+
+
+def _gate(event: ev.GateFinished) -> str:
+    record = event.record
+    said = {GateResult.GREEN: "passed", GateResult.RED: "failed", GateResult.NONE: "ended without a verdict"}
+    return f"The gate {said[record.result]} on tree {short(record.tree)} after {duration(record.seconds)}"
+
+
+def _failed(event: ev.AttemptFailed) -> str:
+    kept = " (work kept)" if event.salvage else ""
+    return f"#{event.issue} failed as {event.reason}{kept}{_because(event.detail)}"
+
+
+def _stop(event: ev.StopIntended) -> str:
+    why = event.reason.value if event.reason else "no failure"
+    return f"#{event.issue} is stopped, {why}{_because(event.detail)}"
+
+
+def _composed(event: ev.LandingComposed) -> str:
+    together = f"{_members(event.steps)} merged on {short(event.base)}" if event.steps else "Nothing merged"
+    apart = [conflict.issue for conflict in event.conflicts]
+    return f"{together}; {numbers(apart)} in conflict" if apart else together
+
+
+def _moved(event: ev.TargetMoved) -> str:
+    landed = "has" if len(event.steps) == 1 else "have"
+    return f"{_members(event.steps)} {landed} landed: the target is at {short(event.new)}"
+
+
+def _started(event: ev.RunStarted) -> str:
+    return f"The run starts: {count(len(event.issues), 'issue')} for {event.target_branch} at {short(event.target)}"
+
+
+def _assigned(event: ev.AttemptAssigned) -> str:
+    again = f", attempt {event.attempt}" if event.attempt > 1 else ""
+    return f"agent-{event.slot} takes #{event.issue}{again} on {event.branch}"
+
+
+_SAID: dict[type, Callable[[Any], str]] = {
+    ev.RunStarted: _started,
+    ev.RunResumed: lambda e: f"The run goes on under {e.owner}",
+    ev.DispatchPaused: lambda e: f"Paused by {e.by}: what runs goes on, nothing new starts",
+    ev.DispatchUnpaused: lambda e: f"Resumed by {e.by}",
+    ev.Interrupted: lambda e: (
+        "Interrupted: " + ("agents are stopped" if e.level > 1 else "nothing new starts")
+    ),
+    ev.RunStopped: lambda e: f"The run stopped{_because(e.what)}",
+    ev.RunEnded: lambda e: f"The run ended: {e.outcome}",
+    ev.TargetAdvanced: lambda e: f"Somebody moved the target forward to {short(e.sha)}",
+    ev.AttemptAssigned: _assigned,
+    ev.AttemptReclaimed: lambda e: f"#{e.issue}: attempt {e.attempt} died with MAWEP and is looked after",
+    ev.AttemptStarted: lambda e: f"#{e.issue}: its agent runs as process {e.pid}",
+    ev.SessionOpened: lambda e: f"#{e.issue}: its agent has a session",
+    ev.QuestionAsked: lambda e: f"#{e.issue} asks: {first_line(e.question.text)}",
+    ev.QuestionAnswered: lambda e: f"{e.by} answers #{e.issue}{_because(e.text)}",
+    ev.MessageSent: lambda e: f"{e.by} tells #{e.issue}{_because(e.text)}",
+    ev.MessageDelivered: lambda e: f"#{e.issue}: its agent has the message",
+    ev.LeasesExtended: lambda e: f"{count(len(e.fences), 'lease')} extended",
+    ev.TurnEnded: lambda e: f"#{e.issue}: its agent says it has finished",
+    ev.AttemptFailed: _failed,
+    ev.AttemptInterrupted: lambda e: f"#{e.issue} was stopped" + (" (work kept)" if e.salvage else ""),
+    ev.StopIntended: _stop,
+    ev.ImportIntended: lambda e: f"#{e.issue}: what it made is checked",
+    ev.CandidateImported: lambda e: (
+        f"#{e.issue} is candidate {short(e.commit)}: {count(len(e.files), 'file')} changed"
+    ),
+    ev.ImportRefused: lambda e: f"#{e.issue} is refused as {e.reason}{_because(e.detail)}",
+    ev.GateIntended: lambda e: f"The gate runs on tree {short(e.tree)} for {e.why}",
+    ev.GateFinished: _gate,
+    ev.RepairIntended: lambda e: f"#{e.issue}: its agent is asked to repair it, round {e.round}",
+    ev.CandidateQueued: lambda e: f"#{e.issue} waits to land",
+    ev.LandingOpened: lambda e: f"Landing {numbers(e.members)} on {short(e.base)}",
+    ev.LandingComposed: _composed,
+    ev.ProbeIntended: lambda e: f"Looking for who makes the batch red: {numbers(e.members)}",
+    ev.ProbeComposed: lambda e: (
+        f"{numbers(e.members)} merged for a look" if e.steps else f"{numbers(e.members)} do not merge alone"
+    ),
+    ev.SealIntended: lambda e: f"{_members(e.steps)} passed together and are about to land",
+    ev.LandingSealed: lambda e: f"The merge commits of {_members(e.steps)} are made",
+    ev.MoveIntended: lambda e: f"The target goes from {short(e.old)} to {short(e.new)}",
+    ev.TargetMoved: _moved,
+    ev.MoveBlocked: lambda e: f"Landing waits: {e.where} is not clean ({', '.join(e.files[:5])})",
+    ev.MoveUnblocked: lambda e: "The checkout is clean again; landing goes on",
+    ev.MoveLost: lambda e: f"Somebody moved the target to {short(e.actual)}; the batch is composed again",
+    ev.IssueParked: lambda e: f"#{e.issue} is parked{_because(e.why)}",
+    ev.IssueReopened: lambda e: f"{e.by} wants #{e.issue} tried again",
+    ev.IssueCancelled: lambda e: f"{e.by} cancels #{e.issue}",
+    ev.RetireIntended: lambda e: f"The worktrees of {numbers(e.issues)} are given back",
+    ev.WorkspacesRetired: lambda e: f"The worktrees of {numbers(e.issues)} are gone",
+}
