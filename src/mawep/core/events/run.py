@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from mawep.core.events.base import Event
 from mawep.core.model import (
     Issue,
