@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from mawep.adapters.process import DEVNULL, PIPE
+from mawep.adapters.process import DEVNULL, PIPE, ProcessStartError
+from mawep.errors import InfrastructureError
 from tests.adapters.process_bench import Bench, fork_server, open_bench, shim_of
 from tests.support.waiting import eventually
 
@@ -42,6 +44,42 @@ async def test_two_hundred_programs_leave_no_descriptor_and_no_zombie(bench: Ben
     await eventually("our descriptors are closed", lambda: descriptors(os.getpid()) == before[0])
     await eventually("those of the fork server are closed", lambda: descriptors(server.pid) == before[1])
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_out_of_descriptors_nothing_starts_and_nothing_leaks(bench: Bench) -> None:
+    before = descriptors(os.getpid())
+    usual = resource.getrlimit(resource.RLIMIT_NOFILE)
+    started = failed = 0
+    for room in range(20):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(before) + room, usual[1]))
+        try:
+            process = await bench.spawn("true", stdin=PIPE, stdout=PIPE, stderr=PIPE)
+            assert (await process.wait()).ok
+            started += 1
+        except ProcessStartError as error:
+            assert "Too many open files" in str(error)
+            failed += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, usual)
+        await eventually("our descriptors are closed", lambda: descriptors(os.getpid()) == before)
+    assert started and failed
+
+
+async def test_a_fork_server_out_of_descriptors_says_so_and_recovers(bench: Bench) -> None:
+    server = fork_server()
+    usual = resource.prlimit(server.pid, resource.RLIMIT_NOFILE)
+    before = descriptors(server.pid)
+    outcomes: set[object] = set()
+    for room in range(12):
+        resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (len(before) + room, usual[1]))
+        try:
+            outcomes.add((await (await bench.spawn("true", stdout=PIPE)).wait()).code)
+        except (InfrastructureError, ProcessStartError) as error:
+            outcomes.add(type(error))
+        await eventually("its descriptors are closed", lambda: descriptors(server.pid) == before)
+    assert {0, InfrastructureError} <= outcomes
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, usual)
+    assert (await (await bench.spawn("true")).wait()).ok
 
 
 async def test_fifty_programs_at_once(bench: Bench) -> None:

@@ -150,7 +150,7 @@ def save(path: str, status: dict[str, Any]) -> dict[str, Any]:
 
 def write_durably(path: str, content: bytes) -> None:
     """Put a small file at `path`, whole or not at all, so that it survives a power cut right after."""
-    fresh = f"{path}.{os.getpid()}.tmp"
+    fresh = f"{path}.tmp"
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb", 0) as file:
         file.write(content)
         os.fsync(file.fileno())
