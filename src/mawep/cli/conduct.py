@@ -76,7 +76,7 @@ class View:
     overhear: Callable[[wire.Payload], None] = lambda payload: None
     latency: Callable[[str, float], None] | None = None
     restarted: Callable[[], None] = lambda: None
-    began: Callable[[RunDirectory, Orchestrator], None] = lambda directory, hall: None
+    began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
 
 
 def slug(title: str) -> str:
@@ -200,7 +200,6 @@ class Conductor:
         try:
             async with AsyncExitStack() as stack:
                 effects = await self._wire(stack, directory, journal, hall)
-                self.view.began(directory, hall)
                 with _interruptible(hall):
                     await hall.run(effects, resumed)
         except InfrastructureError as error:
@@ -216,7 +215,7 @@ class Conductor:
         await end_orphans(self.repository.common_dir)
         supervisor = await Supervisor.start()
         stack.push_async_callback(supervisor.close)
-        server = await stack.enter_async_context(_server(home(self.repository.common_dir) / "valkey"))
+        server = await stack.enter_async_context(shared_server(home(self.repository.common_dir) / "valkey"))
         workspaces = Workspaces(
             self.repository, supervisor, workspace_settings(self.config, self.repository), self.clock
         )
@@ -252,6 +251,7 @@ class Conductor:
         watch = self._watch_server(server, hall, (ours, workers))
         for part in (listener.run(), worker.run(), watch):
             stack.push_async_callback(_ended, asyncio.create_task(_essential(part, hall)))
+        self.view.began(directory, hall, (ours, workers))
         return self._effects(directory, journal, hall, ours, workspaces, supervisor)
 
     async def _connection(self, stack: AsyncExitStack, server: EmbeddedServer) -> Connection:
@@ -371,7 +371,7 @@ class Refiller:
 
 
 @contextlib.asynccontextmanager
-async def _server(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
+async def shared_server(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
     """The repository's embedded server, shared by its runs; the last one to leave turns it off."""
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     users = os.open(data_dir / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
