@@ -1,0 +1,132 @@
+"""One attempt at work: what is known of it here, and what starting its agent needs."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mawep.adapters.process import clean_environment
+from mawep.agents.base import AgentFailed, AgentSession, Launch, Runtime
+from mawep.coordination import envelopes as wire
+from mawep.coordination.leases import Lease
+from mawep.core.claims import covers, is_protected
+from mawep.core.model import FailureReason, Issue, Usage
+from mawep.stages.attempt import Limits, Turn
+from mawep.stages.workspace import Workspace
+
+
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How this worker drives agents. `directory` is the run's; `command` starts an agent."""
+
+    name: str
+    run: str
+    directory: Path
+    runtime: Runtime
+    command: tuple[str, ...]
+    env: tuple[str, ...]
+    limits: Limits
+
+
+@dataclass
+class Desk:
+    """One attempt at work here. `turn` is None between turns; `fence` is that of the last one."""
+
+    work: wire.Assignment
+    issue: Issue
+    fence: int
+    workspace: Workspace | None = None
+    session: AgentSession | None = None
+    turn: Turn | None = None
+    task: asyncio.Task[None] | None = None
+    lease: Lease | None = None
+    reported: float = 0.0
+    undelivered: list[wire.Deliver] = field(default_factory=list)
+
+    @property
+    def at(self) -> Workspace:
+        """Its workspace, which it has from the beginning of its first turn."""
+        if self.workspace is None:
+            raise AgentFailed("the attempt's worktree is gone", reason=FailureReason.WORKSPACE_ERROR)
+        return self.workspace
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """(issue, attempt)."""
+        return self.issue.number, self.work.attempt
+
+
+class ClaimPolicy:
+    """Refuses what others have claimed; what an issue declared itself is its own."""
+
+    def __init__(self, claimed: list[str], protected: list[str]) -> None:
+        self._claimed = claimed
+        self._protected = protected
+
+    def verdict(self, path: str) -> str | None:
+        """None when the path may be written."""
+        if path.startswith(("/", "../")):
+            return "it is outside the worktree"
+        if any(covers(pattern, path) for pattern in self._claimed):
+            return "another issue has claimed it"
+        if is_protected(path, self._protected):
+            return "it is a protected path"
+        return None
+
+
+def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None) -> Launch:
+    """Everything that starting the agent of a desk needs; `token` is that of another turn than the current."""
+    work, directory = desk.work, directory_of(settings, desk)
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    extra = {
+        "MAWEP_RUN": settings.run,
+        "MAWEP_ISSUE": str(desk.issue.number),
+        "MAWEP_ISSUE_FILE": str(directory / "issue.md"),
+        "MAWEP_ATTEMPT": str(work.attempt),
+        "MAWEP_AGENT": work.agent,
+        "MAWEP_PORT": str(desk.at.ports.start),
+        "TMPDIR": str(desk.at.tmp),
+    }
+    return Launch(
+        command=settings.command,
+        cwd=desk.at.path,
+        env=clean_environment(passed=settings.env, extra=extra),
+        lock=directory / "lock",
+        status_file=directory / "status.json",
+        token=token or str(desk.fence),
+        transcript=directory / "transcript.jsonl",
+        stderr_log=directory / "stderr.log",
+        prompt_file=directory / "prompt.md",
+        feedback_file=directory / "feedback.md",
+        deadline=desk.lease.expires_boottime if desk.lease else None,
+    )
+
+
+def directory_of(settings: WorkerSettings, desk: Desk) -> Path:
+    """Where the attempt's prompt, transcript and output are kept."""
+    return settings.directory / "attempts" / f"{desk.issue.number}-a{desk.work.attempt}"
+
+
+def write_issue(settings: WorkerSettings, desk: Desk) -> None:
+    """Write the issue's text for programs that read it from a file."""
+    path = directory_of(settings, desk) / "issue.md"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    path.write_text(f"# {desk.issue.title}\n\n{desk.issue.body}\n", encoding="utf-8")
+
+
+def usage_of(desk: Desk) -> wire.Consumption:
+    """What the current turn has consumed so far."""
+    return consumption(desk.turn.progress.usage if desk.turn else Usage())
+
+
+def consumption(usage: Usage) -> wire.Consumption:
+    """A usage as it travels."""
+    return wire.Consumption(**{name: getattr(usage, name) for name in usage.__struct_fields__})
+
+
+def commit_message(issue: Issue) -> str:
+    """The message of a commit made on an agent's behalf."""
+    kind = "fix" if {"bug", "defect", "hotfix"} & {label.lower() for label in issue.labels} else "feat"
+    title = " ".join(issue.title.split())
+    return f"{kind}: {title}\n\nCommitted by MAWEP for the agent on #{issue.number}."

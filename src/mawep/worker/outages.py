@@ -1,0 +1,36 @@
+"""Through outages of the bus: the orchestrator decides when one is too long, a worker only waits."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import TypeVar
+
+from mawep.clock import Clock
+from mawep.coordination.bus import Bus
+from mawep.coordination.inbox import Received
+from mawep.errors import BusGoneError
+
+OUTAGE_POLL = 0.1
+"""How often a bus that is gone is asked whether it is back, in seconds."""
+
+T = TypeVar("T")
+
+
+async def received_in(bus: Bus, mailbox: str, clock: Clock) -> AsyncIterator[Received]:
+    """What comes into a mailbox."""
+    while True:
+        try:
+            async for item in bus.read([mailbox]):
+                if isinstance(item, Received):
+                    yield item
+        except BusGoneError:
+            await clock.sleep(OUTAGE_POLL)
+
+
+async def through_outage(attempt: Callable[[], Awaitable[T]], clock: Clock) -> T:
+    """Do it as soon as the bus is there."""
+    while True:
+        try:
+            return await attempt()
+        except BusGoneError:
+            await clock.sleep(OUTAGE_POLL)

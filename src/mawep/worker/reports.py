@@ -1,0 +1,133 @@
+"""What a worker says: facts to the orchestrator's mailbox, status to whoever listens."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+import structlog
+
+from mawep.agents.base import BreakingChange
+from mawep.clock import Clock
+from mawep.coordination import channels
+from mawep.coordination import envelopes as wire
+from mawep.coordination.bus import Bus
+from mawep.core.model import Question
+from mawep.errors import BusGoneError
+from mawep.stages.attempt import Progress, vitals_of
+from mawep.worker.desk import Desk, consumption
+from mawep.worker.outages import through_outage
+
+log = structlog.get_logger("mawep.worker")
+
+HEALTH_SECONDS = 5.0
+REPORT_SECONDS = 0.25
+"""Progress of one attempt is published at most this often."""
+
+
+class Reports:
+    """The worker's voice."""
+
+    def __init__(self, bus: Bus, clock: Clock) -> None:
+        self._bus = bus
+        self._clock = clock
+        self._background: set[asyncio.Task[None]] = set()
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def close(self) -> None:
+        """Leave off in the middle of a sentence."""
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def progressed(self, desk: Desk, progress: Progress) -> None:
+        """Say how far it is, but not too often."""
+        now = self._clock.awake()
+        if now - desk.reported < REPORT_SECONDS:
+            return
+        desk.reported = now
+        payload = wire.Progress(
+            issue=desk.issue.number,
+            attempt=desk.work.attempt,
+            agent=desk.work.agent,
+            percent=progress.percent,
+            stage=progress.stage,
+            plan=[wire.PlanLine(content=entry.content, status=entry.status) for entry in progress.plan],
+            activity=progress.activity,
+            files=list(progress.files),
+            usage=consumption(progress.usage),
+            eta_seconds=progress.eta(now),
+        )
+        self._in_background(self.publish(channels.PROGRESS_UPDATES, payload, desk.fence))
+
+    async def asked(self, desk: Desk, question: Question) -> None:
+        """Say that the agent waits for a person."""
+        await self.tell(
+            desk,
+            wire.Question(
+                issue=desk.issue.number,
+                attempt=desk.work.attempt,
+                question_id=question.id,
+                text=question.text,
+                options=list(question.options),
+            ),
+        )
+        blocker = wire.Blocker(
+            issue=desk.issue.number, attempt=desk.work.attempt, kind="question", text=question.text
+        )
+        await self.publish(channels.BLOCKERS, blocker, desk.fence)
+
+    async def announced(self, desk: Desk, change: BreakingChange) -> None:
+        """Say what the agent changes for others."""
+        payload = wire.BreakingChange(
+            issue=desk.issue.number,
+            attempt=desk.work.attempt,
+            file=change.file,
+            change=change.change,
+            affects=list(change.affects),
+            migration=change.migration,
+            severity="high",
+        )
+        await self.publish(channels.BREAKING_CHANGES, payload, desk.fence)
+
+    async def tell(self, desk: Desk, payload: wire.Payload) -> None:
+        """A fact about a desk, for the orchestrator, under the fence of the desk's turn."""
+        await self.send(channels.direct(channels.ORCHESTRATOR), payload, desk.fence)
+
+    async def send(self, channel: str, payload: wire.Payload, fence: int | None) -> None:
+        """Put it into a mailbox; while the bus is gone it waits in the outbox."""
+        try:
+            await self._bus.send(channel, payload, fence=fence)
+        except BusGoneError:
+            await through_outage(self._bus.resend, self._clock)
+
+    async def publish(self, channel: str, payload: wire.Payload, fence: int | None) -> None:
+        """Say it to whoever listens; lost if the bus is gone, as the next one says it better."""
+        try:
+            await self._bus.send(channel, payload, fence=fence)
+        except BusGoneError as error:
+            log.warning("status not published", channel=channel, cause=error.cause)
+
+
+def health_of(worker: str, desks: Iterable[Desk], boottime: float) -> wire.Health:
+    """What the worker can say of its attempts now."""
+    return wire.Health(worker=worker, attempts=[_health(desk) for desk in desks], at_boottime=boottime)
+
+
+def _health(desk: Desk) -> wire.AttemptHealth:
+    pid = desk.session.pid if desk.session else 0
+    vitals = vitals_of(pid)
+    return wire.AttemptHealth(
+        issue=desk.issue.number,
+        attempt=desk.work.attempt,
+        fence=desk.fence,
+        pid=pid,
+        cpu_seconds=vitals.cpu_seconds if vitals else 0.0,
+        rss_mb=vitals.rss_mb if vitals else 0.0,
+        idle_seconds=desk.turn.idle_seconds if desk.turn else 0.0,
+    )
