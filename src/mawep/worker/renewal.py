@@ -33,7 +33,7 @@ async def renewed(leases: Leases, desk: Desk, clock: Clock) -> AsyncIterator[Non
             desk.session.extend(lease.expires_boottime)
 
     if desk.lease is None:
-        return
+        raise LeaseLostError("there is no lease to keep")
     watch = RenewalWatch(leases, desk.lease, clock, lost=give_up, renewed=extended)
     task = asyncio.create_task(watch.run())
     try:
