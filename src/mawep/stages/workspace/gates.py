@@ -90,7 +90,7 @@ class Gates:
 
     async def _bring(self, tree: _Kept, commit: Sha, digest: str) -> bool:
         """Bring a clean tree to `commit`; False when it cannot be, so that a new one is made."""
-        trees = self._trees
+        trees, before = self._trees, tree.record.commit
         tree.record = msgspec.structs.replace(tree.record, commit=commit)
         try:
             # Before the check-out: what was made by the set-up once may be a file of the commit now.
@@ -99,6 +99,9 @@ class Gates:
                 await self._sweep(tree, keep=())
             await trees.check_out(tree.record, commit, "--reset")
             await trees.seat(tree.record)
+            fits = fits and not await trees.provision.is_uncovered(
+                tree.record.name, tree.path, before, commit
+            )
         except (GitError, OSError):
             return False
         if not fits:

@@ -97,6 +97,20 @@ class Provision:
             self._inputs[commit] = json.dumps([(entry.path, entry.sha) for entry in entries])
         return self._inputs[commit]
 
+    async def is_uncovered(self, name: str, path: Path, old: Sha, new: Sha) -> bool:
+        """True when the tree lost a file on its way from `old` to `new` that is an ignored one now.
+
+        The set-up at `old` may have found that file and not made its own.
+        """
+        if not self.needed or old == new:
+            return False
+        removal = ("diff-tree", "-r", "-z", "--no-renames", "--name-only", "--diff-filter=D", old, new)
+        removed = await self._repository.run(*removal)
+        if not removed:
+            return False
+        door, index = self._repository.worktree(path, None), self._registry.index(name)
+        return (await door.call("check-ignore", "-z", "--stdin", input=removed, index=index)).code == 0
+
     async def furnish(self, name: str, path: Path) -> None:
         """Set up the tree `name` at `path`, whose private index holds exactly its commit.
 

@@ -76,8 +76,6 @@ class Snapshot:
         """Stage everything file by file, and nested repositories as plain files."""
         links = await self._gitlinks()
         nested = [f"{link}/" for link in links if (self._top / link).is_dir()]
-        if (self._top / ".git").is_dir():
-            await self._archive("")
         changed, gone = [], links
         for path in await self._list("--modified", "--deleted"):
             if path.endswith("/"):
@@ -90,14 +88,17 @@ class Snapshot:
         if gone:
             await self._update(("--force-remove",), gone)
         await self._update(("--add", "--remove", "--replace"), changed)
+        if (self._top / ".git").is_dir():
+            await self._archive("")
 
     async def write(self) -> Sha:
         """Write what is staged as a tree."""
         return (await self._door.run("write-tree", index=self.index)).decode().strip()
 
     async def _update(self, how: tuple[str, ...], paths: Iterable[str]) -> None:
-        listed = "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
-        await self._door.run("update-index", *how, "-z", "--stdin", input=listed, index=self.index)
+        await self._door.run(
+            "update-index", *how, "-z", "--stdin", input=_null_separated(paths), index=self.index
+        )
 
     async def _gitlinks(self) -> list[str]:
         """Nested repositories that a commit holds as links."""
@@ -118,8 +119,8 @@ class Snapshot:
         return (below + path for path in dict.fromkeys(found))
 
     async def _files_of(self, nested: list[str]) -> list[str]:
-        """The files of nested repositories, and of those nested in them."""
-        files: list[str] = []
+        """The files of nested repositories, and of those nested in them, that no rule here or there ignores."""
+        found: list[str] = []
         for _ in range(MOST_NESTED):
             if not nested:
                 break
@@ -127,11 +128,21 @@ class Snapshot:
             for path in await self._list(below=place):
                 if path.endswith("/"):
                     nested.append(path)
-                elif self._may_take(path):
-                    files.append(path)
+                else:
+                    found.append(path)
             await self._archive(place)
         self.left_out |= dict.fromkeys(nested, f"there are more than {MOST_NESTED} nested repositories")
-        return files
+        ignored = await self._ignored(found)
+        return [path for path in found if path not in ignored and self._may_take(path)]
+
+    async def _ignored(self, paths: list[str]) -> set[str]:
+        """Those of the paths that the rules of the outer repository ignore."""
+        if not paths:
+            return set()
+        done = await self._door.call(
+            "check-ignore", "-z", "--stdin", input=_null_separated(paths), index=self.index
+        )
+        return set(done.stdout.decode("utf-8", "surrogateescape").split("\0"))
 
     def _is_beyond_link(self, path: str) -> bool:
         """True when a directory of a tracked path is a link now: git would refuse to look behind it."""
@@ -194,6 +205,10 @@ def snapshot(repository: Repository, top: Path, house: Path, *, rescuing: bool) 
         yield Snapshot(repository, top, scratch, rescuing=rescuing)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _null_separated(paths: Iterable[str]) -> bytes:
+    return "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
 
 
 def _size(directory: Path) -> int:

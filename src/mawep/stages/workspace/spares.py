@@ -89,20 +89,23 @@ class Spares:
 
     async def bring(self, spare: Record, commit: Sha) -> Record | None:
         """Move a spare to `commit` and set it up for it; None, and the spare is gone, when it is not sound."""
-        trees = self._trees
+        trees, path = self._trees, Path(spare.path)
         try:
             digest = await trees.provision.digest(commit)
             if (spare.commit, spare.furnished) == (commit, digest):
-                if layout.entry_named_by(Path(spare.path)):
+                if layout.entry_named_by(path):
                     return spare
                 await trees.dispose(spare)
                 return None
             spare = trees.settle(spare, stage=Stage.MAKING)
-            if spare.commit != commit:
+            before = spare.commit
+            if before != commit:
                 await trees.check_out(spare, commit, "-m")
                 spare = msgspec.structs.replace(spare, commit=commit)
                 trees.show(spare)
-            if spare.furnished != digest:
+            if spare.furnished != digest or await trees.provision.is_uncovered(
+                spare.name, path, before, commit
+            ):
                 digest = await trees.furnish(spare)
             return trees.settle(spare, stage=Stage.READY, furnished=digest)
         except (GitError, OSError):

@@ -1,0 +1,322 @@
+"""Commits on an agent's behalf: everything it left, onto its recorded branch, whatever it did to git."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from mawep.stages.workspace import BranchMovedError, LeftOutError, TreeGoneError, Workspace, Workspaces
+from tests.stages.test_workspace_lend import count_git
+from tests.stages.workspace_site import AGENT, Site, site
+from tests.support.repos import commit, git, head, write
+
+__all__ = ["site"]
+
+TRAILERS = {"Mawep-Run": "r", "Mawep-Issue": "101", "Mawep-Attempt": "1"}
+
+
+async def commit_for(workspaces: Workspaces, lent: Workspace) -> str | None:
+    return await workspaces.commit_for_agent(lent, "feat: do the thing", AGENT, TRAILERS)
+
+
+def changes(site: Site, old: str, new: str) -> list[str]:
+    return git(site.checkout, "diff-tree", "-r", "--name-status", "--no-renames", old, new).splitlines()
+
+
+async def test_what_an_agent_left_is_committed_under_its_name(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    write(lent.path / "src/a.py", "a = 2\n")
+    write(lent.path / "neu/数.txt", "x\n")
+    write(lent.path / "build/ignored.o", "x\n")
+    (lent.path / "README.md").unlink()
+    (lent.path / "link").symlink_to("src/a.py")
+    (lent.path / "src/b.py").chmod(0o755)
+    ran = count_git(monkeypatch)
+    made = await commit_for(workspaces, lent)
+    assert ran == ["add", "write-tree", "commit-tree", "update-ref"]
+    assert made == head(site.checkout, lent.branch)
+    assert changes(site, lent.base, str(made)) == [
+        "D\tREADME.md",
+        "A\tlink",
+        '''A\t"neu/\\346\\225\\260.txt"''',
+        "M\tsrc/a.py",
+        "M\tsrc/b.py",
+    ]
+    assert git(site.checkout, "cat-file", "-p", f"{made}:link") == "src/a.py"
+    assert git(site.checkout, "log", "-1", "--format=%an <%ae>%n%cn%n%at", str(made)).splitlines() == [
+        "agent-0 <agent-0@example.org>",
+        "agent-0",
+        str(int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())),
+    ]
+    assert git(site.checkout, "log", "-1", "--format=%B", str(made)) == (
+        "feat: do the thing\n\nMawep-Run: r\nMawep-Issue: 101\nMawep-Attempt: 1\n"
+    )
+    site.assert_sound()
+
+
+async def test_nothing_left_is_seen_in_one_process(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    ran = count_git(monkeypatch)
+    assert await commit_for(workspaces, lent) is None
+    assert ran == ["add"]
+    write(lent.path / "new", "x\n")
+    assert await commit_for(workspaces, lent) is not None
+    del ran[:]
+    assert await commit_for(workspaces, lent) is None
+    assert ran == ["add"]
+    os.utime(lent.path / "src/a.py")
+    assert await commit_for(workspaces, lent) is None
+
+
+async def test_an_agent_that_commits_itself_leaves_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    own = commit(lent.path, {"src/a.py": "a = 2\n", "build/forced.o": "ignored, but committed\n"})
+    ran = count_git(monkeypatch)
+    assert await commit_for(workspaces, lent) is None
+    assert ran == ["read-tree", "add"]
+    write(lent.path / "more", "x\n")
+    made = await commit_for(workspaces, lent)
+    assert made is not None and head(site.checkout, f"{made}^") == own
+    assert changes(site, own, made) == ["A\tmore"]
+
+
+async def test_each_repair_round_builds_on_the_one_before(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    made = []
+    for number in range(3):
+        write(lent.path / "src/a.py", f"a = {number + 5}\n")
+        made.append(await commit_for(workspaces, lent))
+    assert git(site.checkout, "rev-list", f"{lent.base}..{lent.branch}").splitlines() == made[::-1]
+    again = await site.open()
+    assert await commit_for(again, lent) is None
+    write(lent.path / "src/a.py", "a = 9\n")
+    assert await commit_for(again, lent) is not None
+
+
+async def test_same_size_edits_in_the_second_of_the_checkout_are_seen(site: Site) -> None:
+    workspaces = await site.open(spares=1)
+    await workspaces.refill(site.target())
+    lent = await site.lend(workspaces)
+    times = (lent.path / "src/a.py").stat()
+    with (lent.path / "src/a.py").open("r+") as file:
+        file.write("a = 7\n")
+    os.utime(lent.path / "src/a.py", ns=(times.st_atime_ns, times.st_mtime_ns))
+    made = await commit_for(workspaces, lent)
+    assert made is not None and git(site.checkout, "show", f"{made}:src/a.py") == "a = 7"
+
+
+async def test_commit_on_behalf_does_not_move_main_when_the_agent_points_its_head_there(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    before = site.target()
+    git(lent.path, "symbolic-ref", "HEAD", "refs/heads/main")
+    write(lent.path / "src/a.py", "a = 2\n")
+    made = await commit_for(workspaces, lent)
+    assert site.target() == before
+    assert head(site.checkout, lent.branch) == made
+
+
+async def test_commit_on_behalf_refuses_a_branch_that_is_a_link_to_main(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    before = site.target()
+    git(lent.path, "symbolic-ref", lent.ref, "refs/heads/main")
+    write(lent.path / "src/a.py", "a = 2\n")
+    with pytest.raises(BranchMovedError, match="link to another branch"):
+        await commit_for(workspaces, lent)
+    assert site.target() == before
+
+
+async def test_commit_on_behalf_refuses_a_branch_of_another_history(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    git(lent.path, "checkout", "--quiet", "--orphan", "other")
+    foreign = commit(lent.path, {"src/a.py": "a = 3\n"})
+    git(lent.path, "update-ref", lent.ref, foreign)
+    write(lent.path / "src/a.py", "a = 4\n")
+    with pytest.raises(BranchMovedError, match="does not descend"):
+        await commit_for(workspaces, lent)
+    assert head(site.checkout, lent.branch) == foreign
+
+
+async def test_work_on_another_branch_is_committed_on_the_recorded_one(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    git(lent.path, "switch", "--quiet", "-c", "my-own-idea")
+    elsewhere = commit(lent.path, {"src/a.py": "a = 2\n"})
+    made = await commit_for(workspaces, lent)
+    assert made is not None and head(site.checkout, lent.branch) == made
+    assert changes(site, elsewhere, made) == []
+    assert head(site.checkout, f"{made}^") == lent.base
+
+
+async def test_a_removed_branch_is_made_again(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    git(lent.path, "checkout", "--quiet", "--detach")
+    git(lent.path, "branch", "--quiet", "-D", lent.branch)
+    write(lent.path / "src/a.py", "a = 2\n")
+    assert await commit_for(workspaces, lent) == head(site.checkout, lent.branch)
+
+
+async def test_a_deleted_git_file_does_not_matter(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    (lent.path / ".git").unlink()
+    write(lent.path / "src/a.py", "a = 2\n")
+    made = await commit_for(workspaces, lent)
+    assert made is not None and changes(site, lent.base, made) == ["M\tsrc/a.py"]
+
+
+async def test_skip_worktree_and_a_forged_index_hide_nothing(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    git(lent.path, "update-index", "--skip-worktree", "src/a.py")
+    git(lent.path, "update-index", "--assume-unchanged", "src/b.py")
+    write(lent.path / "src/a.py", "a = 2\n")
+    write(lent.path / "src/b.py", "b = 2\n")
+    git(lent.path, "rm", "--quiet", "--cached", "README.md")
+    made = await commit_for(workspaces, lent)
+    assert made is not None and changes(site, lent.base, made) == ["M\tsrc/a.py", "M\tsrc/b.py"]
+
+
+async def test_hooks_filters_and_fsmonitor_of_the_agent_do_not_run(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    tripwire = site.base.parent / "sprung"
+    trap = f"touch {tripwire}; cat"
+    for key, value in (("core.fsmonitor", trap), ("filter.x.clean", trap), ("filter.x.smudge", trap)):
+        git(site.checkout, "config", key, value)
+    hook = write(site.common / "hooks" / "reference-transaction", f"#!/bin/sh\n{trap}\n")
+    hook.chmod(0o755)
+    write(lent.path / ".gitattributes", "* filter=x\n")
+    write(lent.path / "src/a.py", "a = 2\n")
+    assert await commit_for(workspaces, lent) is not None
+    assert not tripwire.exists()
+    hook.unlink()
+
+
+async def test_nested_repositories_are_committed_as_plain_files_and_never_entered(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    tripwire = site.base.parent / "sprung"
+    for place, with_commit in (("plain", True), ("unborn", False), ("plain/deeper", True)):
+        nested = lent.path / place
+        write(nested / "file.txt", f"{place}\n")
+        write(nested / "skipped.log", "ignored\n")
+        git(nested, "init", "--quiet")
+        if with_commit:
+            commit(nested, {"file.txt": f"{place}\n"})
+        git(nested, "config", "core.fsmonitor", f"touch {tripwire}; false")
+    made = await commit_for(workspaces, lent)
+    assert made is not None
+    assert changes(site, lent.base, made) == [
+        "A\tplain/deeper/file.txt",
+        "A\tplain/file.txt",
+        "A\tunborn/file.txt",
+    ]
+    assert not tripwire.exists()
+    assert await commit_for(workspaces, lent) is None
+
+
+async def test_a_committed_link_to_a_nested_repository_is_taken_apart(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    tripwire = site.base.parent / "sprung"
+    nested = lent.path / "vendor"
+    write(nested / "file.txt", "x\n")
+    git(nested, "init", "--quiet")
+    commit(nested, {"file.txt": "x\n"})
+    git(lent.path, "add", "vendor")
+    git(lent.path, "commit", "--quiet", "-m", "a link")
+    git(nested, "config", "core.fsmonitor", f"touch {tripwire}; false")
+    write(nested / "file.txt", "y\n")
+    made = await commit_for(workspaces, lent)
+    assert made is not None and not tripwire.exists()
+    assert changes(site, lent.base, made) == ["A\tvendor/file.txt"]
+
+
+async def test_files_directories_and_links_may_take_each_others_place(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    outside = site.base.parent / "outside"
+    write(outside / "a.py", "not yours\n")
+    for careful in (False, True):
+        git(lent.path, "checkout", "--quiet", "--force", lent.base, "--", ".")
+        for file in ("a.py", "b.py"):
+            (lent.path / "src" / file).unlink(missing_ok=True)
+        (lent.path / "src").rmdir()
+        (lent.path / "src").symlink_to(outside)
+        (lent.path / "README.md").unlink()
+        write(lent.path / "README.md/inside", "x\n")
+        if careful:
+            git(lent.path, "init", "--quiet", "nested")
+        made = await commit_for(workspaces, lent)
+        assert (made is None) == careful
+        assert changes(site, lent.base, head(site.checkout, lent.branch)) == [
+            "D\tREADME.md",
+            "A\tREADME.md/inside",
+            "A\tsrc",
+            "D\tsrc/a.py",
+            "D\tsrc/b.py",
+        ]
+        (lent.path / "README.md/inside").unlink()
+        (lent.path / "README.md").rmdir()
+        (lent.path / "src").unlink()
+
+
+@pytest.mark.parametrize("kind", ["link", "gone", "file"])
+async def test_a_directory_that_was_replaced_is_not_followed(site: Site, kind: str) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    lent.path.rename(site.base / "moved")
+    if kind == "link":
+        home = site.base.parent / "home"
+        write(home / "secret", "x\n")
+        lent.path.symlink_to(home)
+    elif kind == "file":
+        lent.path.write_text("x")
+    with pytest.raises(TreeGoneError):
+        await commit_for(workspaces, lent)
+    assert head(site.checkout, lent.branch) == lent.base
+    (site.base / "moved").rename(lent.path) if kind == "gone" else None
+
+
+async def test_what_cannot_be_committed_is_an_error_that_names_it(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    (lent.path / "src/a.py").unlink()
+    os.mkfifo(lent.path / "src/a.py")
+    with pytest.raises(LeftOutError, match=r"src/a\.py is not a file"):
+        await commit_for(workspaces, lent)
+    assert head(site.checkout, lent.branch) == lent.base
+
+
+async def test_a_fifo_does_not_hang_the_commit(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    os.mkfifo(lent.path / "pipe")
+    write(lent.path / "src/a.py", "a = 2\n")
+    made = await commit_for(workspaces, lent)
+    assert made is not None and changes(site, lent.base, made) == ["M\tsrc/a.py"]
+
+
+async def test_nothing_of_a_commit_stays_beside_the_index(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    write(lent.path / "new", "x\n")
+    await commit_for(workspaces, lent)
+    house = site.common / "mawep" / "workspaces" / lent.name
+    assert sorted(path.name for path in house.iterdir()) == ["index", "record.json"]
+    assert not list(Path(lent.path).glob(".mawep-*"))
