@@ -299,6 +299,18 @@ async def test_closing_the_supervisor_kills_what_is_left(bench: Bench) -> None:
         await bench.spawn("true")
 
 
+async def test_giving_up_on_closing_does_not_disturb_who_waits(bench: Bench) -> None:
+    process = await bench.spawn("sleep", "1000")
+    shim = shim_of(process)
+    shim.suspend()
+    waiting = asyncio.ensure_future(process.wait())
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await bench.supervisor.close()
+    shim.resume()
+    assert (await waiting).cause == "killed"
+
+
 async def test_a_spawn_given_up_leaves_nothing(bench: Bench) -> None:
     for turns in range(8):
         spawning = asyncio.ensure_future(

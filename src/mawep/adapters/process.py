@@ -216,10 +216,10 @@ class Supervisor:
     async def close(self) -> None:
         """Kill every program that still runs, and end the fork server."""
         self._control.close()  # nothing new is started from here on
-        ends = [liveness.ended for liveness in self._running]
         for liveness in self._running:
             liveness.say({"kill": True})
-        await asyncio.gather(*ends, return_exceptions=True)
+        if self._running:
+            await asyncio.wait([liveness.ended for liveness in self._running])
         await self._server.wait()
 
 
