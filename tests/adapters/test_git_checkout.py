@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree, find_repository
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
 from mawep.adapters.git_refs import update_refs
+from mawep.errors import GitError
 from tests.support.repos import branch, git, head, make_repository, write
+from tests.support.waiting import eventually
 
 BEFORE = {
     "edited": "1\n" * 50,
@@ -309,6 +313,38 @@ async def test_a_torn_one_that_the_user_put_right_is_moved_plainly(checkout: Che
     other = branch(checkout.path, "other", {"kept": "other\n"})
     await move_checkout(checkout.tree, checkout.old, other)
     assert git(checkout.path, "diff", "--name-only", other) == ""
+
+
+@pytest.mark.parametrize("how", ["killed", "cancelled"])
+@pytest.mark.parametrize("written", [1, 100, 250])
+async def test_one_ended_in_the_middle_is_completed(tmp_path: Path, how: str, written: int) -> None:
+    path = make_repository(tmp_path / "r", {f"d/{number}": "old\n" for number in range(300)})
+    old = head(path)
+    new = branch(path, "new", {f"d/{number}": "new\n" * 2000 for number in range(300)})
+    checkout = Checkout(await find_repository(path), old, new)
+    moving = asyncio.create_task(checkout.move())
+
+    def far_enough() -> bool:
+        files = (path / "d" / str(number) for number in range(written))
+        return moving.done() or all(not file.exists() or file.stat().st_size != 4 for file in files)
+
+    await eventually(f"{written} files are written", far_enough)
+    if how == "cancelled":
+        moving.cancel()
+    else:
+        for child in _children():
+            os.kill(child, signal.SIGKILL)
+    await asyncio.wait([moving])
+    assert moving.cancelled() or moving.exception() is None or isinstance(moving.exception(), GitError)
+    await checkout.land()
+    assert checkout.status() == ""
+    assert git(path, "diff", "--name-only", new) == ""
+
+
+def _children() -> list[int]:
+    """The git processes that this one has started."""
+    threads = Path(f"/proc/{os.getpid()}/task").iterdir()
+    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
 
 
 async def test_linked_checkouts_are_found_and_moved_like_the_main_one(
