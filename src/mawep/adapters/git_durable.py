@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from mawep.adapters.git import Repository, Sha
 
 
-async def make_durable(repository: Repository, base: Sha, head: Sha) -> None:
-    """Sync every loose object that `head` has and `base` has not, and the directories that name them.
+async def make_durable(repository: Repository, names: Iterable[Sha]) -> None:
+    """Sync these objects where they lie loose, and the directories that name them.
 
     Objects in a pack are left alone: git syncs a pack before it uses it.
     """
-    listed = await repository.run("rev-list", "--objects", "--no-object-names", head, f"^{base}")
-    await asyncio.to_thread(_sync, repository.common_dir / "objects", listed.decode().split())
+    await asyncio.to_thread(_sync, repository.common_dir / "objects", names)
 
 
-def _sync(objects: Path, names: list[str]) -> None:
+def _sync(objects: Path, names: Iterable[Sha]) -> None:
     directories = {objects}
     for name in names:
         file = objects / name[:2] / name[2:]

@@ -142,8 +142,14 @@ async def list_tree(door: Door, tree: Sha, *paths: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> None:
-    """Check every object that `head` has and `base` has not, by the rules of `git fsck`.
+async def new_objects(repository: Repository, base: Sha, head: Sha) -> tuple[Sha, ...]:
+    """The names of every object that `head` has and `base` has not."""
+    listed = await repository.run("rev-list", "--objects", "--no-object-names", head, f"^{base}")
+    return tuple(listed.decode().split())
+
+
+async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> tuple[Sha, ...]:
+    """Check every object that `head` has and `base` has not, by the rules of `git fsck`; returns their names.
 
     They are packed as they lie on disk, and the pack is indexed again from nothing: an index that differs
     means an object whose content is not what its name says. Raises UnsoundObjectsError.
@@ -163,3 +169,12 @@ async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> Non
             raise UnsoundObjectsError(
                 f"the objects of {head} are not sound", cause="an object's content is not what its name says"
             )
+        return _names_in(again.read_bytes(), len(head) // 2)
+
+
+def _names_in(index: bytes, width: int) -> tuple[Sha, ...]:
+    """The object names in a version 2 pack index: an 8 byte header, 256 counts, then the names, sorted."""
+    header, counts = 8, 256 * 4
+    total = int.from_bytes(index[header + counts - 4 : header + counts], "big")
+    names = index[header + counts : header + counts + total * width]
+    return tuple(names[at : at + width].hex() for at in range(0, len(names), width))

@@ -71,6 +71,8 @@ def _line(ref: str, new: Sha | None, old: Sha | None, null: Sha) -> str:
 
 async def hold(repository: Repository, ref: str, sha: Sha) -> None:
     """Point `ref` at `sha`, durably, wherever it was before: for refs that only this process writes."""
-    old = await read_ref(repository, ref)
-    if old != sha:
-        await update_refs(repository, [(ref, sha, old)], message="mawep: hold", fsync=True)
+    try:
+        await update_refs(repository, [(ref, sha, None)], message="mawep: hold", fsync=True)
+    except RefMovedError as held:
+        if held.actual != sha:
+            await update_refs(repository, [(ref, sha, held.actual)], message="mawep: hold", fsync=True)

@@ -291,13 +291,15 @@ class Effects:
 
     async def _retire(self, intent: ev.RetireIntended) -> ev.WorkspacesRetired:
         state = self._state()
-        refs = [] if state.landing else list(await land.landing_refs(self._repository, state.run))
+        found = () if state.landing else await land.landing_refs(self._repository, state.run)
+        refs: dict[str, Sha | None] = dict.fromkeys(found)
         for number in intent.issues:
             attempt = self._attempt(number)
             workspace = self._workspaces.find(attempt.name)
             if workspace is not None:
-                await self._workspaces.discard(workspace, drop_branch_at=attempt.commit)
-            refs.append(acceptance.candidate_ref(state.run, number, attempt.number))
+                await self._workspaces.discard(workspace)
+            refs[f"refs/heads/{attempt.branch}"] = attempt.commit
+            refs[acceptance.candidate_ref(state.run, number, attempt.number)] = None
         await land.forget_refs(self._repository, refs)
         return ev.WorkspacesRetired(intent.issues)
 

@@ -17,7 +17,6 @@ from mawep.adapters.git_objects import (
     UnsoundObjectsError,
     changed_paths_raw,
     check_new_objects,
-    exists,
     is_ancestor,
     read_blob,
 )
@@ -25,6 +24,7 @@ from mawep.adapters.git_refs import hold
 from mawep.core.claims import covers, is_protected
 from mawep.core.events import CandidateImported, ImportIntended, ImportRefused
 from mawep.core.model import FailureReason, Number
+from mawep.errors import GitError
 
 ALWAYS_PROTECTED = (
     ".gitattributes",
@@ -102,47 +102,76 @@ async def accept(
 
     `target` is what the target branch points at; `others` are the heads of other unlanded attempts.
     """
-    refused = await _refusal(repository, intent, run=run, target=target, others=others)
-    if refused is not None:
-        return ImportRefused(intent.issue, intent.attempt, FailureReason.IMPORT_REFUSED, refused)
-    start = await _fork_point(repository, target, intent.head)
-    changes = await changed_paths_raw(repository, start, intent.head)
+    try:
+        line = await _line_of_work(repository, intent, run=run, target=target, others=others)
+    except _Refused as refused:
+        return _refuse(intent, FailureReason.IMPORT_REFUSED, str(refused))
+    changes = await changed_paths_raw(repository, line.start, intent.head)
     if not changes:
-        return ImportRefused(
-            intent.issue, intent.attempt, FailureReason.NO_CHANGES, "its commits leave every file as it was"
-        )
+        return _refuse(intent, FailureReason.NO_CHANGES, "its commits leave every file as it was")
     refusal = await _forbidden(repository, changes, guard)
     if refusal is not None:
         reason, detail = refusal
-        repairable = reason is FailureReason.CLAIM_CONFLICT
-        return ImportRefused(intent.issue, intent.attempt, reason, detail, repairable)
+        return _refuse(intent, reason, detail, repairable=reason is FailureReason.CLAIM_CONFLICT)
     try:
-        await check_new_objects(repository, start, intent.head)
+        objects = await check_new_objects(repository, line.start, intent.head)
     except UnsoundObjectsError as error:
-        return ImportRefused(intent.issue, intent.attempt, FailureReason.IMPORT_REFUSED, str(error))
-    await make_durable(repository, start, intent.head)
+        return _refuse(intent, FailureReason.IMPORT_REFUSED, str(error))
+    await make_durable(repository, objects)
     await hold(repository, candidate_ref(run, intent.issue, intent.attempt), intent.head)
-    tree = (await repository.run("rev-parse", f"{intent.head}^{{tree}}")).decode().strip()
     files = tuple(sorted({change.path for change in changes}))
-    return CandidateImported(intent.issue, intent.attempt, intent.head, tree, files)
+    return CandidateImported(intent.issue, intent.attempt, intent.head, line.tree, files)
 
 
-async def _refusal(
+def _refuse(
+    intent: ImportIntended, reason: FailureReason, detail: str, *, repairable: bool = False
+) -> ImportRefused:
+    return ImportRefused(intent.issue, intent.attempt, reason, detail, repairable)
+
+
+class _Refused(Exception):  # noqa: N818 (an answer, not a fault)
+    """This head cannot be a candidate at all, whatever it changes."""
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What an attempt added to the target: from `start`, where it left it, to a head with this `tree`."""
+
+    start: Sha
+    tree: Sha
+
+
+async def _line_of_work(
     repository: Repository, intent: ImportIntended, *, run: str, target: Sha, others: Sequence[Sha]
-) -> str | None:
-    """Why this head cannot be a candidate at all; None when it can."""
-    if not await exists(repository, intent.head):
-        return f"its head {intent.head} is not in the repository"
-    if not await is_ancestor(repository, intent.base, intent.head):
-        return f"its head {intent.head[:12]} does not descend from its base {intent.base[:12]}"
-    commits = await commits_between(repository, target, intent.head)
+) -> _Work:
+    try:
+        commits = await commits_between(repository, target, intent.head)
+    except GitError as error:
+        raise _Refused(f"its head {intent.head} is not in the repository: {error.cause}") from error
+    if not commits:
+        raise _Refused(f"its head {intent.head[:12]} is on the target already")
     given = set(Given(run, intent.issue, intent.attempt).trailers())
     for commit in commits:
         forged = [key for key, value in _ours(commit) if (key, value) not in given]
         if forged:
-            return f"its commit {commit.sha[:12]} carries trailers only MAWEP writes: {', '.join(forged)}"
-    foreign = await _foreign(repository, target, intent.head, commits, others)
-    return f"it holds commits of another attempt that has not landed: {foreign}" if foreign else None
+            raise _Refused(
+                f"its commit {commit.sha[:12]} carries what only MAWEP writes: {', '.join(forged)}"
+            )
+    straight = _straight(commits, intent.base)
+    if not straight and not await is_ancestor(repository, intent.base, intent.head):
+        raise _Refused(f"its head {intent.head[:12]} does not descend from its base {intent.base[:12]}")
+    if not all(given.issubset(commit.trailers) for commit in commits):  # else MAWEP made them all
+        foreign = await _foreign(repository, target, intent.head, commits, others)
+        if foreign:
+            raise _Refused(f"it holds commits of another attempt that has not landed: {foreign}")
+    start = intent.base if straight else await _fork_point(repository, target, intent.head)
+    return _Work(start, commits[-1].tree)
+
+
+def _straight(commits: Sequence[Commit], base: Sha) -> bool:
+    """True when the commits are one line from `base`, which the target contains, with nothing merged in."""
+    parents = (base, *(commit.sha for commit in commits[:-1]))
+    return all(commit.parents == (parent,) for commit, parent in zip(commits, parents, strict=True))
 
 
 def _ours(commit: Commit) -> Iterable[tuple[str, str]]:

@@ -210,12 +210,15 @@ async def blocked_by(repository: Repository, branch: str, old: Sha, new: Sha) ->
     return tuple(found)
 
 
-async def forget_refs(repository: Repository, refs: Sequence[str]) -> None:
-    """Let go of refs of ours; those that are gone already are gone."""
-    for ref in refs:
-        sha = await read_ref(repository, ref)
-        if sha is not None:
-            await update_refs(repository, [(ref, None, sha)], message="mawep: retire", fsync=False)
+async def forget_refs(repository: Repository, wanted: Mapping[str, Sha | None]) -> None:
+    """Let go of refs of ours that are still where they were left; None: wherever they are.
+
+    `wanted` names refs of the run and branches of its attempts; those that are gone already are gone.
+    """
+    found = await list_refs(repository, *wanted) if wanted else {}
+    gone = [(ref, None, sha) for ref, sha in found.items() if wanted.get(ref, "") in (None, sha)]
+    if gone:
+        await update_refs(repository, gone, message="mawep: retire", fsync=False)
 
 
 async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_durable import make_durable
-from mawep.adapters.git_objects import Identity, commit_tree, is_ancestor, rev_parse
+from mawep.adapters.git_objects import Identity, commit_tree, is_ancestor, new_objects, rev_parse
 from mawep.adapters.git_refs import read_ref, update_refs
 from mawep.clock import Clock
 from mawep.core.model import Sha
@@ -53,7 +53,7 @@ class Salvager:
                 author=identity,
                 date=self._clock.now(),
             )
-        await make_durable(repository, workspace.base, new)
+        await make_durable(repository, await new_objects(repository, workspace.base, new))
         await update_refs(repository, [(ref, new, before)])
         await asyncio.to_thread(_sync_directory, (repository.common_dir / ref).parent)
         return new
