@@ -46,8 +46,7 @@ def open_client(url: str) -> Redis:
         socket_timeout=None,
         socket_connect_timeout=None,
         protocol=2,
-        lib_name=None,
-        lib_version=None,
+        driver_info=None,
     )
 
 
