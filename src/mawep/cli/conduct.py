@@ -38,6 +38,7 @@ from mawep.core.engine import replay
 from mawep.core.model import Issue, Number
 from mawep.core.state import State
 from mawep.errors import BusGoneError, InfrastructureError, MawepError, UsageError
+from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
 from mawep.orchestrator.hall import Witness
 from mawep.stages.acceptance import protected_patterns
@@ -199,6 +200,7 @@ class Conductor:
         failure: InfrastructureError | None = None
         try:
             async with AsyncExitStack() as stack:
+                stack.enter_context(about(run=state.run, trace_id=state.trace))
                 effects = await self._wire(stack, directory, journal, hall)
                 with _interruptible(hall):
                     await hall.run(effects, resumed)
@@ -259,7 +261,7 @@ class Conductor:
         stack.push_async_callback(connection.close)
         return connection
 
-    def _effects(  # noqa: PLR0917 (it puts six parts together)
+    def _effects(
         self,
         directory: RunDirectory,
         journal: Journal,

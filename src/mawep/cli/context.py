@@ -1,4 +1,4 @@
-"""What nearly every verb needs first: the configuration and the repository it names."""
+"""What nearly every verb needs first: the configuration, the repository it names, and one of its runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mawep.adapters.git import Repository, find_repository
-from mawep.config import RUN_SECTIONS, Config, load_config
 from mawep.errors import UsageError
 from mawep.state.runs import RunSummary, directory_of, list_runs, summarize
+
+if TYPE_CHECKING:
+    from mawep.config import Config
 
 DEFAULT_CONFIG = Path("mawep.yaml")
 
@@ -23,20 +26,50 @@ class Context:
     repository: Repository
 
 
-def read_config(path: Path | None, overrides: Sequence[str], uses: Collection[str] = RUN_SECTIONS) -> Config:
-    """The configuration that a person means: `-c FILE`, else ./mawep.yaml."""
+def read_config(path: Path | None, overrides: Sequence[str], uses: Collection[str] | None = None) -> Config:
+    """The configuration that a person means: `-c FILE`, else ./mawep.yaml.
+
+    `uses` names the sections that are needed; None: all that a run needs.
+    """
+    from mawep.config import RUN_SECTIONS, load_config
+
+    chosen = _existing(path)
+    return load_config(chosen, overrides, os.environ, uses=RUN_SECTIONS if uses is None else uses)
+
+
+def _existing(path: Path | None) -> Path:
     chosen = path or DEFAULT_CONFIG
     if not chosen.exists():
         raise UsageError(
             f"There is no configuration {chosen}", next_step="`mawep init` writes one, or name one with -c"
         )
-    return load_config(chosen, overrides, os.environ, uses=uses)
+    return chosen
 
 
-async def open_context(path: Path | None, overrides: Sequence[str] | None) -> Context:
+async def open_context(
+    path: Path | None, overrides: Sequence[str] | None, uses: Collection[str] | None = None
+) -> Context:
     """The configuration, checked whole, and its repository."""
-    config = read_config(path, overrides or ())
+    config = read_config(path, overrides or (), uses)
     return Context(config, await find_repository(config.orchestrator.repo_path))
+
+
+async def open_repository(path: Path | None) -> Repository:
+    """The repository that a person means, for verbs that only look at runs or steer them.
+
+    A configuration that has become unusable must not keep anybody from seeing or stopping a run, so nothing is
+    read from it but where the repository is.
+    """
+    if path is None and not DEFAULT_CONFIG.exists():
+        return await find_repository(Path())
+    chosen = _existing(path)
+    text = chosen.read_text(encoding="utf-8", errors="replace")
+    if "repo_path" not in text:  # most do not name it, and reading YAML takes 40 ms
+        return await find_repository(chosen.absolute().parent)
+    from mawep.config import load_config
+
+    config = load_config(chosen, (), os.environ, uses=("orchestrator",))
+    return await find_repository(config.orchestrator.repo_path)
 
 
 def choose_run(common_dir: Path, run: str | None) -> RunSummary:
@@ -60,3 +93,32 @@ def choose_run(common_dir: Path, run: str | None) -> RunSummary:
             next_step="`mawep status --all` lists them",
         )
     return found[0]
+
+
+def run_to_steer(common_dir: Path, run: str | None) -> RunSummary:
+    """The run that a person wants to act on: the named one, else the newest that lives, else the newest not ended.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if run is not None:
+        return choose_run(common_dir, run)
+    unfinished = [summary for summary in list_runs(common_dir) if not summary.ended]
+    if not unfinished:
+        raise UsageError(
+            "No run is under way",
+            next_step="`mawep start` begins one, `mawep status` shows how the last one ended",
+        )
+    return next((summary for summary in unfinished if summary.alive), unfinished[0])
+
+
+def not_running(run: RunSummary) -> UsageError:
+    """What is said when a run has no process that could carry something out."""
+    if run.ended:
+        return UsageError(
+            f"Run {run.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
+        )
+    return UsageError(
+        f"Run {run.directory.run} is not running: its process was interrupted or killed",
+        next_step="`mawep resume` goes on with it",
+    )

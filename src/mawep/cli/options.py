@@ -1,4 +1,4 @@
-"""Options that several verbs share."""
+"""Options and arguments that several verbs share."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from mawep.cli.completion import issue_numbers
+from mawep.errors import UsageError
 
 ConfigFile = Annotated[
     Path | None,
@@ -20,4 +23,25 @@ IssueNumbers = Annotated[
     str | None, typer.Option("--issues", "-i", help="Numbers with commas between them, or `all`.")
 ]
 Label = Annotated[str | None, typer.Option("--label", help="Every issue with this label.")]
+WithDependencies = Annotated[
+    bool, typer.Option("--with-dependencies", help="Take in what the issues depend on, too.")
+]
 RunId = Annotated[str | None, typer.Argument(help="The run; default is the newest.", show_default=False)]
+RunOption = Annotated[
+    str | None, typer.Option("--run", metavar="RUN", help="The run; default is the one under way.")
+]
+IssueNumber = Annotated[
+    str, typer.Argument(metavar="ISSUE", help="Its number.", autocompletion=issue_numbers)
+]
+
+
+def number_of(text: str) -> int:
+    """The number that a person means by `102` or `#102`.
+
+    Raises:
+        UsageError: it is none.
+    """
+    digits = text.removeprefix("#")
+    if not digits.isdecimal():
+        raise UsageError(f"`{text}` is no number of an issue", next_step="write it as 102 or #102")
+    return int(digits)

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from mawep.cli.context import Context
+from mawep.adapters.git import Repository
+from mawep.config import Config
 from mawep.stages.intake import Selection, select, wanted
 from mawep.stages.land import landed_issues
 from mawep.trackers.registry import TRACKERS
 
 
 async def chosen_issues(
-    context: Context, issues: str | None, label: str | None, *, with_dependencies: bool = False
+    config: Config,
+    repository: Repository | None,
+    issues: str | None,
+    label: str | None,
+    *,
+    with_dependencies: bool = False,
 ) -> Selection:
     """The issues that a person means, checked; those that landed on the target before count as closed.
 
@@ -17,9 +23,8 @@ async def chosen_issues(
         ProblemsError: issues cannot be read.
         UsageError: it is not clear which issues are meant.
     """
-    settings = context.config.issues
     asked = wanted(issues, label)
-    known = await TRACKERS[settings.tracker](settings.path).issues()
-    landed = await landed_issues(context.repository, context.config.orchestrator.target_branch)
-    pull_in = with_dependencies or settings.with_dependencies
+    known = await TRACKERS[config.issues.tracker](config.issues.path).issues()
+    landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else frozenset()
+    pull_in = with_dependencies or config.issues.with_dependencies
     return select(known, asked, with_dependencies=pull_in, landed=landed)

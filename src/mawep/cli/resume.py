@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,9 +20,31 @@ def resume(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Go on with a run."""
+    """Go on with a run that was interrupted or killed, or that `mawep pause` holds."""
     import asyncio
+
+    return asyncio.run(_resume(config, set_, run=run, rerun=not no_rerun, json=json))
+
+
+async def _resume(
+    config: Path | None, set_: list[str] | None, *, run: str | None, rerun: bool, json: bool
+) -> int:
+    from mawep.cli.context import open_repository, run_to_steer
+    from mawep.cli.visit import ask
+    from mawep.coordination.envelopes import Resume
+    from mawep.errors import UsageError
+
+    common_dir = (await open_repository(config)).common_dir
+    try:
+        chosen = run_to_steer(common_dir, run)
+    except UsageError as nothing:
+        if run is not None:
+            raise
+        raise UsageError("There is nothing to resume: every run has ended") from nothing
+    if chosen.alive:
+        print(await ask(common_dir, chosen, Resume()))
+        return 0
 
     from mawep.cli.running import resume_run
 
-    return asyncio.run(resume_run(config, set_, run=run, rerun=not no_rerun, json=json))
+    return await resume_run(config, set_, run=chosen.directory.run, rerun=rerun, json=json)

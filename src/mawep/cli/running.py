@@ -8,17 +8,19 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mawep.adapters.git import Repository
-from mawep.cli.conduct import Conducted, Conductor, View
-from mawep.cli.context import Context, choose_run, open_context
+from mawep.adapters.git import Repository, find_repository
+from mawep.cli.audience import Audience
+from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
+from mawep.cli.context import Context, choose_run, open_context, read_config
+from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues
 from mawep.clock import SystemClock
 from mawep.config import Config
-from mawep.errors import ProblemsError, UsageError
-from mawep.stages.preflight import Needs, preflight
+from mawep.core.graph import Graph
+from mawep.errors import GitError, ProblemsError, UsageError
+from mawep.stages.intake import Selection, wanted
+from mawep.stages.preflight import Findings, Needs, preflight
 from mawep.state.runs import list_runs
-
-EXIT_CODES = {"landed": 0, "partial": 1, "failed": 1, "interrupted": 130}
 
 
 async def begin_run(
@@ -31,46 +33,156 @@ async def begin_run(
     json: bool,
 ) -> int:
     """Check everything, begin a run and conduct it; its exit code."""
-    context = await open_context(path, overrides)
-    clock = SystemClock()
-    selection = await chosen_issues(context, issues, label, with_dependencies=with_dependencies)
-    problems = list(selection.problems)
-    numbers = tuple(sorted(selection.graph.issues)) if selection.graph else ()
-    findings = await preflight(context.repository, needs_of(context.config, context.repository, numbers))
-    problems += findings.problems
-    if problems or selection.graph is None:
-        raise ProblemsError("The run cannot start; nothing was touched:", problems)
-    for warning in findings.warnings:
-        print(f"mawep: warning: {warning}", file=sys.stderr)
-    chosen = list(selection.graph.issues.values())
-    conductor = Conductor(context.repository, context.config, clock, View())
-    return _finish(await conductor.start(chosen), json=json)
+    wanted(issues, label)  # what is wrong with the command itself is said before anything is looked at
+    context, graph, warnings = await check(
+        path, overrides, issues=issues, label=label, with_dependencies=with_dependencies
+    )
+    for warning in warnings:
+        print(f"mawep: {warning}", file=sys.stderr)
+    async with _audience(context) as audience:
+        conducted = await _conductor(context, audience.view).start(list(graph.issues.values()))
+    return finish(conducted, json=json)
 
 
 async def resume_run(
     path: Path | None, overrides: Sequence[str] | None, *, run: str | None, rerun: bool, json: bool
 ) -> int:
-    """Go on with a run that is not finished; its exit code."""
+    """Go on with a run that is not finished and that no process conducts; its exit code."""
     context = await open_context(path, overrides)
     common = context.repository.common_dir
-    unfinished = [summary for summary in list_runs(common) if not summary.ended]
-    if run is None and not unfinished:
+    unended = [summary for summary in list_runs(common) if not summary.ended]
+    if run is None and not unended:
         raise UsageError("There is nothing to resume: every run has ended")
-    summary = choose_run(common, run) if run else unfinished[0]
+    summary = choose_run(common, run) if run else unended[0]
     if summary.ended:
         raise UsageError(
             f"Run {summary.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
         )
-    conductor = Conductor(context.repository, context.config, SystemClock(), View())
-    return _finish(await conductor.resume(summary, rerun=rerun), json=json)
+    async with _audience(context) as audience:
+        conducted = await _conductor(context, audience.view).resume(summary, rerun=rerun)
+    return finish(conducted, json=json)
 
 
-def needs_of(config: Config, repository: Repository, issues: tuple[int, ...]) -> Needs:
+def finish(conducted: Conducted, *, json: bool) -> int:
+    """Write the report, say what became of the run, and return the exit code."""
+    state = conducted.state
+    document = save_report(conducted.directory, state)
+    if json:
+        print(jsonlib.dumps(document, ensure_ascii=False))
+    if state.ended is not None and conducted.failure is None:
+        return EXIT_CODES[state.ended]
+    code, why = unfinished(state, conducted.failure)
+    print(f"mawep: {why}", file=sys.stderr)
+    return code
+
+
+def _audience(context: Context) -> Audience:
+    base = context.config.worktree_base(context.repository.common_dir, os.environ)
+    return Audience(context.config, base, SystemClock())
+
+
+def _conductor(context: Context, view: View) -> Conductor:
+    return Conductor(context.repository, context.config, SystemClock(), view)
+
+
+# --- everything that stands in the way, at once
+
+
+async def check(
+    path: Path | None,
+    overrides: Sequence[str] | None,
+    *,
+    issues: str | None,
+    label: str | None,
+    with_dependencies: bool,
+) -> tuple[Context, Graph, list[str]]:
+    """What a run needs to begin, and warnings; touches nothing.
+
+    Raises:
+        ProblemsError: everything that stands in the way.
+        UsageError: a run on the target is not finished.
+    """
+    config, problems = _configuration(path, overrides or ())
+    if config is None:
+        raise ProblemsError(_TITLE, problems)
+    repository = await _repository(config, problems)
+    if repository is not None:
+        refuse_unfinished(repository.common_dir, config.orchestrator.target_branch)
+    selection = await _selection(config, repository, problems, issues, label, with_dependencies)
+    graph = selection.graph if selection else None
+    findings = await _preflight(config, repository, graph)
+    problems += findings.problems
+    if problems or graph is None or repository is None:
+        raise ProblemsError(_TITLE, list(dict.fromkeys(problems)))
+    landed = selection.already_landed if selection else ()
+    skipped = [f"#{number} has landed before and is left out" for number in landed]
+    return Context(config, repository), graph, [*(f"warning: {text}" for text in findings.warnings), *skipped]
+
+
+_TITLE = "The run cannot start; nothing was touched:"
+
+
+def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config | None, list[str]]:
+    """The configuration; one that only lacks something is good enough to look for more problems with."""
+    try:
+        return read_config(path, overrides), []
+    except ProblemsError as error:
+        problems = list(error.problems)
+    try:
+        return read_config(path, overrides, uses=()), problems
+    except ProblemsError:
+        return None, problems
+
+
+async def _repository(config: Config, problems: list[str]) -> Repository | None:
+    try:
+        return await find_repository(config.orchestrator.repo_path)
+    except UsageError as error:
+        problems.append(_sentence(error))
+        return None
+
+
+async def _selection(
+    config: Config,
+    repository: Repository | None,
+    problems: list[str],
+    issues: str | None,
+    label: str | None,
+    with_dependencies: bool,
+) -> Selection | None:
+    try:
+        selection = await chosen_issues(
+            config, repository, issues, label, with_dependencies=with_dependencies
+        )
+    except ProblemsError as error:
+        problems += error.problems
+        return None
+    except UsageError as error:
+        problems.append(_sentence(error))
+        return None
+    problems += selection.problems
+    return selection
+
+
+async def _preflight(config: Config, repository: Repository | None, graph: Graph | None) -> Findings:
+    numbers = tuple(sorted(graph.issues)) if graph else ()
+    try:
+        return await preflight(repository, needs_of(config, repository, numbers))
+    except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
+        return Findings((_sentence(error),))
+
+
+def _sentence(error: UsageError | GitError) -> str:
+    return "; ".join(part for part in (error.what, error.cause, error.next_step) if part)
+
+
+def needs_of(config: Config, repository: Repository | None, issues: tuple[int, ...]) -> Needs:
     """What preflight has to look for."""
     agents = config.agents
+    common_dir = repository.common_dir if repository else config.orchestrator.repo_path / ".git"
     return Needs(
         target=config.orchestrator.target_branch,
-        worktree_base=config.worktree_base(repository.common_dir, os.environ),
+        worktree_base=config.worktree_base(common_dir, os.environ),
         disk_floor_gb=config.workspace.disk_floor_gb,
         setup=config.workspace.setup,
         provided=(*config.workspace.link, *config.workspace.copy_),
@@ -80,27 +192,3 @@ def needs_of(config: Config, repository: Repository, issues: tuple[int, ...]) ->
         issues=issues,
         search_path=os.environ.get("PATH", os.defpath),
     )
-
-
-def _finish(conducted: Conducted, *, json: bool) -> int:
-    state = conducted.state
-    if json:
-        print(
-            jsonlib.dumps(
-                {
-                    "run": state.run,
-                    "outcome": state.ended,
-                    "issues": [
-                        {"number": n, "state": r.state, "reason": r.reason, "detail": r.detail}
-                        for n, r in sorted(state.issues.items())
-                    ],
-                }
-            )
-        )
-    if conducted.failure is not None:
-        print(f"mawep: {conducted.failure}", file=sys.stderr)
-        return conducted.failure.exit_code
-    return EXIT_CODES[state.ended or "interrupted"]
-
-
-__all__ = ["Context", "begin_run", "needs_of", "resume_run"]

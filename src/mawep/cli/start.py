@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import typer
-
-from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides
+from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides, WithDependencies
 
 
 def start(
@@ -14,9 +10,7 @@ def start(
     label: Label = None,
     config: ConfigFile = None,
     set_: Overrides = None,
-    with_dependencies: Annotated[
-        bool, typer.Option("--with-dependencies", help="Take in what the issues depend on, too.")
-    ] = False,
+    with_dependencies: WithDependencies = False,
     json: Json = False,
 ) -> int:
     """Work on issues until they have landed or cannot."""

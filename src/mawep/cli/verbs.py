@@ -4,10 +4,24 @@ from __future__ import annotations
 
 import typer
 
-from mawep.cli import resume, start
+from mawep.cli import answer, approve, cancel, explain, pause, resume, retry, send, start, status
+
+VERBS = (
+    (start.start, "mawep start --issues 101,102\n  mawep start --label sprint-12 --json > result.json"),
+    (resume.resume, "mawep resume\n  mawep resume --no-rerun --json"),
+    (status.status, "mawep status\n  mawep status --all"),
+    (explain.explain, "mawep explain 104"),
+    (send.send, 'mawep send 102 "use the v2 endpoint"\n  mawep send agent-0 "stop after the tests"'),
+    (answer.answer, 'mawep answer\n  mawep answer 102 "the second one"'),
+    (approve.approve, "mawep approve 102"),
+    (pause.pause, "mawep pause"),
+    (cancel.cancel, "mawep cancel 103 105\n  mawep cancel"),
+    (retry.retry, "mawep retry 104"),
+)
+"""Every verb with examples, in the order that help shows them."""
 
 
 def register(app: typer.Typer) -> None:
-    """Give the application its verbs, in the order that help shows them."""
-    app.command()(start.start)
-    app.command()(resume.resume)
+    """Give the application its verbs."""
+    for verb, examples in VERBS:
+        app.command(epilog=f"\b\nExamples:\n  {examples}")(verb)

@@ -10,7 +10,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -52,11 +52,13 @@ class Logs:
         *,
         stream: TextIO | None = None,
         secrets: Iterable[str] = (),
+        aside: Collection[str] = (),
     ) -> None:
         """Log lines of at least `level` to `stream` (standard error when None).
 
-        `style` is `console`, `json`, or `auto`: console when the stream is a terminal. No value of `secrets`
-        and no password in a URL is ever written. Other people's libraries are heard from WARNING up.
+        Lines of the loggers named in `aside` go to kept files only. `style` is `console`, `json`, or `auto`:
+        console when the stream is a terminal. No value of `secrets` and no password in a URL is ever written.
+        Other people's libraries are heard from WARNING up.
         """
         self._stream = sys.stderr if stream is None else stream
         self._mask = _Mask(secrets)
@@ -66,7 +68,8 @@ class Logs:
         self._ours.setLevel(level)
         logging.captureWarnings(True)
         for_people = style == "console" or (style == "auto" and self._stream.isatty())
-        self._add(self._stream, _console(self._stream.isatty()) if for_people else _json())
+        shown = self._add(self._stream, _console(self._stream.isatty()) if for_people else _json())
+        shown.addFilter(lambda line: line.name not in aside)
         structlog.configure(
             processors=[structlog.stdlib.filter_by_level, *COMMON, ProcessorFormatter.wrap_for_formatter],
             logger_factory=structlog.stdlib.LoggerFactory(),
@@ -101,7 +104,7 @@ class Logs:
     ) -> None:
         self.close()
 
-    def _add(self, stream: TextIO, renderers: list[Processor]) -> None:
+    def _add(self, stream: TextIO, renderers: list[Processor]) -> logging.Handler:
         handler = logging.StreamHandler(stream)
         handler.setFormatter(
             ProcessorFormatter(
@@ -111,6 +114,7 @@ class Logs:
         )
         logging.getLogger().addHandler(handler)
         self._handlers.append(handler)
+        return handler
 
 
 COMMON: list[Processor] = [

@@ -1,0 +1,15 @@
+"""`mawep approve`: say yes to what an issue waits for."""
+
+from __future__ import annotations
+
+from mawep.cli.options import ConfigFile, IssueNumber, RunOption, number_of
+
+
+def approve(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None) -> int:
+    """Say yes to what an issue waits for."""
+    import asyncio
+
+    from mawep.cli.visit import steer
+    from mawep.coordination.envelopes import Approve
+
+    return asyncio.run(steer(config, run, Approve(issue=number_of(issue))))

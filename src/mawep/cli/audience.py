@@ -1,0 +1,143 @@
+"""Everybody who watches a run from inside its process: the live view, the metrics, the log, the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Awaitable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from types import TracebackType
+
+import structlog
+
+from mawep.cli.conduct import View
+from mawep.clock import Clock
+from mawep.config import Config
+from mawep.coordination import envelopes as wire
+from mawep.coordination.bus import Bus, Counters
+from mawep.core import events as ev
+from mawep.core.model import PlanEntry, Usage
+from mawep.core.state import State
+from mawep.observe.live import BusCounts, Disk, Live, LiveFile
+from mawep.observe.logging import Logs
+from mawep.observe.words import describe, noteworthy
+from mawep.orchestrator import Orchestrator
+from mawep.state.runs import RunDirectory
+
+log = structlog.get_logger("mawep.events")
+
+LOOK_SECONDS = 0.5
+"""How often the counters of the bus are read, and the free disk space with them."""
+
+
+class Audience:
+    """Watches one run, as an asynchronous context; `view` is what its conductor is given.
+
+    On standard error a terminal sees the live view, anything else one line an event, unless the configuration
+    wants JSON. The run's own log file has every event.
+    """
+
+    def __init__(self, config: Config, worktrees: Path, clock: Clock) -> None:
+        self._clock = clock
+        self._worktrees = worktrees
+        self._floor = int(config.workspace.disk_floor_gb * 1e9)
+        monitoring = config.monitoring
+        self._lines = monitoring.log_format != "json"
+        self._logs = Logs(
+            monitoring.log_level,
+            monitoring.log_format,
+            secrets=config.secrets(os.environ),
+            aside=("mawep.events",) if self._lines else (),
+        )
+        self._live = Live()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.view = View(
+            witnesses=(self._live.witness, self._log, *((self._print,) if self._lines else ())),
+            overhear=self._overhear,
+            restarted=lambda: self._live.restarted(clock.now()),
+            began=self._began,
+        )
+
+    async def __aenter__(self) -> Audience:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._logs.close()
+
+    def _began(self, directory: RunDirectory, hall: Orchestrator, buses: Sequence[Bus]) -> None:
+        with contextlib.suppress(OSError):
+            self._logs.keep(directory.log)
+        self._start(LiveFile(directory.live).follow(self._live, self._clock))
+        self._start(self._look(buses))
+
+    def _start(self, work: Awaitable[None]) -> None:
+        self._tasks.append(asyncio.ensure_future(work))
+
+    async def _look(self, buses: Sequence[Bus]) -> None:
+        while True:
+            self._live.count(self._clock.now(), _together([bus.counters for bus in buses]))
+            with contextlib.suppress(OSError):
+                free = shutil.disk_usage(self._worktrees).free
+                self._live.room(self._clock.now(), Disk(free=free, floor=self._floor))
+            await self._clock.sleep(LOOK_SECONDS)
+
+    def _log(self, recorded: ev.Recorded, state: State) -> None:
+        if noteworthy(recorded.event):
+            kind, issue = type(recorded.event).__name__, getattr(recorded.event, "issue", None)
+            log.info(describe(recorded), kind=kind, seq=recorded.seq, **({"issue": issue} if issue else {}))
+
+    def _print(self, recorded: ev.Recorded, state: State) -> None:
+        if noteworthy(recorded.event):
+            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; the run goes on
+                print(
+                    f"{recorded.at.astimezone():%H:%M:%S}  {describe(recorded)}", file=sys.stderr, flush=True
+                )
+
+    def _overhear(self, said: wire.Payload) -> None:
+        now, live = self._clock.now(), self._live
+        match said:
+            case wire.Progress():
+                live.progress(
+                    *(now, said.issue, said.attempt),
+                    agent=said.agent,
+                    stage=said.stage,
+                    percent=said.percent,
+                    plan=[PlanEntry(line.content, line.status) for line in said.plan],
+                    activity=said.activity,
+                    files=said.files,
+                    usage=Usage(**said.usage.model_dump(include=set(Usage.__struct_fields__))),
+                    eta_seconds=said.eta_seconds,
+                )
+            case wire.Health():
+                for one in said.attempts:
+                    live.health(
+                        *(now, one.issue, one.attempt),
+                        pid=one.pid,
+                        cpu_seconds=one.cpu_seconds,
+                        rss_mb=one.rss_mb,
+                        idle_seconds=one.idle_seconds,
+                    )
+            case wire.Blocker():
+                live.blocker(now, said.issue, said.attempt, kind=said.kind, text=said.text)
+            case wire.BreakingChange():
+                live.breaking_change(
+                    *(now, said.issue, said.attempt),
+                    file=said.file,
+                    change=said.change,
+                    affects=said.affects,
+                    migration=said.migration,
+                    severity=said.severity,
+                )
+
+
+def _together(counters: Sequence[Counters]) -> BusCounts:
+    return BusCounts(**{one.name: sum(getattr(c, one.name) for c in counters) for one in fields(Counters)})

@@ -1,0 +1,34 @@
+"""`mawep explain`: why an issue is where it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mawep.cli.options import ConfigFile, IssueNumber, Json, RunOption, number_of
+
+
+def explain(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None, json: Json = False) -> int:
+    """Say why an issue is not running or landing, and what became of every attempt on it."""
+    import asyncio
+
+    return asyncio.run(_explain(number_of(issue), config, run, json=json))
+
+
+async def _explain(issue: int, config: Path | None, run: str | None, *, json: bool) -> int:
+    import json as jsonlib
+    from datetime import UTC, datetime
+
+    from mawep.cli.context import choose_run, open_repository
+    from mawep.cli.reading import known_issue, read_run
+    from mawep.observe.documents import explain_document
+
+    chosen = choose_run((await open_repository(config)).common_dir, run)
+    state, records = read_run(chosen)
+    document = explain_document(state, known_issue(state, issue), datetime.now(UTC), records)
+    if json:
+        print(jsonlib.dumps(document, ensure_ascii=False))
+        return 0
+    from mawep.cli.showing import show_explanation
+
+    show_explanation(document)
+    return 0

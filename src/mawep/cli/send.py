@@ -1,0 +1,29 @@
+"""`mawep send`: tell a working agent something."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mawep.cli.completion import issue_numbers
+from mawep.cli.options import ConfigFile, RunOption
+
+Target = Annotated[
+    str, typer.Argument(help="An issue (102) or an agent (agent-0).", autocompletion=issue_numbers)
+]
+
+
+def send(
+    target: Target,
+    text: Annotated[str, typer.Argument(help="What to tell it.")],
+    run: RunOption = None,
+    config: ConfigFile = None,
+) -> int:
+    """Tell the agent on an issue something; it hears it in its turn, or at the start of its next one."""
+    import asyncio
+
+    from mawep.cli.visit import steer
+    from mawep.coordination.envelopes import Send
+
+    return asyncio.run(steer(config, run, Send(target=target, text=text)))

@@ -1,0 +1,95 @@
+"""Read models and documents as a person reads them on a terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from mawep.core.model import IssueState
+from mawep.observe.look import LOOKS
+from mawep.observe.panels import header, issue_table
+from mawep.observe.readmodel import Status
+from mawep.observe.text import count, duration, one_line, short
+
+NARROWEST = 60
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that gives plain text of a fixed width to anything but a terminal."""
+    found = Console(stderr=stderr, highlight=False)
+    return (
+        found if found.is_terminal else Console(stderr=stderr, highlight=False, width=120, color_system=None)
+    )
+
+
+def show_status(status: Status) -> None:
+    """Print how a run stands."""
+    out = console()
+    width = max(NARROWEST, out.width)
+    for line in header(status, width):
+        out.print(line)
+    out.print(Text(f"run {status.run}", style="bright_black"))
+    out.print()
+    out.print(issue_table(status, width, len(status.issues)))
+
+
+def show_explanation(document: dict[str, Any]) -> None:
+    """Print the document of `mawep explain`."""
+    out = console()
+    look = LOOKS[IssueState(document["state"])]
+    state = document["state"].replace("_", " ")
+    out.print(Text.assemble((f"#{document['number']} ", "bold"), (one_line(document["title"]), "bold")))
+    reason = f" ({document['reason']})" if document["reason"] else ""
+    out.print(Text.assemble((f"  {look.sign} {state}{reason}", look.style)))
+    for refusal in document["refusals"]:
+        _paragraph(out, f"{refusal['kind']}: ", refusal["detail"])
+    if document["landed_as"]:
+        _paragraph(out, "landed as ", document["landed_as"])
+    if document["question"]:
+        choices = " / ".join(document["question"]["options"])
+        _paragraph(out, "asks: ", document["question"]["text"] + (f" ({choices})" if choices else ""))
+        _paragraph(out, "", f'answer with: mawep answer {document["number"]} "…"')
+    for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
+        if document[key]:
+            named = ", ".join(f"#{one['number']} ({one['state']})" for one in document[key])
+            out.print(Text(f"  {title} {named}"))
+    if document["claims"]:
+        out.print(Text(f"  claims {', '.join(map(one_line, document['claims']))}"))
+    for attempt in document["attempts"]:
+        _attempt(out, attempt)
+    if document["hunks"]:
+        _paragraph(out, "in conflict:\n", document["hunks"])
+    if document["salvage"]:
+        out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
+    if document["state"] in ("failed", "parked", "cancelled"):
+        out.print(Text(f"  next: `mawep retry {document['number']}`", style="bright_black"))
+
+
+def _attempt(out: Console, attempt: dict[str, Any]) -> None:
+    reason = f" ({attempt['reason']})" if attempt["reason"] else ""
+    commit = f", commit {short(attempt['commit'])}" if attempt["commit"] else ""
+    repairs = f", {count(attempt['repairs'], 'repair')}" if attempt["repairs"] else ""
+    out.print()
+    out.print(
+        Text.assemble(
+            (f"  attempt {attempt['number']}", "bold"),
+            f" by {attempt['agent']} on {attempt['branch']}: {attempt['outcome']}{reason}{commit}{repairs}",
+        )
+    )
+    if attempt["detail"]:
+        _paragraph(out, "", attempt["detail"], indent=4)
+    for gate in attempt["gates"]:
+        out.print(
+            Text(f"    gate {gate['result']} on tree {short(gate['tree'])} after {duration(gate['seconds'])}")
+        )
+        if gate["result"] != "green" and gate["excerpt"] not in ("", attempt["detail"]):
+            _paragraph(out, "", gate["excerpt"], indent=6)
+
+
+def _paragraph(out: Console, lead: str, text: str, indent: int = 2) -> None:
+    """Text of several lines that somebody else wrote, each fit to be shown, all indented."""
+    lines = [one_line(line) for line in f"{lead}{text}".splitlines()]
+    for line in lines:
+        out.print(Text(" " * indent + line))
