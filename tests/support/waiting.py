@@ -19,7 +19,7 @@ async def eventually(what: str, probe: Callable[[], T | Awaitable[T]], timeout: 
         if inspect.isawaitable(value):
             value = await value
         if value:
-            return value  # type: ignore[return-value]
+            return value
         if time.monotonic() > deadline:
             raise AssertionError(f"gave up after {timeout} s waiting until {what}")
         await asyncio.sleep(0.01)
