@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from mawep.core.paths import confined
 from mawep.trackers.markdown import Markdown, heading, list_item
 
-_ANYWHERE = re.compile(r"affected[ \t]+files", re.IGNORECASE)
 _TITLE = re.compile(r"affected[ \t]+files[ \t]*:?", re.IGNORECASE)
 _CODE = re.compile(r"`([^`]+)`(?:[ \t]*(?:,|and|&)[ \t]*(?=`))?")
 _DESCRIPTION = re.compile(r" [-–—(] ?|: |:$")
@@ -27,7 +26,7 @@ class AffectedFile:
 
 def affected_files(body: Markdown) -> Iterator[AffectedFile]:
     """Every path that the section lists: in backticks, or as one word, a description after it or not."""
-    if not _ANYWHERE.search(body.text):
+    if "affected" not in body.text.lower():
         return
     in_section = False
     for count, (line, seen) in enumerate(zip(body.lines, body.visible, strict=True), start=1):

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from mawep.trackers.markdown import Markdown, heading, list_item
 
 _KEY = r"(?:depends(?:[ \t]+|-)on|blocked(?:[ \t]+|-)by|requires)"
-_ANYWHERE = re.compile(rf"{_KEY}|dependencies|blockers", re.IGNORECASE)
+_KEY_WORDS = ("depends", "blocked", "requires")
+_TITLE_WORDS = ("dependencies", "blockers")
 _EMPHASIS = r"(?:\*\*?|__?)?"
 _PHRASE = re.compile(rf"(?<![\w-]){_EMPHASIS}{_KEY}{_EMPHASIS}[ \t]*:?{_EMPHASIS}[ \t]*", re.IGNORECASE)
 _TITLE = re.compile(rf"{_EMPHASIS}(?:{_KEY}|dependencies|blockers){_EMPHASIS}[ \t]*:?", re.IGNORECASE)
@@ -61,14 +62,14 @@ class Unreadable:
 
 def references(body: Markdown) -> Iterator[Reference | Unreadable]:
     """Every reference in `body`, in order, repetitions included."""
-    if not _ANYWHERE.search(body.text):
+    if not _says(body.text, *_KEY_WORDS, *_TITLE_WORDS):
         return
     in_section, asked_on = False, 0  # asked_on: the line that ended in a KEY and whose list is still open
     for count, line in enumerate(body.visible, start=1):
         title = heading(line)
         if title is not None:
             in_section, asked_on = _TITLE.fullmatch(title) is not None, 0
-        elif phrases := list(_PHRASE.finditer(line)):
+        elif _says(line, *_KEY_WORDS) and (phrases := list(_PHRASE.finditer(line))):
             for phrase in phrases:
                 yield from _listed(line, phrase.end(), count)
             asked_on = count if phrases[-1].end() == len(line) else 0
@@ -80,6 +81,12 @@ def references(body: Markdown) -> Iterator[Reference | Unreadable]:
             if count == asked_on + 1:
                 yield from _listed(line.strip(), 0, count)
             asked_on = 0
+
+
+def _says(text: str, *words: str) -> bool:
+    """A cheap look whether any of the words is there at all; most lines and many texts have none."""
+    lowered = text.lower()
+    return any(word in lowered for word in words)
 
 
 def _item(item: str, count: int) -> Iterator[Reference | Unreadable]:

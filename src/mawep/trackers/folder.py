@@ -34,8 +34,8 @@ class FolderTracker:
             )
         issues: dict[int, Issue] = {}
         problems: list[str] = []
-        for path in sorted(_markdown(self._folder)):
-            found = self._read(path)
+        for relative in sorted(_markdown(self._folder)):
+            found = self._read(relative)
             problems += found.problems
             issue = found.issue
             if issue is None or not issue.number:
@@ -48,8 +48,9 @@ class FolderTracker:
             raise ProblemsError("the issues cannot be used", problems)
         return sorted(issues.values(), key=lambda issue: issue.number)
 
-    def _read(self, path: Path) -> IssueFile:
-        name = f"{self._folder.name}/{path.relative_to(self._folder).as_posix()}"
+    def _read(self, relative: str) -> IssueFile:
+        path = self._folder / relative
+        name = f"{self._folder.name}/{relative}"
         if path.is_symlink() and not path.resolve().is_relative_to(self._folder.resolve()):
             return IssueFile(None, (f"{name}: is a link that leads out of the folder",))
         if not path.is_file():
@@ -70,9 +71,11 @@ class FolderTracker:
         return read_issue(text, name)
 
 
-def _markdown(folder: Path) -> Iterator[Path]:
+def _markdown(folder: Path) -> Iterator[str]:
+    """The paths of all issue files, relative to the folder."""
     for directory, subdirectories, names in os.walk(folder):
         subdirectories[:] = [name for name in subdirectories if not name.startswith(".")]
+        above = Path(directory).relative_to(folder)
         for name in names:
             if name.lower().endswith(".md") and not name.startswith("."):
-                yield Path(directory, name)
+                yield f"{above}/{name}".removeprefix("./")

@@ -130,7 +130,9 @@ class _IssueReader:
             title = next(filter(None, map(heading, self.body.visible)), None)
         if title is None and not isinstance(tree.get("title"), dict | list):
             self._problem_at(("title",), "is missing; write `title: …`, or begin the text with a heading")
-        return " ".join("".join(c if c.isprintable() else " " for c in title or "").split())
+        if title is None or title.isprintable():
+            return " ".join((title or "").split())
+        return " ".join("".join(c if c.isprintable() else " " for c in title).split())
 
     def _priority(self, tree: dict[str, Tree]) -> Priority:
         text = self._text(tree, "priority")
