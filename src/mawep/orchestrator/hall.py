@@ -103,8 +103,9 @@ class Orchestrator:
         """
         self._performer = performer
         if resumed is not None:
-            self._fold(resumed)
+            recorded = self._fold(resumed)
             await self._journal.commit()
+            self._show(recorded)
         for recorded in list(self.state.effects.values()):
             self._start(recorded)
         watching = asyncio.create_task(self._watch_checkout())
@@ -152,8 +153,7 @@ class Orchestrator:
             recorded.extend(self._fold(command) for command in commands)
         await self._journal.commit()
         for one in recorded:
-            for witness in self._witnesses:
-                witness(one, self.state)
+            self._show(one)
             self._start(one)
         for item in items:
             if item.settled is not None:
@@ -165,6 +165,10 @@ class Orchestrator:
         recorded = self._journal.append(event, self._clock.now())
         self.state = evolve(self.state, recorded)
         return recorded
+
+    def _show(self, recorded: ev.Recorded) -> None:
+        for witness in self._witnesses:
+            witness(recorded, self.state)
 
     # --- effects
 
