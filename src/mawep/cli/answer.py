@@ -26,7 +26,7 @@ def answer(
     run: RunOption = None,
     config: ConfigFile = None,
 ) -> int:
-    """Answer the question that an agent waits with; without arguments, list the questions."""
+    """Answer the question of an agent, or list the questions."""
     import asyncio
 
     if issue is None or text is None:

@@ -15,6 +15,7 @@ from types import TracebackType
 import structlog
 
 from mawep.cli.conduct import View
+from mawep.cli.terminal import Terminal
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import envelopes as wire
@@ -22,10 +23,15 @@ from mawep.coordination.bus import Bus, Counters
 from mawep.core import events as ev
 from mawep.core.model import PlanEntry, Usage
 from mawep.core.state import State
+from mawep.observe import tui
 from mawep.observe.live import BusCounts, Disk, Live, LiveFile
 from mawep.observe.logging import Logs
+from mawep.observe.readmodel import Status
+from mawep.observe.status import status_of
 from mawep.observe.words import describe, noteworthy
 from mawep.orchestrator import Orchestrator
+from mawep.orchestrator.hall import Witness
+from mawep.state import journal
 from mawep.state.runs import RunDirectory
 
 log = structlog.get_logger("mawep.events")
@@ -46,17 +52,23 @@ class Audience:
         self._worktrees = worktrees
         self._floor = int(config.workspace.disk_floor_gb * 1e9)
         monitoring = config.monitoring
-        self._lines = monitoring.log_format != "json"
+        as_json = monitoring.log_format == "json"
+        self._terminal = Terminal() if Terminal.is_there() and not as_json else None
         self._logs = Logs(
             monitoring.log_level,
             monitoring.log_format,
+            stream=self._terminal.above if self._terminal else None,
             secrets=config.secrets(os.environ),
-            aside=("mawep.events",) if self._lines else (),
+            aside=() if as_json else ("mawep.events",),
         )
         self._live = Live()
+        self._records: list[ev.Recorded] = []
         self._tasks: list[asyncio.Task[None]] = []
+        teller: tuple[Witness, ...] = (self._keep,) if self._terminal else ()
+        if self._terminal is None and not as_json:
+            teller = (_lines,)
         self.view = View(
-            witnesses=(self._live.witness, self._log, *((self._print,) if self._lines else ())),
+            witnesses=(self._live.witness, self._log, *teller),
             overhear=self._overhear,
             restarted=lambda: self._live.restarted(clock.now()),
             began=self._began,
@@ -78,6 +90,12 @@ class Audience:
             self._logs.keep(directory.log)
         self._start(LiveFile(directory.live).follow(self._live, self._clock))
         self._start(self._look(buses))
+        if self._terminal is not None:
+            self._records[:] = journal.read(directory.journal)
+            self._start(self._terminal.show(lambda: self._status(hall.state)))
+
+    def _status(self, state: State) -> Status:
+        return status_of(state, self._clock.now(), self._live, self._records)
 
     def _start(self, work: Awaitable[None]) -> None:
         self._tasks.append(asyncio.ensure_future(work))
@@ -95,12 +113,8 @@ class Audience:
             kind, issue = type(recorded.event).__name__, getattr(recorded.event, "issue", None)
             log.info(describe(recorded), kind=kind, seq=recorded.seq, **({"issue": issue} if issue else {}))
 
-    def _print(self, recorded: ev.Recorded, state: State) -> None:
-        if noteworthy(recorded.event):
-            with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; the run goes on
-                print(
-                    f"{recorded.at.astimezone():%H:%M:%S}  {describe(recorded)}", file=sys.stderr, flush=True
-                )
+    def _keep(self, recorded: ev.Recorded, state: State) -> None:
+        self._records.append(recorded)
 
     def _overhear(self, said: wire.Payload) -> None:
         now, live = self._clock.now(), self._live
@@ -137,6 +151,11 @@ class Audience:
                     migration=said.migration,
                     severity=said.severity,
                 )
+
+
+def _lines(recorded: ev.Recorded, state: State) -> None:
+    with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; the run goes on
+        tui.Lines(sys.stderr).witness(recorded, state)
 
 
 def _together(counters: Sequence[Counters]) -> BusCounts:

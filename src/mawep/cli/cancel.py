@@ -19,7 +19,10 @@ Issues = Annotated[
 
 
 def cancel(issues: Issues = None, run: RunOption = None, config: ConfigFile = None) -> int:
-    """Give up issues of a run, or all of it; branches and unfinished work are kept."""
+    """Give up issues of a run, or all of it.
+
+    Branches and unfinished work are kept. A run whose process is dead can only be given up as a whole.
+    """
     import asyncio
 
     numbers = [number_of(word) for text in issues or () for word in text.replace(",", " ").split()]

@@ -95,6 +95,16 @@ def choose_run(common_dir: Path, run: str | None) -> RunSummary:
     return found[0]
 
 
+def watched_run(common_dir: Path) -> RunSummary:
+    """The run that goes on now, else the newest.
+
+    Raises:
+        UsageError: there is none.
+    """
+    living = (summary for summary in list_runs(common_dir) if summary.alive)
+    return next(living, None) or choose_run(common_dir, None)
+
+
 def run_to_steer(common_dir: Path, run: str | None) -> RunSummary:
     """The run that a person wants to act on: the named one, else the newest that lives, else the newest not ended.
 

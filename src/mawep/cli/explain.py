@@ -8,7 +8,10 @@ from mawep.cli.options import ConfigFile, IssueNumber, Json, RunOption, number_o
 
 
 def explain(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None, json: Json = False) -> int:
-    """Say why an issue is not running or landing, and what became of every attempt on it."""
+    """Say why an issue is not running or landing.
+
+    Tells what became of every attempt on it, too.
+    """
     import asyncio
 
     return asyncio.run(_explain(number_of(issue), config, run, json=json))

@@ -6,7 +6,10 @@ from mawep.cli.options import ConfigFile, RunOption
 
 
 def pause(run: RunOption = None, config: ConfigFile = None) -> int:
-    """Let what runs go on, and start nothing new until `mawep resume`."""
+    """Let what runs go on, and start nothing new.
+
+    `mawep resume` lets new attempts start again.
+    """
     import asyncio
 
     from mawep.cli.visit import steer

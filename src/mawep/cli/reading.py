@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mawep.core.engine import replay
+from mawep.core.engine import evolve, replay
 from mawep.core.events import Recorded
 from mawep.core.model import Number
 from mawep.core.state import State
@@ -22,11 +22,23 @@ def read_run(run: RunSummary) -> tuple[State, list[Recorded]]:
     return replay(records), records
 
 
-def status_now(run: RunSummary) -> Status:
-    """The status of a run."""
-    state, records = read_run(run)
-    live = LiveFile(run.directory.live).read() if run.alive else None
-    return status_of(state, datetime.now(UTC), live, records, alive=is_alive(run.directory))
+class Reader:
+    """Follows a run from outside: each look reads only what is new."""
+
+    def __init__(self, run: RunSummary) -> None:
+        self._directory = run.directory
+        self._state = State()
+        self._records: list[Recorded] = []
+        self._live = LiveFile(run.directory.live)
+
+    def status(self) -> Status:
+        """The status of the run now."""
+        alive = is_alive(self._directory)  # before the events: who dies between the two is still seen to live
+        for recorded in journal.read(self._directory.journal, self._state.seq):
+            self._state = evolve(self._state, recorded)
+            self._records.append(recorded)
+        live = self._live.read() if alive else None
+        return status_of(self._state, datetime.now(UTC), live, self._records, alive=alive)
 
 
 def known_issue(state: State, number: Number) -> Number:

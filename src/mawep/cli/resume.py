@@ -20,7 +20,7 @@ def resume(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Go on with a run that was interrupted or killed, or that `mawep pause` holds."""
+    """Go on with a run that was interrupted, killed or paused."""
     import asyncio
 
     return asyncio.run(_resume(config, set_, run=run, rerun=not no_rerun, json=json))

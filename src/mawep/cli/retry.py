@@ -20,7 +20,10 @@ def retry(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Try an issue again that failed, was parked or cancelled; a run that has ended goes on for it."""
+    """Try an issue again that failed, was parked or cancelled.
+
+    A run that has ended or died goes on for it, here, as with `mawep resume`.
+    """
     import asyncio
 
     return asyncio.run(_retry(number_of(issue), config, set_, run=run, no_run=no_run, json=json))

@@ -20,7 +20,10 @@ def send(
     run: RunOption = None,
     config: ConfigFile = None,
 ) -> int:
-    """Tell the agent on an issue something; it hears it in its turn, or at the start of its next one."""
+    """Tell a working agent something.
+
+    It hears it at once if it can, else at the start of its next turn.
+    """
     import asyncio
 
     from mawep.cli.visit import steer

@@ -16,7 +16,7 @@ def status(
     all_: Annotated[bool, typer.Option("--all", help="One line for every run, the newest first.")] = False,
     json: Json = False,
 ) -> int:
-    """Show how a run stands: its issues, its agents, what lands, and why things wait."""
+    """Show how a run stands, and why things wait."""
     import asyncio
 
     return asyncio.run(_status(config, run, all_=all_, json=json))
@@ -29,10 +29,10 @@ async def _status(config: Path | None, run: str | None, *, all_: bool, json: boo
     if all_:
         return _list(common_dir, json=json)
 
-    from mawep.cli.reading import status_now
+    from mawep.cli.reading import Reader
     from mawep.observe.status import to_json
 
-    status = status_now(choose_run(common_dir, run))
+    status = Reader(choose_run(common_dir, run)).status()
     if json:
         print(to_json(status).decode())
     else:

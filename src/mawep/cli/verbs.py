@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import typer
 
-from mawep.cli import answer, approve, cancel, explain, pause, resume, retry, send, start, status
+from mawep.cli import (
+    answer,
+    approve,
+    cancel,
+    demo,
+    explain,
+    pause,
+    resume,
+    retry,
+    send,
+    start,
+    status,
+    watch,
+)
 
 VERBS = (
     (start.start, "mawep start --issues 101,102\n  mawep start --label sprint-12 --json > result.json"),
     (resume.resume, "mawep resume\n  mawep resume --no-rerun --json"),
     (status.status, "mawep status\n  mawep status --all"),
+    (watch.watch, "mawep watch"),
     (explain.explain, "mawep explain 104"),
     (send.send, 'mawep send 102 "use the v2 endpoint"\n  mawep send agent-0 "stop after the tests"'),
     (answer.answer, 'mawep answer\n  mawep answer 102 "the second one"'),
@@ -17,6 +31,7 @@ VERBS = (
     (pause.pause, "mawep pause"),
     (cancel.cancel, "mawep cancel 103 105\n  mawep cancel"),
     (retry.retry, "mawep retry 104"),
+    (demo.demo, "mawep demo\n  mawep demo --directory /tmp/payments"),
 )
 """Every verb with examples, in the order that help shows them."""
 
