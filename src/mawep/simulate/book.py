@@ -1,0 +1,110 @@
+"""The observer's own book of a run: who is live, in which slot, under which fence, and what is being landed."""
+
+from __future__ import annotations
+
+from mawep.core import events as ev
+from mawep.core.model import Number, Sha
+
+
+class Book:
+    """Notes what the journal says has happened, as simply as can be."""
+
+    def __init__(self) -> None:
+        self.live: set[Number] = set()
+        self.queued: set[Number] = set()
+        self.landed: set[Number] = set()
+        self.cancelled: set[Number] = set()
+        self.fences: dict[Number, int] = {}
+        self.slots: dict[int, Number] = {}
+        self.trees: dict[Number, Sha] = {}
+        self.batch: tuple[Number, ...] | None = None
+        self.moving = False
+        self.target: Sha = ""
+
+    def is_current(self, issue: Number, fence: int) -> bool:
+        """True when the issue is live and this is the fence of its current turn."""
+        return issue in self.live and self.fences[issue] == fence
+
+    def note(self, rec: ev.Recorded) -> None:
+        """Take one event down."""
+        match rec.event:
+            case ev.RunStarted(target=target):
+                self.target = target
+            case ev.AttemptAssigned(issue=issue, slot=slot):
+                self.live.add(issue)
+                self.slots[slot] = issue
+                self.fences[issue] = rec.seq
+            case ev.AttemptReclaimed(issue=issue) | ev.RepairIntended(issue=issue):
+                self.fences[issue] = rec.seq
+            case ev.CandidateImported(issue=issue, tree=tree):
+                self.trees[issue] = tree
+            case ev.CandidateQueued(issue=issue):
+                self.queued.add(issue)
+                self._free_slot(issue)
+            case ev.AttemptFailed(issue=issue, fence=fence) | ev.AttemptInterrupted(issue=issue, fence=fence):
+                if self.is_current(issue, fence) and issue not in self.queued:
+                    self._leave(issue)
+            case ev.IssueCancelled(issue=issue):
+                self._cancel(issue)
+            case ev.IssueReopened(issue=issue) if issue not in self.live:
+                self.cancelled.discard(issue)
+            case _:
+                self._note_landing(rec.event)
+
+    def _note_landing(self, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.LandingOpened(members=members):
+                self.batch = members
+            case ev.LandingComposed(steps=steps, conflicts=conflicts):
+                for conflict in conflicts:
+                    if not conflict.with_:
+                        self._leave(conflict.issue)
+                if not steps:
+                    self._close_batch()
+            case ev.IssueParked(issue=issue):
+                self._leave(issue)
+                self._close_batch()
+            case _:
+                self._note_target(event)
+
+    def _note_target(self, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.MoveIntended():
+                self.moving = True
+            case ev.MoveBlocked():
+                self.moving = False
+            case ev.MoveLost(actual=sha):
+                self._retarget(sha)
+            case ev.TargetAdvanced(sha=sha) if not self.moving:
+                self._retarget(sha)
+            case ev.TargetMoved(new=sha, steps=steps):
+                for step in steps:
+                    self.landed.add(step.issue)
+                    self._leave(step.issue)
+                self._retarget(sha)
+            case _:
+                pass
+
+    def _retarget(self, sha: Sha) -> None:
+        self.target, self.moving = sha, False
+        self._close_batch()
+
+    def _close_batch(self) -> None:
+        self.batch = None
+        for issue in self.queued & self.cancelled:
+            self._leave(issue)
+
+    def _cancel(self, issue: Number) -> None:
+        if issue in self.landed:
+            return
+        self.cancelled.add(issue)
+        if issue in self.queued and issue not in (self.batch or ()):
+            self._leave(issue)
+
+    def _leave(self, issue: Number) -> None:
+        self._free_slot(issue)
+        self.live.discard(issue)
+        self.queued.discard(issue)
+
+    def _free_slot(self, issue: Number) -> None:
+        self.slots = {slot: number for slot, number in self.slots.items() if number != issue}

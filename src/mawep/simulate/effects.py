@@ -1,0 +1,163 @@
+"""The effects of intents on git, the gate and the target's checkout: each happens, then is reported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from mawep.core import events as ev
+from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Sha
+from mawep.simulate.repository import Commit
+from mawep.simulate.scenario import Import
+from mawep.simulate.world import World
+
+FILES = ("src/a.py",)
+
+
+class Effects:
+    """Carries out every intent that is not a worker's. `moved` is told of every move of the target by us."""
+
+    def __init__(self, world: World, moved: Callable[[ev.MoveIntended], None]) -> None:
+        self._world, self._rng, self._scenario = world, world.rng, world.scenario
+        self._repository, self._truth, self._moved = world.repository, world.truth, moved
+        self.dirty = False
+
+    def begin(self, intent: ev.Recorded) -> None:
+        """Start the effect of an intent that the journal has, for the first time or once more."""
+        match intent.event:
+            case ev.ImportIntended() as event:
+                self._run(intent, (1, 5), partial(self._import, event))
+            case ev.GateIntended() as event:
+                self._run(intent, self._scenario.gate_seconds, partial(self._gate, event))
+            case ev.LandingOpened(base=base, members=members):
+                candidates = self._candidates(members)
+                self._run(intent, (1, 5), partial(self._compose, base, candidates))
+            case ev.ProbeIntended(base=base, members=members):
+                candidates = self._candidates(members)
+                self._run(intent, (1, 5), partial(self._probe, base, candidates))
+            case ev.SealIntended() as event:
+                self._run(intent, (1, 5), partial(self._seal, event))
+            case ev.MoveIntended() as event:
+                self._run(intent, (1, 5), partial(self._move, event))
+            case ev.RetireIntended(issues=issues):
+                self._run(intent, (1, 5), partial(ev.WorkspacesRetired, issues))
+            case _:
+                pass
+
+    def _run(
+        self, intent: ev.Recorded, seconds: tuple[float, float], effect: Callable[[], ev.AnyEvent]
+    ) -> None:
+        """The effect happens after a while, and a while later the hall hears of it."""
+        agenda = self._world.agenda
+
+        def happen() -> None:
+            done = effect()
+            wait = self._rng.uniform(0, 2)
+            agenda.after(wait, lambda: self._world.hall.conclude(intent, done), mortal=True)
+
+        agenda.after(self._rng.uniform(*seconds), happen, mortal=True)
+
+    # --- candidates
+
+    def _import(self, event: ev.ImportIntended) -> ev.AnyEvent:
+        commit = self._repository[event.head]
+        turn = commit.own.turn if commit.own else None
+        if turn is None or turn.imported is Import.ACCEPTED:
+            return ev.CandidateImported(event.issue, event.attempt, commit.sha, commit.tree, FILES)
+        repairable = turn.imported is Import.REPAIRABLE
+        self._truth.causes[event.issue].add(turn.reason)
+        return ev.ImportRefused(event.issue, event.attempt, turn.reason, "not like this", repairable)
+
+    def _gate(self, event: ev.GateIntended) -> ev.AnyEvent:
+        commit = self._repository[event.commit]
+        result = GateResult.GREEN if self._repository.is_green(commit.patches) else GateResult.RED
+        if self._rng.random() < self._scenario.chances.no_verdict:
+            result = GateResult.NONE
+        if result is GateResult.GREEN:
+            self._truth.green.add(event.tree)
+        else:
+            self._not_green(commit)
+        return ev.GateFinished(GateRecord(event.tree, event.tree, result, (), 1.0, "gate.log", result.value))
+
+    def _not_green(self, commit: Commit) -> None:
+        for issue in self._repository.contained(commit.sha):
+            self._truth.causes[issue].add(FailureReason.GATE_FAILED)
+            if commit.own is None:
+                self._truth.unfit.add(issue)
+
+    # --- landing
+
+    def _candidates(self, members: tuple[Number, ...]) -> dict[Number, Sha]:
+        issues = self._world.hall.state.issues
+        found = ((number, issues[number].attempt) for number in members)
+        return {number: attempt.commit for number, attempt in found if attempt and attempt.commit}
+
+    def _compose(self, base: Sha, candidates: dict[Number, Sha]) -> ev.AnyEvent:
+        steps, conflicts = self._merge_all(base, candidates)
+        return ev.LandingComposed(base, steps, conflicts)
+
+    def _probe(self, base: Sha, candidates: dict[Number, Sha]) -> ev.AnyEvent:
+        steps, conflicts = self._merge_all(base, candidates)
+        return ev.ProbeComposed(base, tuple(candidates), () if conflicts else steps)
+
+    def _merge_all(
+        self, base: Sha, candidates: dict[Number, Sha]
+    ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
+        target = top = self._repository[base]
+        steps: list[ev.Step] = []
+        conflicts: list[ev.MergeConflict] = []
+        for issue, sha in candidates.items():
+            merged = self._repository.merge(top, self._repository[sha])
+            if isinstance(merged, Commit):
+                top = merged
+                steps.append(ev.Step(issue, top.sha, top.tree))
+                continue
+            with_target = not isinstance(self._repository.merge(target, self._repository[sha]), Commit)
+            self._truth.unfit.add(issue)
+            conflicts.append(ev.MergeConflict(issue, FILES, "<<<<<<<", () if with_target else merged))
+        return tuple(steps), tuple(conflicts)
+
+    def _seal(self, event: ev.SealIntended) -> ev.AnyEvent:
+        top, steps = event.base, []
+        for step in event.steps:
+            final = self._repository.reword(step.commit, (top,))
+            top = final.sha
+            steps.append(ev.Step(step.issue, final.sha, final.tree))
+        return ev.LandingSealed(event.base, tuple(steps))
+
+    def _move(self, event: ev.MoveIntended) -> ev.AnyEvent:
+        before = self._repository.target
+        if self.dirty and before == event.old:
+            self._watch()
+            return ev.MoveBlocked(("README.md",), "the checkout")
+        if not self._repository.move(event.old, event.new):
+            return ev.MoveLost(before)
+        if before == event.old:
+            self._moved(event)
+        if self._rng.random() < 0.3:  # our own move, looked at before the hall hears of it
+            self._world.agenda.after(self._rng.uniform(0, 2), self._look, mortal=True)
+        return ev.TargetMoved(event.old, event.new, event.steps)
+
+    # --- what others do to the repository
+
+    def push(self, who: int) -> None:
+        """Somebody else moves the target; the hall notices a while later."""
+        self._repository.push(who)
+        self._world.agenda.after(self._rng.uniform(0, 30), self._look, mortal=True)
+
+    def _look(self) -> None:
+        """The hall looks where the target is."""
+        hall = self._world.hall
+        if hall.state.running and hall.state.target != self._repository.target:
+            hall.receive(ev.TargetAdvanced(self._repository.target))
+
+    def _watch(self) -> None:
+        """The hall looks at the checkout from time to time until it is clean."""
+
+        def look() -> None:
+            if self.dirty:
+                self._watch()
+            else:
+                self._world.hall.receive(ev.MoveUnblocked())
+
+        self._world.agenda.after(20, look, mortal=True)

@@ -1,0 +1,202 @@
+"""The orchestrator's loop, alone with its journal: decide, commit, carry out; and die and come back anywhere."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+from mawep.clock import VirtualClock
+from mawep.core import events as ev
+from mawep.core.engine import decide, evolve, next_wakeup, replay
+from mawep.core.state import State
+from mawep.simulate.agenda import Action, Agenda
+from mawep.simulate.effects import Effects
+from mawep.simulate.observer import Observer, Violation
+from mawep.simulate.repository import Repository
+from mawep.simulate.scenario import Scenario, scenario
+from mawep.simulate.workers import Workers
+from mawep.simulate.world import Crash, World
+
+MOST_EVENTS = 6000
+MOST_TIME = timedelta(days=20)
+MOST_ROUNDS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run that broke no invariant: its journal, its last state, and how often the hall died."""
+
+    seed: int
+    journal: tuple[ev.Recorded, ...]
+    state: State
+    crashes: int
+
+
+class Hall:
+    """One orchestrator process after another on one journal."""
+
+    def __init__(self, plan: Scenario) -> None:
+        self.state = State()
+        self.journal: list[ev.Recorded] = []
+        self._committed = self._steps = self._crashes = 0
+        self._plan, self._clock = plan, VirtualClock()
+        self._limit = self._clock.now() + MOST_TIME
+        self._agenda, self._repository = Agenda(self._clock), Repository(plan)
+        self._rng = random.Random(plan.seed)  # noqa: S311 - nothing secret hangs on it
+        world = World(plan, self._repository, self._agenda, self._clock, self._rng, self)
+        self._observer = Observer(world)
+        self._workers, self._effects = Workers(world), Effects(world, self._observer.moved)
+
+    def run(self) -> Run:
+        """Run to the end.
+
+        Raises:
+            Violation: an invariant does not hold.
+        """
+        self._arrange()
+        next_: Action = self._start
+        while True:
+            try:
+                next_()
+            except Crash:
+                self._crashes += 1
+                next_ = self._come_back
+                continue
+            except Violation:
+                raise
+            except Exception as error:
+                raise self._observer.failed(error) from error
+            if self.state.stopped or (self.state.interrupted and self.state.quiet and not self.state.ended):
+                next_ = self._come_back
+            elif self.state.ended and self._agenda.next() is None:
+                self._observer.crashed(self.journal, self.state)
+                self._observer.ended(self.state)
+                return Run(self._plan.seed, tuple(self.journal), self.state, self._crashes)
+            else:
+                next_ = self._go_on
+
+    # --- what the world tells
+
+    def receive(self, event: ev.AnyEvent) -> None:
+        """Journal something that happened, and decide."""
+        self._append(event)
+        self._settle()
+
+    def conclude(self, intent: ev.Recorded, event: ev.AnyEvent) -> None:
+        """The same for the end of an effect; what answers an intent that is out of date is dropped."""
+        self._step()
+        if any(known.seq == intent.seq for known in self.state.effects.values()):
+            self.receive(event)
+
+    # --- the loop
+
+    def _start(self) -> None:
+        plan = self._plan
+        started = ev.RunStarted(
+            run=f"{plan.seed:032x}",
+            trace="",
+            target_branch="main",
+            target=self._repository.target,
+            issues=plan.issues,
+            rules=plan.rules,
+        )
+        self.receive(started)
+
+    def _arrange(self) -> None:
+        """Put on the agenda what happens by itself."""
+        agenda, plan = self._agenda, self._plan
+        for position, at in enumerate(plan.pushes, 1):
+            agenda.after(at, partial(self._effects.push, -position))
+        for begin, end in plan.dirty:
+            agenda.after(begin, partial(setattr, self._effects, "dirty", True))
+            agenda.after(end, partial(setattr, self._effects, "dirty", False))
+        for at, deed in plan.deeds:
+            agenda.after(at, partial(self.receive, deed))
+
+    def _go_on(self) -> None:
+        """What comes next: something on the agenda, or the moment that the core asked to be woken at."""
+        happens, wakeup = self._agenda.next(), next_wakeup(self.state) if self.state.running else None
+        if happens is None and wakeup is None:
+            self._observer.overrun("nothing will ever happen again")
+        if happens is None or (wakeup is not None and wakeup < happens):
+            self._clock.advance_to(wakeup or self._clock.now())
+            self._settle()
+        else:
+            self._agenda.pop()()
+        if self._clock.now() > self._limit:
+            self._observer.overrun(f"it is {self._clock.now()}")
+
+    def _settle(self) -> None:
+        """Decide until there is nothing to decide, commit, and only then let effects begin."""
+        for _ in range(MOST_ROUNDS):
+            now = self._clock.now()
+            commands = decide(self.state, now)
+            self._observer.decided(commands, decide(self.state, now))
+            if not commands:
+                break
+            for command in commands:
+                self._append(command)
+        else:
+            self._observer.overrun(f"always something more to decide: {commands}")
+        self._observer.rest(self.state, now)
+        self._commit()
+
+    def _append(self, event: ev.AnyEvent) -> None:
+        self._step()
+        before, rec = self.state, ev.Recorded(len(self.journal) + 1, self._clock.now(), event)
+        self.journal.append(rec)
+        self.state = evolve(before, rec)
+        self._observer.see(before, rec, self.state)
+        if rec.seq > MOST_EVENTS:
+            self._observer.overrun(f"{rec.seq} events")
+
+    def _commit(self) -> None:
+        self._step()
+        fresh = self.journal[self._committed :]
+        self._committed = len(self.journal)
+        for rec in fresh:
+            if isinstance(rec.event, ev.Intent):
+                self._begin(rec)
+
+    def _begin(self, intent: ev.Recorded) -> None:
+        self._step()
+        self._workers.begin(intent)
+        self._effects.begin(intent)
+
+    # --- death and return
+
+    def _step(self) -> None:
+        """One more place to die at."""
+        self._steps += 1
+        if self._steps in self._plan.crashes:
+            raise Crash
+
+    def _come_back(self) -> None:
+        """Another process takes the run over; effects without an answer are driven again."""
+        self._observer.crashed(self.journal, self.state)
+        del self.journal[self._committed :]
+        self._observer.rewind(self.journal)
+        self.state = replay(self.journal)
+        self._agenda.crash()
+        self._workers.crash()
+        self._clock.advance(self._rng.uniform(0, 300))
+        if not self.state.run:
+            self._start()
+            return
+        self._append(ev.RunResumed("another process", rerun=self._rng.random() < 0.8))
+        unanswered = list(self.state.effects.values())
+        self._settle()
+        for intent in unanswered:
+            if any(known.seq == intent.seq for known in self.state.effects.values()):
+                self._begin(intent)
+
+
+def simulate(seed: int) -> Run:
+    """Run the scenario of a seed to its end; the same seed gives the same journal.
+
+    Raises:
+        Violation: an invariant does not hold.
+    """
+    return Hall(scenario(seed)).run()

@@ -1,0 +1,211 @@
+"""What must be true of every run, judged from what really happened and without the rules of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from enum import StrEnum
+from fnmatch import fnmatchcase
+
+import msgspec
+
+from mawep.core import events as ev
+from mawep.core.engine import next_wakeup, replay
+from mawep.core.model import IssueState, Number
+from mawep.core.schedule import refusals
+from mawep.core.state import State
+from mawep.simulate.book import Book
+from mawep.simulate.scenario import PATHS
+from mawep.simulate.world import World
+
+TERMINAL = frozenset({"landed", "failed", "blocked", "parked", "cancelled"})
+REPORTS = (
+    ev.AttemptStarted
+    | ev.SessionOpened
+    | ev.QuestionAsked
+    | ev.TurnEnded
+    | ev.AttemptFailed
+    | ev.AttemptInterrupted
+)
+
+
+class Invariant(StrEnum):
+    """What is checked after every event, at every rest, at every crash and at the end."""
+
+    LANDED_ONCE = "no issue lands twice"
+    NOTHING_LOST = "every issue ends in a terminal state, and what landed is in the target"
+    ENDS = "every run ends"
+    DEPENDENCIES_FIRST = "nothing starts or lands before what it depends on has landed"
+    CLAIMS_EXCLUSIVE = "no two live holders of overlapping claims"
+    GATED_EXACTLY = "every tree that the target points at passed the gate"
+    QUEUED_GREEN = "a candidate waits to land only with its own tree green"
+    ONE_ISSUE_A_SLOT = "a slot has one issue at a time, and there are never more than max_agents"
+    ONE_BATCH = "one batch at a time"
+    COMPOSED_ON_TARGET = "a landing is composed on the target that it moves"
+    LATE_CHANGES_NOTHING = "a result under an old fence changes nothing but the count of late ones"
+    BLOCKED_BELOW = "what depends on an issue that will not land is blocked"
+    CANCELLED_STAYS = "a cancelled issue is not started again"
+    DESERVED = "no issue fails, parks or blocks without a cause"
+    PURE = "asked twice, decide and next_wakeup answer the same"
+    WAKES_LATER = "the next wakeup is in the future"
+    REPLAYS = "replaying the journal gives the state"
+    ROUND_TRIPS = "an event read back from its JSON form is the same"
+    TOTAL = "the core takes every event and always decides"
+    SAYS_WHY = "every issue not started has a refusal"
+
+
+class Violation(Exception):  # noqa: N818 - it is a finding
+    """A run broke an invariant; its seed breaks it again."""
+
+    def __init__(self, seed: int, invariant: Invariant, detail: str) -> None:
+        self.seed, self.invariant, self.detail = seed, invariant, detail
+        super().__init__(f"seed {seed}: {invariant.name}: {invariant}: {detail}")
+
+
+class Observer:
+    """Looks on. It asks git and the workers what is true, and keeps a book of its own."""
+
+    def __init__(self, world: World) -> None:
+        self._repository, self._truth = world.repository, world.truth
+        scenario = world.scenario
+        self._seed, self._max_agents = scenario.seed, scenario.rules.max_agents
+        self._needed = {i.number: {d.on for d in i.depends_on} for i in scenario.issues}
+        self._below = {number: _below(number, self._needed) for number in self._needed}
+        self._touches = {i.number: _touched(i.files) for i in scenario.issues}
+        self._landed: set[Number] = set()
+        self.book = Book()
+
+    # --- after every event
+
+    def see(self, before: State, rec: ev.Recorded, after: State) -> None:
+        """Judge one event by what was known before it, then note it."""
+        event = rec.event
+        self._require(ev.decode(ev.encode(event)) == event, Invariant.ROUND_TRIPS, event)
+        if isinstance(event, ev.AttemptAssigned):
+            self._see_assigned(event)
+        elif isinstance(event, ev.CandidateQueued):
+            gated = self.book.trees[event.issue] in self._truth.green
+            self._require(gated, Invariant.QUEUED_GREEN, event)
+        elif isinstance(event, ev.LandingOpened):
+            self._require(self.book.batch is None, Invariant.ONE_BATCH, event)
+            self._require(event.base == self.book.target, Invariant.COMPOSED_ON_TARGET, event)
+        elif isinstance(event, ev.MoveIntended):
+            self._require(event.old == self.book.target, Invariant.COMPOSED_ON_TARGET, event)
+        elif isinstance(event, REPORTS) and not self.book.is_current(event.issue, event.fence):
+            expected = msgspec.structs.replace(before, seq=after.seq, late=before.late + 1)
+            self._require(after == expected, Invariant.LATE_CHANGES_NOTHING, event)
+        self.book.note(rec)
+        if after.terminal != before.terminal:
+            self._see_blocked(before, after)
+
+    def _see_assigned(self, event: ev.AttemptAssigned) -> None:
+        issue, book = event.issue, self.book
+        self._require(issue not in self._landed, Invariant.LANDED_ONCE, event)
+        self._require(issue not in book.cancelled, Invariant.CANCELLED_STAYS, event)
+        there = self._repository.contained(event.base)
+        self._require(self._needed[issue] <= there, Invariant.DEPENDENCIES_FIRST, event)
+        free = event.slot not in book.slots and 0 <= event.slot < self._max_agents
+        self._require(free, Invariant.ONE_ISSUE_A_SLOT, event)
+        for other in book.live:
+            apart = self._touches[issue].isdisjoint(self._touches[other])
+            self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
+
+    def _see_blocked(self, before: State, after: State) -> None:
+        for number, record in after.issues.items():
+            if record.state in TERMINAL and record.state is not before.issues[number].state:
+                for dependent in self._below[number] if record.state is not IssueState.LANDED else ():
+                    state = after.issues[dependent].state
+                    detail = f"#{number} is {record.state}, #{dependent} is {state}"
+                    self._require(state in TERMINAL, Invariant.BLOCKED_BELOW, detail)
+
+    def moved(self, event: ev.MoveIntended) -> None:
+        """The target has just been moved by us."""
+        self._require(self._repository[event.new].tree in self._truth.green, Invariant.GATED_EXACTLY, event)
+        for step in event.steps:
+            self._require(step.issue not in self._landed, Invariant.LANDED_ONCE, event)
+            self._require(self._needed[step.issue] <= self._landed, Invariant.DEPENDENCIES_FIRST, event)
+            self._landed.add(step.issue)
+
+    # --- when the hall rests, dies and stops
+
+    def rest(self, state: State, now: datetime) -> None:
+        """There is nothing more to decide at this moment."""
+        wakeup = next_wakeup(state)
+        if state.running:
+            self._require(wakeup is None or wakeup > now, Invariant.WAKES_LATER, wakeup)
+        self._require(set(state.active) == set(self.book.live), Invariant.NOTHING_LOST, state.active)
+        for number, record in state.issues.items():
+            if record.state in (IssueState.WAITING, IssueState.READY):
+                self._require(bool(refusals(state, number, now)), Invariant.SAYS_WHY, f"#{number}")
+
+    def decided(self, first: object, second: object) -> None:
+        """`decide` was asked twice."""
+        self._require(first == second, Invariant.PURE, f"{first} and {second}")
+
+    def crashed(self, journal: Sequence[ev.Recorded], state: State) -> None:
+        """The hall's memory is gone; what it held can be had again from the journal."""
+        self._require(replay(journal) == state, Invariant.REPLAYS, f"after {len(journal)} events")
+
+    def rewind(self, journal: Iterable[ev.Recorded]) -> None:
+        """The journal ends earlier than what was seen."""
+        self.book = Book()
+        for rec in journal:
+            self.book.note(rec)
+
+    def failed(self, error: Exception) -> Violation:
+        """The core raised."""
+        return Violation(self._seed, Invariant.TOTAL, repr(error))
+
+    def overrun(self, detail: str) -> None:
+        """The run does not come to its end."""
+        self._require(False, Invariant.ENDS, detail)
+
+    def ended(self, state: State) -> None:
+        """The run is over, and nobody will do anything to it any more."""
+        landed = {n for n, record in state.issues.items() if record.state is IssueState.LANDED}
+        self._require(landed == self._landed, Invariant.NOTHING_LOST, f"{landed} and {self._landed}")
+        there = self._repository.contained(self._repository.target)
+        self._require(landed == there, Invariant.NOTHING_LOST, f"{landed} and {there} in the target")
+        self._require(state.quiet and not state.slots, Invariant.NOTHING_LOST, "something is still held")
+        outcome = "landed" if len(landed) == len(state.issues) else "partial" if landed else "failed"
+        self._require(state.ended == outcome, Invariant.NOTHING_LOST, f"{state.ended}, not {outcome}")
+        for number, record in state.issues.items():
+            over = record.state in TERMINAL or state.halted
+            self._require(over, Invariant.NOTHING_LOST, f"#{number} is {record.state}")
+            self._require(self._deserved(state, number), Invariant.DESERVED, record)
+
+    def _deserved(self, state: State, number: Number) -> bool:
+        record = state.issues[number]
+        match record.state:
+            case IssueState.FAILED:
+                return record.reason in self._truth.causes[number]
+            case IssueState.PARKED:
+                return number in self._truth.unfit
+            case IssueState.CANCELLED:
+                return number in self.book.cancelled
+            case IssueState.BLOCKED:
+                return not self._needed[number] <= self._landed
+            case _:
+                return True
+
+    def _require(self, holds: bool, invariant: Invariant, detail: object) -> None:
+        if not holds:
+            raise Violation(self._seed, invariant, str(detail))
+
+
+def _below(number: Number, needed: dict[Number, set[Number]]) -> set[Number]:
+    found: set[Number] = set()
+    ahead = {number}
+    while ahead:
+        ahead = {n for n, on in needed.items() if on & ahead} - found
+        found |= ahead
+    return found
+
+
+def _touched(patterns: Iterable[str]) -> set[str]:
+    """The paths of the little world that these patterns cover, found by trying them all."""
+    return {path for path in PATHS for pattern in patterns if _covers(pattern.removeprefix("./"), path)}
+
+
+def _covers(pattern: str, path: str) -> bool:
+    return fnmatchcase(path, pattern) or f"{path}/".startswith(pattern.rstrip("/") + "/")

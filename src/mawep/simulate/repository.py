@@ -1,0 +1,110 @@
+"""Git in memory: commits, merges, the target, and the truth about which tree is red."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from mawep.core.model import Number, Sha
+from mawep.simulate.scenario import Scenario, Turn
+
+
+class Patch(NamedTuple):
+    """What one turn changed. `who` is an issue, or negative: somebody else."""
+
+    who: int
+    turn: Turn
+
+
+class Commit(NamedTuple):
+    """A commit: everything that its tree contains, and what it added itself."""
+
+    sha: Sha
+    tree: Sha
+    patches: frozenset[Patch]
+    parents: tuple[Sha, ...]
+    own: Patch | None = None
+    base: frozenset[Patch] = frozenset()
+
+
+class Repository:
+    """The commits of a run and the branch that it lands on."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self._scenario = scenario
+        self._commits: dict[Sha, Commit] = {}
+        self._trees: dict[frozenset[Patch], Sha] = {}
+        self.target = self._add(frozenset(), ()).sha
+
+    def __getitem__(self, sha: Sha) -> Commit:
+        return self._commits[sha]
+
+    def work(self, base: Sha, issue: Number, turn: Turn) -> Commit:
+        """What an agent makes of `base` in one turn."""
+        patch, below = Patch(issue, turn), self._commits[base].patches
+        return self._add(below | {patch}, (base,), patch, below)
+
+    def push(self, who: int) -> None:
+        """Somebody else puts a commit on the target."""
+        below = self._commits[self.target].patches
+        patch = Patch(who, Turn())
+        self.target = self._add(below | {patch}, (self.target,), patch, below).sha
+
+    def merge(self, onto: Commit, candidate: Commit) -> Commit | tuple[int, ...]:
+        """The merge commit, or who of those that came before is in the way."""
+        own = candidate.own
+        unseen = onto.patches - candidate.base
+        in_the_way = sorted(
+            patch.who
+            for patch in unseen
+            if own is not None and frozenset((own.who, patch.who)) in self._scenario.clashing
+        )
+        if in_the_way:
+            return tuple(in_the_way)
+        return self._add(onto.patches | candidate.patches, (onto.sha, candidate.sha))
+
+    def reword(self, sha: Sha, parents: tuple[Sha, ...]) -> Commit:
+        """The same tree under a final message."""
+        return self._add(self._commits[sha].patches, parents)
+
+    def move(self, old: Sha, new: Sha) -> bool:
+        """Compare and swap; True when the target is or already was there."""
+        if self.target == old:
+            self.target = new
+        return new in self.ancestry(self.target)
+
+    def ancestry(self, sha: Sha) -> set[Sha]:
+        """The commit and everything that it can reach."""
+        found, ahead = set[Sha](), [sha]
+        while ahead:
+            sha = ahead.pop()
+            if sha not in found:
+                found.add(sha)
+                ahead += self._commits[sha].parents
+        return found
+
+    def is_green(self, patches: Iterable[Patch]) -> bool:
+        """What a gate finds when it is allowed to finish."""
+        patches = tuple(patches)
+        there = {patch.who for patch in patches}
+        return not (
+            any(patch.turn.red for patch in patches)
+            or any(pair <= there for pair in self._scenario.red_together)
+        )
+
+    def contained(self, sha: Sha) -> set[Number]:
+        """The issues whose work a commit contains."""
+        return {patch.who for patch in self._commits[sha].patches if patch.who > 0}
+
+    def _add(
+        self,
+        patches: frozenset[Patch],
+        parents: tuple[Sha, ...],
+        own: Patch | None = None,
+        base: frozenset[Patch] = frozenset(),
+    ) -> Commit:
+        tree = self._trees.setdefault(patches, f"{len(self._trees):x}".rjust(40, "0"))
+        sha = f"{len(self._commits):x}".rjust(40, "0")
+        commit = Commit(sha, tree, patches, parents, own, base)
+        self._commits[sha] = commit
+        return commit

@@ -1,0 +1,214 @@
+"""What a seed stands for: a set of issues, what their agents will do, and which faults strike when."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from mawep.core import events as ev
+from mawep.core.model import Dependency, FailureReason, Issue, Number, Priority, Rules
+
+START = 1000
+"""The first issue's number; somebody else's commits are known by negative numbers."""
+
+PATHS = (
+    "api/pay.py",
+    "api/refund.py",
+    "web/page.ts",
+    "web/cart.ts",
+    "docs/use.md",
+    "docs/api.md",
+    "README.md",
+)
+DECLARED = (*PATHS, "api", "web", "docs", "docs/*.md", "api/*.py", "./README.md", "web/")
+
+
+class Ending(StrEnum):
+    """How a turn ends."""
+
+    FINISHES = "finishes"
+    FAILS = "fails"
+    FALLS_SILENT = "falls silent"
+
+
+class Import(StrEnum):
+    """What the import checks say of a turn's commits."""
+
+    ACCEPTED = "accepted"
+    REPAIRABLE = "repairable"
+    REFUSED = "refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What an agent does in one turn. `answered_after` is in seconds; None: nobody answers."""
+
+    ending: Ending = Ending.FINISHES
+    red: bool = False
+    imported: Import = Import.ACCEPTED
+    reason: FailureReason = FailureReason.AGENT_ERROR
+    asks: bool = False
+    answered_after: float | None = None
+
+
+GOOD = Turn()
+RED = Turn(red=True)
+SILENT = Turn(Ending.FALLS_SILENT)
+SCRIPTS: tuple[tuple[Turn, ...], ...] = (
+    (GOOD,),
+    (RED, GOOD),
+    (RED,),
+    (Turn(Ending.FAILS),),
+    (Turn(Ending.FAILS, reason=FailureReason.STALLED), GOOD),
+    (SILENT,),
+    (SILENT, GOOD),
+    (Turn(asks=True, answered_after=60),),
+    (Turn(asks=True, answered_after=5000), GOOD),
+    (Turn(asks=True),),
+    (Turn(imported=Import.REPAIRABLE, reason=FailureReason.PROTECTED_PATH), GOOD),
+    (Turn(imported=Import.REPAIRABLE, reason=FailureReason.CLAIM_CONFLICT),),
+    (Turn(imported=Import.REFUSED, reason=FailureReason.NO_CHANGES),),
+    (Turn(imported=Import.REFUSED, reason=FailureReason.IMPORT_REFUSED), GOOD),
+)
+"""What agents do, turn by turn; the last turn is repeated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """How likely each fault is, every time that it could strike."""
+
+    duplicate: float = 0.0
+    delay: float = 0.0
+    lose: float = 0.0
+    no_verdict: float = 0.0
+    loadable: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """Everything that a run under simulation is made of.
+
+    `red_together` and `clashing` hold pairs of issues (or of an issue and somebody else's commit) whose union
+    is red, or that do not merge. `pushes` are the moments of somebody else's commits, `dirty` the spans in
+    which the target's checkout is not clean, `deeds` what people do, all in seconds from the start;
+    `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take.
+    """
+
+    seed: int
+    issues: tuple[Issue, ...]
+    rules: Rules
+    scripts: Mapping[Number, tuple[Turn, ...]]
+    red_together: frozenset[frozenset[int]]
+    clashing: frozenset[frozenset[int]]
+    pushes: tuple[float, ...]
+    dirty: tuple[tuple[float, float], ...]
+    deeds: tuple[tuple[float, ev.AnyEvent], ...]
+    crashes: frozenset[int]
+    chances: Chances
+    turn_seconds: tuple[float, float]
+    gate_seconds: tuple[float, float]
+
+
+def scenario(seed: int) -> Scenario:
+    """The scenario of a seed; the same seed gives the same scenario."""
+    rng = random.Random(seed)  # noqa: S311 - nothing secret hangs on it
+    issues = tuple(_issues(rng))
+    numbers = [issue.number for issue in issues]
+    pushes = tuple(sorted(rng.uniform(0, 1500) for _ in range(_some(rng, 3))))
+    others = [-position for position in range(1, len(pushes) + 1)]
+    trouble = rng.choice((0.0, 0.2, 0.6))
+    return Scenario(
+        seed=seed,
+        issues=issues,
+        rules=_rules(rng),
+        scripts={number: _script(rng, trouble) for number in numbers},
+        red_together=_pairs(rng, numbers, others),
+        clashing=_pairs(rng, numbers, others),
+        pushes=pushes,
+        dirty=tuple((at, at + rng.uniform(10, 400)) for at in _moments(rng, 2)),
+        deeds=tuple(sorted(_deeds(rng, numbers), key=lambda deed: deed[0])),
+        crashes=frozenset(rng.randrange(2, 500) for _ in range(_some(rng, 8))),
+        chances=_chances(rng),
+        turn_seconds=rng.choice(((10, 200), (10, 20))),
+        gate_seconds=rng.choice(((5, 150), (5, 15))),
+    )
+
+
+def _some(rng: random.Random, most: int) -> int:
+    """Nothing in half of all seeds, else up to `most`."""
+    return 0 if rng.random() < 0.5 else rng.randint(1, most)
+
+
+def _moments(rng: random.Random, most: int) -> list[float]:
+    return [rng.uniform(0, 1500) for _ in range(_some(rng, most))]
+
+
+def _issues(rng: random.Random) -> Iterator[Issue]:
+    count, density = rng.randint(3, 12), rng.choice((0.0, 0.1, 0.25, 0.5))
+    numbers = rng.sample(range(START, START + count), count)
+    for position, number in enumerate(numbers):
+        needed = [on for on in numbers[:position] if rng.random() < density]
+        yield Issue(
+            number=number,
+            title=f"issue {number}",
+            priority=rng.choice(tuple(Priority)),
+            estimate_hours=rng.choice((None, 0.5, 2.0)),
+            depends_on=tuple(Dependency(on) for on in needed),
+            files=tuple(rng.sample(DECLARED, rng.choice((0, 1, 1, 2)))),
+        )
+
+
+def _rules(rng: random.Random) -> Rules:
+    return Rules(
+        max_agents=rng.randint(1, 4),
+        halt_on_failure=rng.random() < 0.15,
+        max_retries=rng.choice((0, 0, 0, 1, 2)),
+        repair_rounds=rng.randint(0, 2),
+        gate_slots=rng.randint(1, 4),
+        batch=rng.randint(1, 8),
+        input_timeout=600.0,
+        lease_seconds=90.0,
+        reassign_lost=rng.random() < 0.3,
+    )
+
+
+def _script(rng: random.Random, trouble: float) -> tuple[Turn, ...]:
+    return rng.choice(SCRIPTS) if rng.random() < trouble else SCRIPTS[0]
+
+
+def _pairs(rng: random.Random, numbers: list[Number], others: list[int]) -> frozenset[frozenset[int]]:
+    pairs = ((rng.choice(numbers), rng.choice([*numbers, *others])) for _ in range(_some(rng, 3)))
+    return frozenset(frozenset(pair) for pair in pairs if pair[0] != pair[1])
+
+
+def _deeds(rng: random.Random, numbers: list[Number]) -> Iterator[tuple[float, ev.AnyEvent]]:
+    for at in _moments(rng, 1):
+        yield at, ev.DispatchPaused("ada")
+        yield at + rng.uniform(1, 500), ev.DispatchUnpaused("ada")
+    for at in _moments(rng, 2):
+        yield at, ev.IssueCancelled(rng.choice(numbers), "ada")
+    for at in _moments(rng, 4):
+        yield 2 * at, ev.IssueReopened(rng.choice(numbers), "ada")
+    for position, at in enumerate(_moments(rng, 3)):
+        yield at, ev.MessageSent(rng.choice(numbers), f"m{position}", "look at the tests", "ada")
+    for at in _moments(rng, 1):
+        yield at, ev.Interrupted(1)
+        if rng.random() < 0.5:
+            yield at + rng.uniform(0, 100), ev.Interrupted(2)
+    for at in _moments(rng, 1):
+        yield at, ev.RunStopped("the bus is gone")
+
+
+def _chances(rng: random.Random) -> Chances:
+    def sometimes(chance: float) -> float:
+        return chance if rng.random() < 0.4 else 0.0
+
+    return Chances(
+        duplicate=sometimes(0.3),
+        delay=sometimes(0.2),
+        lose=sometimes(0.1),
+        no_verdict=sometimes(0.1),
+        loadable=rng.random(),
+    )
