@@ -138,6 +138,18 @@ async def test_commit_on_behalf_refuses_a_branch_that_is_a_link_to_main(site: Si
     assert site.target() == before
 
 
+async def test_commit_on_behalf_refuses_a_branch_file_that_is_a_symbolic_link(site: Site) -> None:
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    loose = site.common / lent.ref
+    loose.unlink()
+    loose.symlink_to("../main")
+    write(lent.path / "src/a.py", "a = 2\n")
+    with pytest.raises(BranchMovedError, match="link to another branch"):
+        await commit_for(workspaces, lent)
+    assert site.target() == lent.base
+
+
 async def test_commit_on_behalf_refuses_a_branch_of_another_history(site: Site) -> None:
     workspaces = await site.open()
     lent = await site.lend(workspaces)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -10,6 +15,7 @@ import pytest
 
 from mawep.errors import UsageError
 from mawep.stages.workspace import check_base
+from mawep.stages.workspace.trash import Trash
 from tests.stages.test_workspace_lend import count_git
 from tests.stages.workspace_site import AGENT, Site, site
 from tests.support.repos import commit, git, head, make_repository, write
@@ -189,3 +195,39 @@ async def test_a_base_behind_a_link_works(site: Site, tmp_path: Path) -> None:
     write(lent.path / "new", "x\n")
     assert await workspaces.commit_for_agent(lent, "x", AGENT, {})
     await workspaces.discard(lent)
+
+
+def test_what_its_owner_may_not_write_to_is_removed() -> None:
+    top = Path(tempfile.mkdtemp())
+    tree = write(top / "tree" / "deep" / "file", "x\n").parents[1]
+    (top / "bin").mkdir()
+    with as_somebody(top):
+        for place in (tree / "deep", tree):
+            place.chmod(0o500)
+        trash = Trash(top, top / "bin", top / "bin")
+        trash.throw(tree)
+        asyncio.run(trash.close())
+    assert [path.name for path in top.rglob("*")] == ["bin"]
+    shutil.rmtree(top)
+
+
+@contextmanager
+def as_somebody(top: Path) -> Iterator[None]:
+    """Be somebody whom permissions apply to, and who owns everything from `top` down."""
+    if os.geteuid() != 0:
+        yield
+        return
+    nobody = 65534
+    for path in (top, *top.rglob("*")):
+        os.chown(path, nobody, nobody)
+    modes = [(path, path.stat().st_mode) for path in top.parents]
+    closed = [(path, mode) for path, mode in modes if not mode & 0o001]
+    for path, mode in closed:
+        path.chmod(mode | 0o111)
+    os.seteuid(nobody)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        for path, mode in closed:
+            path.chmod(mode)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from mawep.adapters.git import find_repository
 from mawep.stages.workspace import SetupError, Workspaces
 from mawep.stages.workspace import gates as gates_module
 from tests.stages.test_workspace_lend import count_git
@@ -98,6 +99,23 @@ async def test_nothing_that_a_gate_leaves_is_there_for_the_next(site: Site) -> N
         assert git(again, "status", "--porcelain") == ""
         assert head(again) == site.target()
     assert outside.read_text() == "precious\n"
+
+
+async def test_a_file_with_its_time_set_back_is_restored_whatever_the_user_lets_git_trust(site: Site) -> None:
+    git(site.checkout, "config", "core.trustctime", "false")
+    git(site.checkout, "config", "core.checkstat", "minimal")
+    site.repository = await find_repository(site.checkout)
+    workspaces = await site.open()
+    long_ago = (10**18, 10**18)
+    async with workspaces.gate_tree(site.target()) as tree:
+        pass
+    for name in ("src/a.py", "src/b.py"):
+        os.utime(tree / name, ns=long_ago)
+    async with workspaces.gate_tree(site.target()) as tree:  # the index knows these times now
+        (tree / "src/b.py").write_text("b = 7\n")
+        os.utime(tree / "src/b.py", ns=long_ago)
+    async with workspaces.gate_tree(site.target()) as tree:
+        assert (tree / "src/b.py").read_text() == FILES["src/b.py"]
 
 
 @pytest.mark.parametrize("kind", ["link", "gone", "other"])

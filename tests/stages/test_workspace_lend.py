@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import socket
 import stat
 from pathlib import Path
 
 import pytest
 
-from mawep.adapters.git_process import Completed
-from mawep.errors import GitError, UsageError
+from mawep.adapters.git_process import Completed, execute
+from mawep.errors import GitError, InfrastructureError, UsageError
 from mawep.stages.workspace import DiskFloorError, WorkspaceExists
+from mawep.stages.workspace import workspaces as workspaces_module
 from tests.stages.workspace_site import FILES, Site, site
 from tests.support.repos import commit, git, head
 
@@ -99,11 +101,10 @@ async def test_lending_while_agents_add_worktrees_of_their_own(site: Site) -> No
             await process.wait()
 
     numbers = range(200, 212)
-    _, *lent = await asyncio.gather(
+    _, lent = await asyncio.gather(
         asyncio.gather(*(agent(number) for number in range(3))),
-        *(site.lend(workspaces, number) for number in numbers),
+        asyncio.gather(*(site.lend(workspaces, number) for number in numbers)),
     )
-    assert len(lent) == len(numbers)
     assert [git(one.path, "status", "--porcelain") for one in lent] == [""] * len(numbers)
 
 
@@ -236,6 +237,28 @@ async def test_a_spare_that_died_is_replaced(site: Site) -> None:
     assert site.worktrees() == {str(lent.path): f"refs/heads/{lent.branch}"}
 
 
+async def test_a_spare_that_died_without_a_new_base_is_replaced(site: Site) -> None:
+    workspaces = await site.open(spares=2)
+    await workspaces.refill(site.target())
+    for spare in (site.base / ".spares").iterdir():
+        shutil.rmtree(spare)
+    lent = await site.lend(workspaces)
+    assert not lent.reused_spare
+    assert site.worktrees() == {str(lent.path): f"refs/heads/{lent.branch}"}
+
+
+async def test_a_branch_made_in_the_blink_of_an_eye_is_kept(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces = await site.open()
+    git(site.checkout, "branch", "feature/101-thing")
+    monkeypatch.setattr(workspaces_module, "branch_head", lambda *_: None)
+    with pytest.raises(WorkspaceExists):
+        await site.lend(workspaces)
+    assert head(site.checkout, "feature/101-thing") == site.target()
+    assert workspaces.find("agent-0-issue-101") is None
+
+
 async def test_full_disk_nothing_is_made_below_the_floor(site: Site) -> None:
     workspaces = await site.open(disk_floor_gb=1e9)
     with pytest.raises(DiskFloorError, match="GB are free"):
@@ -268,6 +291,9 @@ async def test_ports_come_in_blocks_of_ten_that_nobody_listens_on(site: Site) ->
     two = await site.lend(workspaces, 2)
     assert one.ports == range(first + 10, first + 20)
     assert two.ports == range(first, first + 10)
+    with pytest.raises(InfrastructureError, match="no ten ports"):
+        await site.lend(await site.open(ports_from=65530), 9)
+    assert not (site.base / "agent-0-issue-9").exists()
     other = await site.open(ports_from=first)
     assert (await site.lend(other, 3)).ports.start >= first + 20
     await workspaces.discard(two)
@@ -315,17 +341,14 @@ async def test_a_refill_may_be_asked_for_less(site: Site) -> None:
 
 def count_git(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The git commands that run from here on."""
-    import mawep.adapters.git as door
-
     ran: list[str] = []
-    execute = door.execute
 
     async def counted(argv: list[str], **kwargs: object) -> Completed:
         words = iter(argv[1:])
         ran.append(next(word for word in words if not word.startswith("-") and "=" not in word))
         return await execute(argv, **kwargs)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(door, "execute", counted)
+    monkeypatch.setattr("mawep.adapters.git.execute", counted)
     return ran
 
 

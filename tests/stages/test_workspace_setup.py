@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,28 @@ async def test_a_setup_that_fails_is_an_error_with_its_log(site: Site) -> None:
         await site.lend(workspaces)
     assert caught.value.cause == "it exited 7"
     assert caught.value.log is not None and caught.value.log.read_text().endswith("the reason\n")
+
+
+async def test_a_spare_that_cannot_be_set_up_for_a_new_base_is_gone(site: Site) -> None:
+    workspaces = await site.open(spares=1, setup=("test -e src/a.py",), setup_inputs=("src/a.py",))
+    await workspaces.refill(site.target())
+    commit(site.checkout, {"src/a.py": None})
+    with pytest.raises(SetupError):
+        await site.lend(workspaces)
+    assert site.worktrees() == {} and git(site.checkout, "branch", "--list", "feature/*") == ""
+
+
+async def test_old_logs_of_failed_setups_go(site: Site) -> None:
+    workspaces = await site.open(setup=("false",))
+    with pytest.raises(SetupError) as caught:
+        await site.lend(workspaces)
+    log = caught.value.log
+    assert log is not None
+    await site.open()
+    assert log.exists()
+    os.utime(log, (0, 0))
+    await site.open()
+    assert not log.exists()
 
 
 async def test_a_setup_that_hangs_or_is_killed_says_so(site: Site) -> None:

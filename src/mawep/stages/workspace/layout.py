@@ -11,6 +11,8 @@ import os
 import re
 import secrets
 import shutil
+import stat
+from contextlib import suppress
 from pathlib import Path
 
 from mawep.core.model import Sha
@@ -28,7 +30,7 @@ def entry_of(common_dir: Path, name: str) -> Path:
 def make_entry(common_dir: Path, name: str, path: Path, head: str, *, index: Path, draft: Path) -> None:
     """Make `path` the linked worktree `name`, at `head` (a commit or `ref: refs/heads/…`), with a copy of `index`.
 
-    `draft` is a path on the repository's file system to build the entry at. Raises FileExistsError if taken.
+    No other entry has that name. `draft` is a path on the repository's file system to build the entry at.
     """
     draft.mkdir()
     (draft / "commondir").write_text("../..\n")
@@ -37,16 +39,11 @@ def make_entry(common_dir: Path, name: str, path: Path, head: str, *, index: Pat
     (draft / "HEAD").write_text(f"{head}\n")
     copy_index(index, draft / "index")
     entry = entry_of(common_dir, name)
-    while True:
+    while not entry.exists():
         # Git removes `worktrees` with the last entry in it.
         entry.parent.mkdir(exist_ok=True)
-        try:
+        with suppress(FileNotFoundError):
             draft.rename(entry)
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            raise FileExistsError(*error.args) from error
-        break
     point(path, entry)
 
 
@@ -64,6 +61,11 @@ def set_head(entry: Path, head: str) -> None:
     _replace(entry / "HEAD", f"{head}\n")
 
 
+def head_of(entry: Path) -> str:
+    """What the worktree's HEAD says, empty when there is none."""
+    return _read(entry / "HEAD").decode("utf-8", "surrogateescape").strip()
+
+
 def point(path: Path, entry: Path) -> None:
     """Make the directory's `.git` file name its entry; anything else that is there must be a file or link."""
     _replace(path / ".git", f"gitdir: {entry}\n")
@@ -71,15 +73,7 @@ def point(path: Path, entry: Path) -> None:
 
 def entry_named_by(path: Path) -> Path | None:
     """The worktree entry that the directory's `.git` file names, None when that is no such file."""
-    try:
-        descriptor = os.open(path / ".git", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-    except OSError:
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        try:
-            content = file.read(4096)
-        except IsADirectoryError:
-            return None
+    content = _read(path / ".git")
     named = content.removeprefix(b"gitdir: ").removesuffix(b"\n")
     return Path(os.fsdecode(named)) if named != content else None
 
@@ -105,10 +99,10 @@ def branch_head(common_dir: Path, ref: str) -> Sha | None:
     loose = common_dir / ref
     # `git pack-refs` writes the packed file before it removes the loose one.
     for content in (_read(loose), _packed(common_dir, ref), _read(loose)):
-        if content.startswith(b"ref:"):
+        if content.startswith(b"ref:") or loose.is_symlink():
             raise BranchMovedError(
                 f"{ref} is a link to another branch",
-                cause=content.decode(errors="replace").strip(),
+                cause="whatever worked in the worktree made it one",
                 next_step="look at the attempt's transcript; its work is kept in its worktree",
             )
         if name := _NAME.match(content):
@@ -124,10 +118,16 @@ def _packed(common_dir: Path, ref: str) -> bytes:
 
 
 def _read(path: Path) -> bytes:
+    """The content of a plain file, empty for anything else: a FIFO in its place would never end."""
     try:
-        return path.read_bytes()
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
+    try:
+        status = os.fstat(descriptor)
+        return os.read(descriptor, status.st_size) if stat.S_ISREG(status.st_mode) else b""
+    finally:
+        os.close(descriptor)
 
 
 def _replace(path: Path, text: str) -> None:

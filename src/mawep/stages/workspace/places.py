@@ -78,6 +78,12 @@ class Places:
                 next_step="name another directory in orchestrator.worktree_base",
             ) from error
 
+    def drop_old_logs(self, before: float) -> None:
+        """Remove logs of failed set-ups that were written before that time, in seconds since the epoch."""
+        for log in self.setup_logs.iterdir():
+            if log.stat().st_mtime < before:
+                log.unlink(missing_ok=True)
+
     def require_space(self, floor_gb: float) -> None:
         """Raise DiskFloorError unless the disks of the trees and of the repository have that many 10⁹ bytes free."""
         for place in (self.base, self.common_dir):

@@ -14,7 +14,7 @@ from mawep.adapters.git_refs import read_ref, update_refs
 from mawep.clock import Clock
 from mawep.core.model import Sha
 from mawep.errors import GitError
-from mawep.stages.workspace.layout import entry_of
+from mawep.stages.workspace.layout import entry_of, head_of
 from mawep.stages.workspace.registry import Registry
 from mawep.stages.workspace.snapshot import snapshot
 from mawep.stages.workspace.trees import require_real
@@ -37,7 +37,7 @@ class Salvager:
         """
         repository = self._repository
         head = await read_ref(repository, workspace.ref) or workspace.base
-        parents = await self._heads(head, await self._checked_out(workspace.name))
+        parents = await self._heads(head, await self._checked_out(workspace))
         tree, left_out = await self._tree(workspace, parents[0])
         if parents == [workspace.base] and tree == await rev_parse(repository, workspace.base, "tree"):
             return None
@@ -70,12 +70,14 @@ class Salvager:
             await taken.stage_carefully()
             return await taken.write(), taken.left_out
 
-    async def _checked_out(self, name: str) -> Sha | None:
-        """The commit that the worktree's own HEAD names, if it names one."""
+    async def _checked_out(self, workspace: Workspace) -> Sha | None:
+        """The commit that the worktree's own HEAD names, if it is not on the recorded branch."""
+        head = head_of(entry_of(self._repository.common_dir, workspace.name))
+        if not head or head == f"ref: {workspace.ref}":
+            return None
         try:
-            head = (entry_of(self._repository.common_dir, name) / "HEAD").read_text().strip()
             return await rev_parse(self._repository, head.removeprefix("ref: "))
-        except (OSError, UnicodeError, GitError):
+        except GitError:
             return None
 
     async def _heads(self, first: Sha, *others: Sha | None) -> list[Sha]:

@@ -46,6 +46,7 @@ class Workspaces:
         self._repository = repository
         self._settings = settings
         self._clock = clock
+        self._retention = timedelta(days=settings.retention_days)
         self._places = places = Places(settings.base.resolve(), repository.common_dir)
         self._registry = Registry(places.houses)
         self._trash = Trash(places.base, places.trash, places.notes_trash)
@@ -77,6 +78,7 @@ class Workspaces:
         for record in left:
             await self._take_over(record)
         self._trash.empty()
+        self._places.drop_old_logs((self._clock.now() - self._retention).timestamp())
         return warnings
 
     def _is_left(self, record: Record) -> bool:
@@ -243,13 +245,12 @@ class Workspaces:
 
     def expired(self, now: datetime) -> list[Workspace]:
         """Shelved workspaces whose retention is over."""
-        kept = timedelta(days=self._settings.retention_days)
         return [
             self._workspace(record, reused=False)
             for record in self._registry.all()
             if record.stage is Stage.LENT
             and record.shelved_at is not None
-            and record.shelved_at + kept <= now
+            and record.shelved_at + self._retention <= now
         ]
 
     async def discard_expired(self, now: datetime) -> list[str]:
