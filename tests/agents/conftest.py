@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from mawep.adapters.process import Supervisor, clean_environment
-from mawep.agents.base import AgentEvent, AgentSession, Launch
+from mawep.agents.base import AgentEvent, AgentSession, Launch, ProcessStarted
 from mawep.agents.registry import RUNTIMES
 from tests.support.leaks import MARK
 
@@ -102,7 +102,8 @@ class Stage:
 
 async def events(session: AgentSession, text: str = "do it") -> list[AgentEvent]:
     """Everything one turn yields."""
-    return [event async for event in session.prompt(text)]
+    everything = [event async for event in session.prompt(text)]
+    return [event for event in everything if not isinstance(event, ProcessStarted)]
 
 
 @pytest_asyncio.fixture

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mawep.adapters.process import lock_is_free
-from mawep.agents.base import AgentEvent, AgentFailed, AgentSession, TurnEnded
+from mawep.agents.base import AgentEvent, AgentFailed, AgentSession, ProcessStarted, TurnEnded
 from mawep.clock import SystemClock
 from mawep.core.model import FailureReason
 from mawep.errors import UsageError
@@ -53,12 +53,22 @@ async def until_it_speaks(session: AgentSession) -> tuple[asyncio.Task[list[Agen
 
     async def read() -> list[AgentEvent]:
         async for event in session.prompt("do it"):
-            seen.append(event)
+            if not isinstance(event, ProcessStarted):
+                seen.append(event)
         return seen
 
     reading = asyncio.create_task(read())
     await eventually("the agent says something", lambda: seen)
     return reading, seen
+
+
+async def test_every_turn_begins_with_the_process(open_session: Open) -> None:
+    session = await open_session("finish")
+    seen = [event async for event in session.prompt("do it")]
+    started = seen[0]
+    assert isinstance(started, ProcessStarted)
+    assert started.pid > 0
+    await session.close()
 
 
 async def test_every_turn_ends_with_what_was_said(open_session: Open) -> None:

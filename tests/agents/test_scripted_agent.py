@@ -17,6 +17,7 @@ from mawep.agents.base import (
     MessageText,
     PermissionDecided,
     PlanChanged,
+    ProcessStarted,
     QuestionAsked,
     ResumeUnsupported,
     ToolCall,
@@ -200,6 +201,7 @@ async def test_a_sleep_is_cancelled(stage: Stage) -> None:
 async def test_a_running_command_is_ended_by_a_cancel(stage: Stage) -> None:
     session = await stage.scripted({"run": "touch began; sleep 600"})
     turn = session.prompt("do it")
+    assert isinstance(await anext(turn), ProcessStarted)
     assert isinstance(await anext(turn), ToolCall)
     await eventually("the command has begun", (stage.worktree / "began").exists)
     await session.cancel()

@@ -19,6 +19,7 @@ from mawep.agents.base import (
     AgentFailed,
     Launch,
     PathPolicy,
+    ProcessStarted,
     ResumeUnsupported,
     TurnEnded,
     UsageReported,
@@ -120,6 +121,7 @@ class AcpSession:
             raise UsageError("the agent is in the middle of a turn")
         turn = Turn()
         self._client.turn = turn
+        turn.emit(ProcessStarted(self.pid))
         turn.start(self._run(turn, text))
         async for event in turn.events():
             yield event

@@ -20,6 +20,13 @@ STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessStarted:
+    """The first event of a turn: the agent's process runs."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
 class PlanChanged:
     """The agent's whole plan, as it stands now."""
 
@@ -107,7 +114,8 @@ class TurnEnded:
 
 
 AgentEvent = (
-    PlanChanged
+    ProcessStarted
+    | PlanChanged
     | MessageText
     | Activity
     | ToolCall
@@ -201,7 +209,7 @@ class AgentSession(Protocol):
         ...
 
     def prompt(self, text: str) -> AsyncIterator[AgentEvent]:
-        """Run one turn; its last event is TurnEnded. Raises AgentFailed.
+        """Run one turn; its first event is ProcessStarted, its last TurnEnded. Raises AgentFailed.
 
         A caller that stops reading early leaves the turn running and must cancel or close the session.
         """

@@ -12,6 +12,7 @@ from mawep.agents.base import (
     Launch,
     Output,
     PathPolicy,
+    ProcessStarted,
     ResumeUnsupported,
     TurnEnded,
 )
@@ -111,6 +112,7 @@ class CommandSession:
         process = self._process = await self._start(text)
         lines = Lines()
         try:
+            turn.emit(ProcessStarted(process.pid))
             if turn.stopping:  # asked for while it was being started
                 await process.kill()
             await self._listen(process, turn, lines)

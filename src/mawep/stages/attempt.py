@@ -20,6 +20,7 @@ from mawep.agents.base import (
     Output,
     PermissionDecided,
     PlanChanged,
+    ProcessStarted,
     QuestionAsked,
     StopReason,
     ToolCall,
@@ -112,6 +113,7 @@ class Progress:
 class Ears:
     """Who wants to hear of a turn while it runs."""
 
+    started: Callable[[int], Awaitable[None]]
     progressed: Callable[[Progress], None]
     asked: Callable[[Question], Awaitable[None]]
     announced: Callable[[BreakingChange], Awaitable[None]]
@@ -168,6 +170,8 @@ class Turn:
             self._last_sign = self._clock.awake()
             self.progress.see(event)
             match event:
+                case ProcessStarted(pid):
+                    await self._ears.started(pid)
                 case QuestionAsked(question):
                     self._waiting_for_person = True
                     await self._ears.asked(question)

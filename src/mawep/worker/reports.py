@@ -45,6 +45,20 @@ class Reports:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
 
+    async def started(self, desk: Desk, pid: int, *, resumed: bool) -> None:
+        """Say that the agent's process runs."""
+        await self.tell(
+            desk,
+            wire.AttemptStarted(
+                issue=desk.issue.number,
+                attempt=desk.work.attempt,
+                agent=desk.work.agent,
+                pid=pid,
+                resumed=resumed,
+                worktree=str(desk.at.path),
+            ),
+        )
+
     def progressed(self, desk: Desk, progress: Progress) -> None:
         """Say how far it is, but not too often."""
         now = self._clock.awake()

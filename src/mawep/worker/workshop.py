@@ -250,34 +250,20 @@ class Worker:
         held, desk.undelivered = desk.undelivered, []
         for message in held:
             prompt = f"{prompt}\n\nMessage from {message.sender}:\n{message.text}"
+
+        async def started(pid: int) -> None:
+            await self._reports.started(desk, pid, resumed=resumed)
+            for message in held:
+                await self._delivered(desk, message)
+
         ears = Ears(
+            started=started,
             progressed=lambda progress: self._reports.progressed(desk, progress),
             asked=lambda question: self._reports.asked(desk, question),
             announced=lambda change: self._reports.announced(desk, change),
         )
         desk.turn = Turn(session, desk.at.path, self._settings.limits, self._clock, ears)
-        running = asyncio.create_task(desk.turn.run(prompt))
-        try:
-            while not session.pid and not running.done():  # noqa: ASYNC110 (a program starts with its first prompt)
-                await asyncio.sleep(0.002)
-            await self._reports.tell(
-                desk,
-                wire.AttemptStarted(
-                    issue=desk.issue.number,
-                    attempt=desk.work.attempt,
-                    agent=desk.work.agent,
-                    pid=session.pid,
-                    resumed=resumed,
-                    worktree=str(desk.at.path),
-                ),
-            )
-            for message in held:
-                await self._delivered(desk, message)
-            return await running
-        finally:
-            running.cancel()
-            with contextlib.suppress(asyncio.CancelledError, MawepError):
-                await running
+        return await desk.turn.run(prompt)
 
     # --- results
 
