@@ -20,7 +20,11 @@ from mawep.core.state import Attempt, IssueRecord, Landing, Progress, State, rep
 
 def evolve(state: State, recorded: ev.Recorded) -> State:
     """The state after an event. Total: an event that does not fit changes nothing but `seq`."""
-    return replace(HANDLERS[type(recorded.event)](state, recorded, recorded.event), seq=recorded.seq)
+    event = recorded.event
+    issue = getattr(event, "issue", None)
+    if issue is None or issue in state.issues:
+        state = HANDLERS[type(event)](state, recorded, event)
+    return replace(state, seq=recorded.seq)
 
 
 def replay(records: Iterable[ev.Recorded]) -> State:
