@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -56,6 +57,7 @@ log = structlog.get_logger("mawep.run")
 PROMPT_TEMPLATE = ".mawep/prompt.md.j2"
 FEEDBACK_TEMPLATE = ".mawep/feedback.md.j2"
 SERVER_POLL = 0.5
+DISK_POLL = 5.0
 MAX_RESTARTS = 5
 """Restarts of the embedded server within one run before the run stops: something keeps killing it."""
 
@@ -250,8 +252,8 @@ class Conductor:
         refiller = Refiller(workspaces)
         stack.push_async_callback(refiller.close)
         hall.attend(refiller.witness)
-        watch = self._watch_server(server, hall, (ours, workers))
-        for part in (listener.run(), worker.run(), watch):
+        watches = (self._watch_server(server, hall, (ours, workers)), self._watch_disk(hall))
+        for part in (listener.run(), worker.run(), *watches):
             stack.push_async_callback(_ended, asyncio.create_task(_essential(part, hall)))
         self.view.began(directory, hall, (ours, workers))
         return self._effects(directory, journal, hall, ours, workspaces, supervisor)
@@ -289,6 +291,22 @@ class Conductor:
             ),
             state=lambda: hall.state,
         )
+
+    async def _watch_disk(self, hall: Orchestrator) -> None:
+        """Start nothing new while there is too little room: a full disk ends the server and spoils gates."""
+        common, floor = self.repository.common_dir, self.config.workspace.disk_floor_gb * 1e9
+        places = (common, _existing(self.config.worktree_base(common, os.environ)))
+        paused = ""
+        while True:
+            free = min(shutil.disk_usage(place).free for place in places)
+            if free < floor and not hall.state.paused:
+                paused = f"the disk floor: {free / 1e9:.1f} GB are free, {floor / 1e9:g} GB are wanted"
+                log.warning("paused", by=paused)
+                hall.tell(ev.DispatchPaused(paused))
+            elif free >= floor and paused and hall.state.paused == paused:
+                hall.tell(ev.DispatchUnpaused("the disk floor"))
+                paused = ""
+            await self.clock.sleep(DISK_POLL)
 
     async def _watch_server(self, server: EmbeddedServer, hall: Orchestrator, buses: Iterable[Bus]) -> None:
         """Bring the embedded server back when it dies, loudly, and send again what it had not confirmed."""
@@ -403,6 +421,11 @@ async def _essential(part: Awaitable[None], hall: Orchestrator) -> None:
     except Exception as error:
         log.exception("a part of the run broke")
         hall.fail(InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it"))
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest directory above it that exists."""
+    return path if path.exists() else _existing(path.parent)
 
 
 async def _ended(task: asyncio.Task[None]) -> None:

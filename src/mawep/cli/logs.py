@@ -1,0 +1,136 @@
+"""`mawep logs`: what the agent on an issue said and did, or what the gate printed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mawep.cli.options import ConfigFile, IssueNumber, RunOption, number_of
+
+if TYPE_CHECKING:
+    from mawep.core.events import Recorded
+    from mawep.core.state import State
+    from mawep.state.runs import RunSummary
+
+POLL = 0.2
+
+
+def logs(
+    issue: IssueNumber,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on while the issue is worked on.")
+    ] = False,
+    attempt: Annotated[
+        int | None, typer.Option("--attempt", metavar="N", help="Which attempt; default is the newest.")
+    ] = None,
+    gate: Annotated[bool, typer.Option("--gate", help="What the gate printed on what it made.")] = False,
+    run: RunOption = None,
+    config: ConfigFile = None,
+) -> int:
+    """Show what the agent on an issue said and did.
+
+    With --gate: what the gate printed about every tree that its work was in.
+    """
+    import asyncio
+
+    number = number_of(issue)
+    try:
+        asyncio.run(_logs(number, config, run, follow=follow, attempt=attempt, gate=gate))
+    except KeyboardInterrupt:
+        if not follow:
+            raise
+    return 0
+
+
+async def _logs(
+    number: int, config: Path | None, run: str | None, *, follow: bool, attempt: int | None, gate: bool
+) -> None:
+    from mawep.cli.context import choose_run, open_repository
+    from mawep.cli.reading import known_issue, read_run
+    from mawep.errors import UsageError
+
+    chosen = choose_run((await open_repository(config)).common_dir, run)
+    state, records = read_run(chosen)
+    known_issue(state, number)
+    if gate:
+        for line in _gate_logs(chosen, state, records, number):
+            print(line)
+        return
+    newest = state.issues[number].runs
+    if attempt is not None and not 1 <= attempt <= newest:
+        raise UsageError(f"#{number} has had {newest} attempts; there is no attempt {attempt}")
+    if not newest and not follow:
+        raise UsageError(f"nobody has worked on #{number} yet", next_step=f"`mawep explain {number}`")
+    await _transcript(chosen, number, attempt, follow=follow)
+
+
+async def _transcript(run: RunSummary, number: int, attempt: int | None, *, follow: bool) -> None:
+    import asyncio
+
+    from mawep.cli.reading import Reader
+    from mawep.cli.transcripts import Telling
+
+    reader = Reader(run)
+    shown, telling, position = 0, Telling(), 0
+    while True:
+        status = reader.status()
+        issue = next(one for one in status.issues if one.number == number)
+        wanted = attempt or issue.attempts
+        if wanted != shown:
+            print(f"#{number}, attempt {wanted}") if wanted else None
+            shown, telling, position = wanted, Telling(), 0
+        path = run.directory.attempt(number, wanted) / "transcript.jsonl"
+        position, lines = _fresh(path, position)
+        for line in lines:
+            for told in telling.tell(line):
+                print(told, flush=True)
+        over = not status.alive or issue.state.terminal or (attempt is not None and attempt < issue.attempts)
+        if not follow or over:
+            for told in telling.rest():
+                print(told)
+            return
+        await asyncio.sleep(POLL)
+
+
+def _fresh(path: Path, position: int) -> tuple[int, list[str]]:
+    """The whole lines behind `position`, and where they end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            data = file.read()
+    except FileNotFoundError:
+        return position, []
+    whole = data[: data.rfind(b"\n") + 1]
+    return position + len(whole), whole.decode(errors="replace").splitlines()
+
+
+def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: int) -> Iterator[str]:
+    from mawep.core import events as ev
+    from mawep.observe.text import one_line, short
+
+    trees: dict[str, str] = {}
+    for recorded in records:
+        match recorded.event:
+            case ev.CandidateImported(issue=issue, tree=tree) if issue == number:
+                trees[tree] = f"#{number}"
+            case ev.LandingComposed(steps=steps) | ev.ProbeComposed(steps=steps):
+                if any(step.issue == number for step in steps):
+                    trees.setdefault(steps[-1].tree, "landing " + ", ".join(f"#{step.issue}" for step in steps))
+            case _:
+                pass
+    gated = [(why, state.gates[tree]) for tree, why in trees.items() if tree in state.gates]
+    if not gated:
+        yield f"No gate has run on #{number} yet."
+    for why, record in gated:
+        yield f"gate {record.result} on tree {short(record.tree)} ({why}), {record.seconds:.1f} s"
+        for place, result in enumerate(record.commands):
+            yield f"  $ {one_line(result.command)}"
+            log = run.directory.gates / f"{record.log}-{place}.log"
+            if log.is_file():
+                text = log.read_text(errors="replace")
+                yield from (f"    {one_line(line, 2000)}" for line in text.splitlines())
+            ended = f"signal {result.signal}" if result.signal else f"exit code {result.exit_code}"
+            yield f"    ({'time limit' if result.timed_out else ended})"
