@@ -72,13 +72,16 @@ def _new_turn(state: State, rec: ev.Recorded, number: Number, lease_until: datet
 
 
 def reclaimed(state: State, rec: ev.Recorded, event: ev.AttemptReclaimed) -> State:
+    """What is looked for is the last turn that may have begun, not a look for it that died as well."""
     attempt = state.issues[event.issue].attempt
-    fence = attempt.fence if attempt else None
+    fence = None if attempt is None else attempt.previous_fence if attempt.reclaimed else attempt.fence
     return _new_turn(state, rec, event.issue, event.lease_until, reclaimed=True, previous_fence=fence)
 
 
 def repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:
-    return _new_turn(state, rec, event.issue, event.lease_until, repairs=event.round, refusal=None)
+    return _new_turn(
+        state, rec, event.issue, event.lease_until, repairs=event.round, refusal=None, reclaimed=False
+    )
 
 
 def started(state: State, rec: ev.Recorded, event: ev.AttemptStarted) -> State:
