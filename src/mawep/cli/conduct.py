@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
-import shutil
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.prompt import load_template
 from mawep.agents.registry import RUNTIMES
+from mawep.cli.upkeep import Refiller, ended, essential, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
@@ -38,7 +37,7 @@ from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import Issue, Number
 from mawep.core.state import State
-from mawep.errors import BusGoneError, InfrastructureError, MawepError, UsageError
+from mawep.errors import InfrastructureError, UsageError
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
 from mawep.orchestrator.hall import Witness
@@ -56,10 +55,6 @@ log = structlog.get_logger("mawep.run")
 
 PROMPT_TEMPLATE = ".mawep/prompt.md.j2"
 FEEDBACK_TEMPLATE = ".mawep/feedback.md.j2"
-SERVER_POLL = 0.5
-DISK_POLL = 5.0
-MAX_RESTARTS = 5
-"""Restarts of the embedded server within one run before the run stops: something keeps killing it."""
 
 
 @dataclass(frozen=True)
@@ -252,9 +247,19 @@ class Conductor:
         refiller = Refiller(workspaces)
         stack.push_async_callback(refiller.close)
         hall.attend(refiller.witness)
-        watches = (self._watch_server(server, hall, (ours, workers)), self._watch_disk(hall))
+        watches = (
+            watch_server(
+                server,
+                hall,
+                (ours, workers),
+                grace=self.config.message_bus.grace_seconds,
+                restarted=self.view.restarted,
+                clock=self.clock,
+            ),
+            watch_disk(hall, self.config, self.repository.common_dir, self.clock),
+        )
         for part in (listener.run(), worker.run(), *watches):
-            stack.push_async_callback(_ended, asyncio.create_task(_essential(part, hall)))
+            stack.push_async_callback(ended, asyncio.create_task(essential(part, hall)))
         self.view.began(directory, hall, (ours, workers))
         return self._effects(directory, journal, hall, ours, workspaces, supervisor)
 
@@ -292,43 +297,6 @@ class Conductor:
             state=lambda: hall.state,
         )
 
-    async def _watch_disk(self, hall: Orchestrator) -> None:
-        """Start nothing new while there is too little room: a full disk ends the server and spoils gates."""
-        common, floor = self.repository.common_dir, self.config.workspace.disk_floor_gb * 1e9
-        places = (common, _existing(self.config.worktree_base(common, os.environ)))
-        paused = ""
-        while True:
-            free = min(shutil.disk_usage(place).free for place in places)
-            if free < floor and not hall.state.paused:
-                paused = f"the disk floor: {free / 1e9:.1f} GB are free, {floor / 1e9:g} GB are wanted"
-                log.warning("paused", by=paused)
-                hall.tell(ev.DispatchPaused(paused))
-            elif free >= floor and paused and hall.state.paused == paused:
-                hall.tell(ev.DispatchUnpaused("the disk floor"))
-                paused = ""
-            await self.clock.sleep(DISK_POLL)
-
-    async def _watch_server(self, server: EmbeddedServer, hall: Orchestrator, buses: Iterable[Bus]) -> None:
-        """Bring the embedded server back when it dies, loudly, and send again what it had not confirmed."""
-        restarts = 0
-        while True:
-            await self.clock.sleep(SERVER_POLL)
-            if await server.alive():
-                continue
-            restarts += 1
-            log.error("the embedded server died and is started again", restarts=restarts)
-            self.view.restarted()
-            if restarts > MAX_RESTARTS:
-                raise BusGoneError(
-                    f"The embedded server died {restarts} times",
-                    cause=f"see {server.data_dir / 'server.log'}",
-                    next_step="`mawep resume` when it stays up",
-                )
-            async with asyncio.timeout(self.config.message_bus.grace_seconds):
-                await server.restart()
-            for bus in buses:
-                await bus.resend()
-
 
 def worker_settings(config: Config, directory: RunDirectory) -> WorkerSettings:
     """How the built-in worker drives agents."""
@@ -362,75 +330,6 @@ def workspace_settings(config: Config, repository: Repository) -> WorkspaceSetti
         setup_timeout=workspace.setup_timeout_minutes * 60,
         gate_slots=config.verify.slots,
     )
-
-
-class Refiller:
-    """Keeps spares at the newest target, one refill at a time."""
-
-    def __init__(self, workspaces: Workspaces) -> None:
-        self._workspaces = workspaces
-        self._task: asyncio.Task[None] | None = None
-
-    def witness(self, recorded: ev.Recorded, state: State) -> None:
-        """Look whether this event took a spare or made the spares old."""
-        if not isinstance(recorded.event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
-            return
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._refill(state))
-
-    async def _refill(self, state: State) -> None:
-        try:
-            await self._workspaces.refill(state.target, at_most=len(state.graph.issues) - state.terminal)
-        except MawepError as error:  # the attempt that needs a worktree will say it again, and count
-            log.warning("no spare could be made", cause=str(error))
-
-    async def close(self) -> None:
-        """Leave off."""
-        if self._task is not None:
-            await _ended(self._task)
-
-
-@contextlib.asynccontextmanager
-async def shared_server(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
-    """The repository's embedded server, shared by its runs; the last one to leave turns it off."""
-    data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    users = os.open(data_dir / "users.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(users, fcntl.LOCK_SH)
-        server = await EmbeddedServer.ensure(data_dir)
-        try:
-            yield server
-        finally:
-            with contextlib.suppress(BlockingIOError):
-                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                await server.stop()
-    finally:
-        os.close(users)
-
-
-async def _essential(part: Awaitable[None], hall: Orchestrator) -> None:
-    """A part that the run cannot do without: when it ends by itself, the run stops."""
-    try:
-        await part
-    except InfrastructureError as error:
-        hall.fail(error)
-    except TimeoutError:
-        hall.fail(
-            BusGoneError("The message bus is gone for longer than its grace", next_step="`mawep resume`")
-        )
-    except Exception as error:
-        log.exception("a part of the run broke")
-        hall.fail(InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it"))
-
-
-def _existing(path: Path) -> Path:
-    """The path, or the nearest directory above it that exists."""
-    return path if path.exists() else _existing(path.parent)
-
-
-async def _ended(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.contextmanager

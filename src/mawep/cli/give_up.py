@@ -8,8 +8,8 @@ from contextlib import closing
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_orphans import end_orphans
-from mawep.cli.conduct import shared_server
 from mawep.cli.outcome import save_report
+from mawep.cli.upkeep import shared_server
 from mawep.clock import SystemClock
 from mawep.core import events as ev
 from mawep.core.engine import evolve, replay
@@ -42,7 +42,7 @@ async def give_up(repository: Repository, run: RunSummary) -> list[str]:
             async for event in _farewell(repository, state, getpass.getuser()):
                 state = evolve(state, journal.append(event, SystemClock().now()))
                 await journal.commit()
-        save_report(run.directory, state)
+        save_report(run.directory, state, journals.read(run.directory.journal))
         async with shared_server(home(repository.common_dir) / "valkey"):
             pass  # who leaves it last turns it off, and the dead process did not
     return list(_told(before, state))

@@ -122,7 +122,7 @@ def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, 
 def _not_dispatching(state: State) -> tuple[Refusal, ...]:
     reasons = (
         (state.stopped is not None, RefusalKind.STOPPED, f"the run stopped: {state.stopped}"),
-        (state.paused, RefusalKind.PAUSED, "the run is paused"),
+        (state.paused is not None, RefusalKind.PAUSED, f"the run is paused by {state.paused}"),
         (state.halted, RefusalKind.HALTED, "an issue failed and on_failure is halt"),
         (state.interrupted > 0, RefusalKind.INTERRUPTED, "the run was interrupted"),
     )

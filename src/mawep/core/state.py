@@ -115,7 +115,8 @@ class Landing(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """A run. `ready` holds ranks, ascending; `active` issues between assignment and landing, oldest first.
 
-    `effects` are the intents whose done event has not come yet, by kind and key: the outbox.
+    `effects` are the intents whose done event has not come yet, by kind and key: the outbox. `paused` names
+    who stopped the start of new attempts.
     """
 
     seq: int = 0
@@ -146,7 +147,7 @@ class State(msgspec.Struct, frozen=True):
     terminal: int = 0
     landed: int = 0
     late: int = 0
-    paused: bool = False
+    paused: str | None = None
     interrupted: int = 0
     halted: bool = False
     stopped: str | None = None

@@ -61,17 +61,17 @@ def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
         rerun=event.rerun,
         interrupted=0,
         stopped=None,
-        paused=False,
+        paused=None,
         move_blocked=None,
     )
 
 
 def paused(state: State, rec: ev.Recorded, event: ev.DispatchPaused) -> State:
-    return replace(state, paused=True)
+    return replace(state, paused=event.by)
 
 
 def unpaused(state: State, rec: ev.Recorded, event: ev.DispatchUnpaused) -> State:
-    return replace(state, paused=False)
+    return replace(state, paused=None)
 
 
 def interrupted(state: State, rec: ev.Recorded, event: ev.Interrupted) -> State:

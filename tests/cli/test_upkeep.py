@@ -1,0 +1,83 @@
+"""What keeps a run going in the background."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from mawep.cli.upkeep import watch_disk
+from mawep.clock import SystemClock
+from mawep.config import Config, load_config
+from mawep.core import events as ev
+from mawep.core.model import Issue, Rules
+from mawep.core.state import State
+from mawep.orchestrator import Orchestrator
+from mawep.state.journal import Journal
+from tests.support.waiting import eventually
+
+
+class Nobody:
+    """Carries out nothing; the attempts it is asked for never begin."""
+
+    async def perform(self, recorded: ev.Recorded) -> ev.AnyEvent | None:
+        return None
+
+    async def answer(self, answered: ev.QuestionAnswered) -> None:
+        return
+
+    async def still_blocked(self, state: State) -> bool:
+        return False
+
+
+def configured(tmp_path: Path, floor: float) -> Config:
+    file = tmp_path / "mawep.yaml"
+    file.write_text(
+        f"mawep:\n  orchestrator: {{worktree_base: {tmp_path}/trees}}\n  workspace: {{disk_floor_gb: {floor}}}\n"
+        "  agents: {runtime: command, command: [agent]}\n  verify: {commands: ['true']}\n"
+    )
+    return load_config(file, (), os.environ)
+
+
+@pytest_asyncio.fixture
+async def hall(tmp_path: Path) -> AsyncIterator[Orchestrator]:
+    journal = Journal.create(tmp_path / "run" / "journal.db", "run")
+    hall = Orchestrator(journal, State(), SystemClock())
+    hall.tell(
+        ev.RunStarted(
+            run="run",
+            trace="",
+            target_branch="main",
+            target="0" * 40,
+            issues=(Issue(1, "one"),),
+            rules=Rules(),
+        )
+    )
+    running = asyncio.create_task(hall.run(Nobody()))
+    yield hall
+    running.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await running
+    journal.close()
+
+
+@pytest.mark.parametrize(("floor", "pauses"), [(1e9, True), (0.0, False)])
+async def test_disk_floor_is_watched_all_the_time(
+    hall: Orchestrator, tmp_path: Path, floor: float, pauses: bool
+) -> None:
+    await eventually("the run has started", lambda: hall.state.run)
+    watching = asyncio.create_task(watch_disk(hall, configured(tmp_path, floor), tmp_path, SystemClock()))
+    if pauses:
+        paused = await eventually("dispatch is paused", lambda: hall.state.paused)
+        assert "disk floor" in paused
+    else:
+        await asyncio.wait({watching}, timeout=0.2)
+        assert hall.state.paused is None
+    watching.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watching
