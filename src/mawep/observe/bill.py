@@ -34,6 +34,19 @@ def together(usages: Iterable[Usage]) -> Usage:
     )
 
 
+def highest(a: Usage, b: Usage) -> Usage:
+    """The greater of two usages, amount by amount."""
+    return Usage(
+        input_tokens=_greater(a.input_tokens, b.input_tokens),
+        output_tokens=_greater(a.output_tokens, b.output_tokens),
+        cost_usd=_greater(a.cost_usd, b.cost_usd),
+    )
+
+
+def _greater(a: Amount | None, b: Amount | None) -> Amount | None:
+    return max(a, b) if a is not None and b is not None else _newer(a, b)
+
+
 def _total(*amounts: Amount | None) -> Amount | None:
     known = [amount for amount in amounts if amount is not None]
     return sum(known[1:], known[0]) if known else None

@@ -25,6 +25,13 @@ def one_line(text: str, limit: int = 500) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def several_lines(text: str, limit: int) -> str:
+    """`text` without anything that a terminal obeys, its lines kept, at most `limit` characters of it."""
+    shown = text if len(text) <= limit else text[:limit] + "\n…"
+    lines = _TERMINAL_SEQUENCE.sub("", shown.replace("\t", "    ")).splitlines()
+    return "\n".join(_STACK.sub(r"\1", _HIDDEN.sub("", line)).rstrip() for line in lines).strip("\n")
+
+
 def first_line(text: str, limit: int = 200) -> str:
     """The first line of `text` that says something, fit to be shown."""
     return next((line for line in (one_line(raw, limit) for raw in text.splitlines()[:50]) if line), "")

@@ -7,6 +7,7 @@ killed process died, so from its last event to the next `RunResumed` the clock s
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 
@@ -60,14 +61,16 @@ class Timeline:
             self.settled = self.seconds
         return self._look(before)
 
-    def open(self) -> list[Span]:
-        """The spans that go on, as if they ended now."""
-        return [msgspec.structs.replace(span, end=self.seconds) for span in self._open.values()]
+    def at(self, now: datetime) -> float:
+        """What the run's clock says at `now`, if its process still conducts it."""
+        if self._last is None or not self.state.running:
+            return self.seconds
+        return self.seconds + max(0.0, (now - self._last.at).total_seconds())
 
-    def since(self, number: Number) -> float | None:
-        """How long an active issue has been in its state; None for any other."""
-        span = self._open.get(number)
-        return None if span is None else self.seconds - span.start
+    def open(self, now: datetime | None = None) -> list[Span]:
+        """The spans that go on, as if they ended with the last event, or at `now`."""
+        end = self.seconds if now is None else self.at(now)
+        return [msgspec.structs.replace(span, end=end) for span in self._open.values()]
 
     def _tick(self, recorded: ev.Recorded) -> None:
         last, self._last = self._last, recorded

@@ -97,7 +97,7 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.AttemptReclaimed: lambda e: f"#{e.issue}: attempt {e.attempt} died with MAWEP and is looked after",
     ev.AttemptStarted: lambda e: f"#{e.issue}: its agent runs as process {e.pid}",
     ev.SessionOpened: lambda e: f"#{e.issue}: its agent has a session",
-    ev.QuestionAsked: lambda e: f"#{e.issue} asks: {first_line(e.question.text)}",
+    ev.QuestionAsked: lambda e: f"#{e.issue} asks: {one_line(e.question.text, 200)}",
     ev.QuestionAnswered: lambda e: f"{e.by} answers #{e.issue}{_because(e.text)}",
     ev.MessageSent: lambda e: f"{e.by} tells #{e.issue}{_because(e.text)}",
     ev.MessageDelivered: lambda e: f"#{e.issue}: its agent has the message",

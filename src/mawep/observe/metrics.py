@@ -1,0 +1,217 @@
+"""Metrics of a run for Prometheus: what happened is counted, what is so now is read when it is asked for.
+
+`docs/metrics.md` lists the families. Nothing is global: each `Metrics` has a registry of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from mawep.clock import Clock
+from mawep.core import events as ev
+from mawep.core.model import FailureReason, IssueState, Number, Usage
+from mawep.core.state import IssueRecord, State
+from mawep.observe import bill
+from mawep.observe.live import Live
+from mawep.observe.timeline import Timeline
+
+STAGES = (
+    IssueState.ASSIGNED,
+    IssueState.WORKING,
+    IssueState.NEEDS_INPUT,
+    IssueState.VERIFYING,
+    IssueState.QUEUED,
+    IssueState.LANDING,
+)
+UNHEALTHY = (FailureReason.STALLED, FailureReason.TIMEOUT, FailureReason.LOST)
+FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SLOW = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
+
+
+class Metrics:
+    """Counts what happens in one run. `registry` is what is exposed."""
+
+    def __init__(self, clock: Clock, live: Live) -> None:
+        self.registry = CollectorRegistry()
+        self._clock = clock
+        self._timeline = Timeline()
+        self._stages = Histogram(
+            "mawep_stage_duration_seconds",
+            "How long issues were in a state between assignment and landing.",
+            ["stage"],
+            buckets=SLOW,
+            registry=self.registry,
+        )
+        self._failures = self._counter("mawep_attempt_failures", "Attempts that failed.", "reason")
+        self._unhealthy = self._counter(
+            "mawep_health_check_failures", "Attempts ended because they showed no sign of life.", "reason"
+        )
+        self._conflicts = self._counter("mawep_conflicts", "Candidates that did not fit.", "kind")
+        self._gates = self._counter("mawep_gate_runs", "Gate runs that ended.", "result")
+        self._gate_seconds = Histogram(
+            "mawep_gate_duration_seconds", "How long gate runs took.", buckets=SLOW, registry=self.registry
+        )
+        self._latency = Histogram(
+            "mawep_bus_latency_seconds",
+            "Age of messages when they were read.",
+            ["channel"],
+            buckets=FAST,
+            registry=self.registry,
+        )
+        self._rounds = Histogram(
+            "mawep_decision_round_seconds",
+            "From taking in what happened to having decided and journalled what follows.",
+            buckets=FAST,
+            registry=self.registry,
+        )
+        self._snapshot = Snapshot(clock, live)
+        self.registry.register(self._snapshot)
+        for stage in STAGES:
+            self._stages.labels(stage.value)
+
+    def begin(self, state: State) -> None:
+        """Count from this state on; what happened before belongs to an earlier process."""
+        self._timeline = self._snapshot.timeline = Timeline(state)
+        self._snapshot.queued = dict.fromkeys(state.queue, self._clock.now())
+
+    def witness(self, recorded: ev.Recorded, state: State) -> None:
+        """Count what a committed event changed."""
+        for span in self._timeline.see(recorded):
+            self._stages.labels(span.state.value).observe(span.seconds)
+            if span.state.holds_slot:
+                self._snapshot.busy += span.seconds
+        if isinstance(recorded.event, ev.CandidateQueued):
+            self._snapshot.queued[recorded.event.issue] = recorded.at
+        self._count(recorded.event)
+
+    def latency(self, channel: str, seconds: float) -> None:
+        """A message was that old when it was read."""
+        self._latency.labels(channel).observe(seconds)
+
+    def decision_round(self, seconds: float) -> None:
+        """A round of the orchestrator took that long."""
+        self._rounds.observe(seconds)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _count(self, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.AttemptFailed(reason=reason):
+                self._failures.labels(reason.value).inc()
+                if reason in UNHEALTHY:
+                    self._unhealthy.labels(reason.value).inc()
+            case ev.ImportRefused(reason=FailureReason.CLAIM_CONFLICT):
+                self._conflicts.labels("claim").inc()
+            case ev.LandingComposed(conflicts=conflicts):
+                for conflict in conflicts:
+                    self._conflicts.labels("batch" if conflict.with_ else "target").inc()
+            case ev.IssueParked():
+                self._conflicts.labels("combination").inc()
+            case ev.GateFinished(record=record):
+                self._gates.labels(record.result.value).inc()
+                self._gate_seconds.observe(record.seconds)
+            case _:
+                pass
+
+
+class Snapshot:
+    """What is so at the moment somebody asks.
+
+    `busy`: seconds that agents have spent on what they have finished; `queued`: since when candidates wait.
+    """
+
+    def __init__(self, clock: Clock, live: Live) -> None:
+        self.timeline = Timeline()
+        self.busy = 0.0
+        self.queued: dict[Number, datetime] = {}
+        self._clock = clock
+        self._live = live
+        self._reported = Usage()
+
+    def describe(self) -> Iterable[Metric]:
+        """The families, for the registry's check of names."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        """The families with their values."""
+        yield from self._agents(self.timeline.state)
+        yield from self._issues(self.timeline.state)
+        yield from self._consumed(self.timeline.state)
+        yield from self._bus()
+        yield from self._disk()
+
+    def _agents(self, state: State) -> Iterator[Metric]:
+        yield _gauge("mawep_agents", "Agent slots of the run.", state.rules.max_agents)
+        yield _gauge("mawep_agents_busy", "Agent slots that have an issue.", len(state.slots))
+        share = len(state.slots) / state.rules.max_agents
+        yield _gauge("mawep_agent_utilization_ratio", "Share of the agent slots that have an issue.", share)
+        going_on = (span for span in self.timeline.open(self._clock.now()) if span.state.holds_slot)
+        busy = self.busy + sum(span.seconds for span in going_on)
+        yield _counter("mawep_agent_busy_seconds", "Time for which agents had an issue, summed.", busy)
+
+    def _issues(self, state: State) -> Iterator[Metric]:
+        counts = dict.fromkeys(IssueState, 0)
+        for record in state.issues.values():
+            counts[record.state] += 1
+        family = GaugeMetricFamily("mawep_issues", "Issues of the run by state.", labels=["state"])
+        for known, number in counts.items():
+            family.add_metric([known.value], number)
+        yield family
+        yield _gauge("mawep_landing_queue_depth", "Candidates that wait to land or land.", len(state.queue))
+        yield _gauge(
+            "mawep_landing_queue_age_seconds", "How long the oldest of them has waited.", self._oldest(state)
+        )
+        yield _gauge("mawep_gates_running", "Gate runs that go on.", len(state.gating))
+        yield _gauge("mawep_run_paused", "1 while the run is paused.", bool(state.paused))
+        yield _counter("mawep_late_results", "Reports that came under an old fence.", state.late)
+
+    def _oldest(self, state: State) -> float:
+        now = self._clock.now()
+        since = [self.queued[number] for number in state.queue if number in self.queued]
+        return max(0.0, (now - min(since)).total_seconds()) if since else 0.0
+
+    def _consumed(self, state: State) -> Iterator[Metric]:
+        """An agent that begins a new session counts from zero again; a counter must not fall."""
+        usage = bill.together(bill.of_issue(r, self._running(r)) for r in state.issues.values())
+        self._reported = bill.highest(self._reported, usage)
+        tokens = CounterMetricFamily("mawep_tokens", "Tokens that agents reported.", labels=["direction"])
+        tokens.add_metric(["input"], self._reported.input_tokens or 0)
+        tokens.add_metric(["output"], self._reported.output_tokens or 0)
+        yield tokens
+        cost = self._reported.cost_usd or 0.0
+        yield _counter("mawep_cost_usd", "Cost that agents reported, in US dollars.", cost)
+
+    def _running(self, record: IssueRecord) -> Usage | None:
+        view = self._live.of(record.number, record.runs)
+        return view.usage if view else None
+
+    def _bus(self) -> Iterator[Metric]:
+        bus = self._live.bus
+        yield _counter("mawep_bus_messages_sent", "Messages sent.", bus.sent)
+        yield _counter("mawep_bus_messages_received", "Messages read.", bus.received)
+        yield _counter("mawep_bus_messages_dropped", "Gaps: a reader fell behind what is kept.", bus.dropped)
+        yield _counter("mawep_bus_dead_letters", "Messages that could not be believed.", bus.dead_letters)
+        yield _counter(
+            "mawep_bus_duplicates", "Messages that came twice; the second was ignored.", bus.duplicates
+        )
+        yield _counter("mawep_bus_restarts", "Restarts of the embedded server.", self._live.bus_restarts)
+
+    def _disk(self) -> Iterator[Metric]:
+        disk = self._live.disk
+        if disk.used is not None:
+            yield _gauge("mawep_worktree_disk_bytes", "Disk that worktrees take.", disk.used)
+        if disk.free is not None:
+            yield _gauge("mawep_disk_free_bytes", "Disk that is free where worktrees are.", disk.free)
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=float(value))
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=float(value))

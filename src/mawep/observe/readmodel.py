@@ -1,0 +1,184 @@
+"""The values that a status of a run consists of. Their JSON form always has every key.
+
+Texts in them are as agents and trackers wrote them; whoever shows them makes them fit for the place.
+`docs/status.md` documents the JSON form.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from mawep.core.model import IssueState, Number
+from mawep.observe.live import Blocker, BreakingChange
+
+
+class Phase(StrEnum):
+    """How a run goes on. INTERRUPTED: it can be resumed; STOPPED: infrastructure failed, it can be resumed."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    INTERRUPTED = "interrupted"
+    STOPPED = "stopped"
+    ENDED = "ended"
+
+
+class LandingPhase(StrEnum):
+    """What is done with the batch that lands."""
+
+    COMPOSING = "composing"
+    GATING = "gating"
+    SEARCHING = "searching"  # it is red; who makes it so?
+    SEALING = "sealing"
+    MOVING = "moving"
+    BLOCKED = "blocked"  # the target's checkout is in the way
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """Base of what a status consists of; its JSON form always has every key."""
+
+
+class Why(Shown, frozen=True):
+    """One reason why an issue is not running or landing yet."""
+
+    kind: str
+    detail: str
+
+
+class PlanLine(Shown, frozen=True):
+    """One line of an agent's own plan."""
+
+    content: str
+    status: str
+
+
+class Asked(Shown, frozen=True):
+    """What an agent waits for a person to answer."""
+
+    id: str
+    text: str
+    options: tuple[str, ...]
+    asked_at: datetime | None
+
+
+class IssueStatus(Shown, frozen=True):
+    """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet."""
+
+    number: Number
+    title: str
+    state: IssueState
+    stage: str
+    reason: str | None
+    detail: str
+    waiting_for: tuple[Why, ...]
+    depends_on: tuple[Number, ...]
+    blocked_by: Number | None
+    attempts: int
+    repairs: int
+    agent: str | None
+    branch: str | None
+    worktree: str | None
+    percent: float | None
+    eta_s: float | None
+    activity: str
+    plan: tuple[PlanLine, ...]
+    question: Asked | None
+    claims: tuple[str, ...]
+    files: tuple[str, ...]
+    commit: str | None
+    landed_as: str | None
+    salvage: str | None
+    started_at: datetime | None
+    landed_at: datetime | None
+    ended_at: datetime | None
+    tokens: int | None
+    cost_usd: float | None
+
+
+class AgentStatus(Shown, frozen=True):
+    """One agent slot; everything but its name is None while it is free."""
+
+    name: str
+    issue: Number | None = None
+    state: IssueState | None = None
+    since: datetime | None = None
+    pid: int | None = None
+    rss_mb: float | None = None
+    cpu_percent: float | None = None
+    idle_s: float | None = None
+
+
+class ClaimStatus(Shown, frozen=True):
+    """A path that is claimed for an issue; `until` None: until it lands or ends."""
+
+    issue: Number
+    path: str
+    until: datetime | None
+
+
+class LandingStatus(Shown, frozen=True):
+    """Who waits to land, in order, and the batch that is landing now."""
+
+    queue: tuple[Number, ...]
+    batch: tuple[Number, ...]
+    phase: LandingPhase | None
+    in_the_way: tuple[str, ...]
+
+
+class GateStatus(Shown, frozen=True):
+    """A gate run that goes on."""
+
+    tree: str
+    why: str
+    since: datetime | None
+
+
+class EventLine(Shown, frozen=True):
+    """An event in words."""
+
+    seq: int
+    at: datetime
+    type: str
+    issue: Number | None
+    text: str
+
+
+class TargetStatus(Shown, frozen=True):
+    """The branch that everything lands on, before the run and now."""
+
+    branch: str
+    before: str
+    after: str
+
+
+class Status(Shown, frozen=True):
+    """A run as it is now. `issues` are in plan order, `events` oldest first.
+
+    `at`: when this was so; `alive`: a mawep process conducts it. Times in seconds count only while one does.
+    """
+
+    at: datetime
+    run: str
+    phase: Phase
+    alive: bool
+    outcome: str | None
+    why: str | None
+    target: TargetStatus
+    started_at: datetime | None
+    ended_at: datetime | None
+    elapsed_s: float
+    max_agents: int
+    counts: dict[str, int]
+    issues: tuple[IssueStatus, ...]
+    agents: tuple[AgentStatus, ...]
+    claims: tuple[ClaimStatus, ...]
+    landing: LandingStatus
+    gates: tuple[GateStatus, ...]
+    tokens: int | None
+    cost_usd: float | None
+    blockers: tuple[Blocker, ...]
+    breaking_changes: tuple[BreakingChange, ...]
+    warnings: tuple[str, ...]
+    events: tuple[EventLine, ...]
