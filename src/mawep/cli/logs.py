@@ -118,7 +118,9 @@ def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: i
                 trees[tree] = f"#{number}"
             case ev.LandingComposed(steps=steps) | ev.ProbeComposed(steps=steps):
                 if any(step.issue == number for step in steps):
-                    trees.setdefault(steps[-1].tree, "landing " + ", ".join(f"#{step.issue}" for step in steps))
+                    trees.setdefault(
+                        steps[-1].tree, "landing " + ", ".join(f"#{step.issue}" for step in steps)
+                    )
             case _:
                 pass
     gated = [(why, state.gates[tree]) for tree, why in trees.items() if tree in state.gates]

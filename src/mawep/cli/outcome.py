@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any
 
+from mawep.core.events import Recorded
 from mawep.core.state import State
 from mawep.errors import InfrastructureError
 from mawep.observe.documents import result_document
-from mawep.state import journal as journals
 from mawep.state.runs import RunDirectory
 
 EXIT_CODES = {"landed": 0, "partial": 1, "failed": 1}
 INFRASTRUCTURE, INTERRUPTED = 3, 130
 
 
-def save_report(directory: RunDirectory, state: State) -> dict[str, Any]:
+def save_report(directory: RunDirectory, state: State, records: Sequence[Recorded]) -> dict[str, Any]:
     """Write the run's document to its directory and return it. A full disk costs the file, not the answer."""
-    document = result_document(state, journals.read(directory.journal))
+    document = result_document(state, records)
     fresh = directory.report.with_suffix(".new")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:

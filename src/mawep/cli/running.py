@@ -14,12 +14,14 @@ from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues
+from mawep.cli.showing import show_result
 from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.core.graph import Graph
 from mawep.errors import GitError, ProblemsError, UsageError
 from mawep.stages.intake import Selection, wanted
 from mawep.stages.preflight import Findings, Needs, preflight
+from mawep.state import journal
 from mawep.state.runs import list_runs
 
 
@@ -66,9 +68,12 @@ async def resume_run(
 def finish(conducted: Conducted, *, json: bool) -> int:
     """Write the report, say what became of the run, and return the exit code."""
     state = conducted.state
-    document = save_report(conducted.directory, state)
+    records = journal.read(conducted.directory.journal)
+    document = save_report(conducted.directory, state, records)
     if json:
         print(jsonlib.dumps(document, ensure_ascii=False))
+    else:
+        show_result(document, records)
     if state.ended is not None and conducted.failure is None:
         return EXIT_CODES[state.ended]
     code, why = unfinished(state, conducted.failure)

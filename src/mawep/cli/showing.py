@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
+from mawep.core.events import Recorded
 from mawep.core.model import IssueState
+from mawep.observe.gantt import gantt
 from mawep.observe.look import LOOKS
 from mawep.observe.panels import header, issue_table
 from mawep.observe.readmodel import Status
+from mawep.observe.results import outcome_line, reasons, result_table
 from mawep.observe.text import count, duration, one_line, short
+from mawep.observe.timeline import course_of
 
 NARROWEST = 60
+MOST_BARS = 30
+"""Issues in the chart of a run."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -93,3 +100,15 @@ def _paragraph(out: Console, lead: str, text: str, indent: int = 2) -> None:
     lines = [one_line(line) for line in f"{lead}{text}".splitlines()]
     for line in lines:
         out.print(Text(" " * indent + line))
+
+
+def show_result(document: dict[str, Any], records: Sequence[Recorded]) -> None:
+    """Print the document of a run: how it ended, every issue, the course it took, and why what did not land did not."""
+    out = console()
+    width = max(NARROWEST, out.width)
+    out.print(result_table(document, width))
+    out.print(gantt(course_of(records), width, MOST_BARS))
+    out.print()
+    out.print(outcome_line(document), soft_wrap=True)
+    for reason in reasons(document):
+        out.print(reason, soft_wrap=True)

@@ -12,6 +12,8 @@ from mawep.cli import (
     explain,
     logs,
     pause,
+    plan,
+    report,
     resume,
     retry,
     send,
@@ -21,6 +23,7 @@ from mawep.cli import (
 )
 
 VERBS = (
+    (plan.plan, "mawep plan\n  mawep plan --issues 101,102 --json"),
     (start.start, "mawep start --issues 101,102\n  mawep start --label sprint-12 --json > result.json"),
     (resume.resume, "mawep resume\n  mawep resume --no-rerun --json"),
     (status.status, "mawep status\n  mawep status --all"),
@@ -33,6 +36,7 @@ VERBS = (
     (pause.pause, "mawep pause"),
     (cancel.cancel, "mawep cancel 103 105\n  mawep cancel"),
     (retry.retry, "mawep retry 104"),
+    (report.report, "mawep report\n  mawep report --markdown --output report.md"),
     (demo.demo, "mawep demo\n  mawep demo --directory /tmp/payments"),
 )
 """Every verb with examples, in the order that help shows them."""

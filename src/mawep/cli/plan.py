@@ -1,0 +1,62 @@
+"""`mawep plan`: what a run would do, in which order, and why."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides, WithDependencies
+
+
+def plan(
+    issues: IssueNumbers = None,
+    label: Label = None,
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    with_dependencies: WithDependencies = False,
+    json: Json = False,
+) -> int:
+    """Show what a run would do, in which order, and why.
+
+    Without --issues or --label: of every issue that has not landed.
+    """
+    import asyncio
+
+    if issues is None and label is None:
+        issues = "all"
+    return asyncio.run(_plan(config, set_, issues, label, with_dependencies=with_dependencies, json=json))
+
+
+async def _plan(
+    config: Path | None,
+    overrides: list[str] | None,
+    issues: str | None,
+    label: str | None,
+    *,
+    with_dependencies: bool,
+    json: bool,
+) -> int:
+    import json as jsonlib
+    import sys
+
+    from mawep.cli.context import open_context
+    from mawep.cli.plan_source import chosen_issues
+    from mawep.errors import ProblemsError
+    from mawep.observe.documents import plan_document
+
+    context = await open_context(config, overrides, uses=("orchestrator", "issues"))
+    selection = await chosen_issues(
+        context.config, context.repository, issues, label, with_dependencies=with_dependencies
+    )
+    if selection.graph is None:
+        raise ProblemsError("There is no plan:", selection.problems)
+    agents = context.config.orchestrator.max_agents
+    document = plan_document(selection.graph.issues.values(), selection.graph, agents)
+    if json:
+        print(jsonlib.dumps(document, ensure_ascii=False))
+        return 0
+    for number in selection.already_landed:
+        print(f"mawep: #{number} has landed before and is left out", file=sys.stderr)
+    from mawep.cli.plan_tables import show_plan
+
+    show_plan(selection.graph, document, agents)
+    return 0

@@ -1,0 +1,64 @@
+"""A plan as tables."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from mawep.cli.showing import console
+from mawep.core.graph import Graph
+from mawep.observe.look import words
+from mawep.observe.text import count, one_line
+
+MOST_OVERLAPS = 20
+
+
+def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
+    """Print a plan: every issue in order, the critical path, overlaps, and how long it takes at least."""
+    out = console()
+    critical = set(document["critical_path"])
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", justify="right", style="bright_black")
+    table.add_column("issue", justify="right", no_wrap=True)
+    table.add_column("title", overflow="ellipsis", no_wrap=True, ratio=3)
+    table.add_column("wave", justify="right")
+    table.add_column("waits for", overflow="ellipsis", no_wrap=True, ratio=2)
+    table.add_column("hours", justify="right")
+    for place, number in enumerate(graph.order, 1):
+        issue = graph.issues[number]
+        hours = "?" if issue.estimate_hours is None else f"{issue.estimate_hours:g}"
+        table.add_row(
+            str(place),
+            Text(f"#{number}", "bold yellow" if number in critical else "bold"),
+            words(issue.title),
+            str(graph.wave[number] + 1),
+            Text(", ".join(f"#{on}" for on in graph.dependencies[number])),
+            hours,
+        )
+    out.print(table)
+    waves = document["waves"]
+    out.print(f"{count(len(graph.issues), 'issue')} in {count(len(waves), 'wave')}, {count(agents, 'agent')}")
+    path = " → ".join(f"#{number}" for number in document["critical_path"])
+    out.print(Text.assemble(("critical path ", "bold yellow"), path))
+    _overlaps(document)
+    bound = document["lower_bound_hours"]
+    if bound is None:
+        out.print("How long it takes at least is not known: some issues have no `estimate_hours`.")
+    else:
+        out.print(f"It takes at least {bound:g} hours.")
+    out.print("`mawep simulate` shows what to expect of 1 to N agents.", style="bright_black")
+
+
+def _overlaps(document: dict[str, Any]) -> None:
+    out = console()
+    pairs = document["overlaps"]
+    if not pairs:
+        return
+    out.print(Text("These declare the same files and will not run at the same time:", "bold"))
+    for pair in pairs[:MOST_OVERLAPS]:
+        out.print(Text(f"  #{pair['a']} and #{pair['b']}: {', '.join(map(one_line, pair['paths'][:5]))}"))
+    if len(pairs) > MOST_OVERLAPS or not document["overlaps_complete"]:
+        out.print("  and more (`mawep plan --json` has them)")
