@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
 MAX_BYTES = 2**20
 """Size limit of one envelope on the wire."""
@@ -43,7 +43,7 @@ class PlanLine(Wire):
 
 
 class Consumption(Wire):
-    """What an attempt consumed; None means the agent did not say."""
+    """What an attempt consumed; null means that the agent did not say."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -180,7 +180,7 @@ class Delivered(Payload):
 
 
 class Progress(Payload):
-    """How far an attempt is; None means unknown."""
+    """How far an attempt is; null means unknown."""
 
     issue: int
     attempt: int
@@ -332,7 +332,7 @@ class Envelope(Wire):
     id: Annotated[
         str, Field(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
     ]
-    at: AwareDatetime
+    at: Annotated[AwareDatetime, AfterValidator(lambda at: at.astimezone(UTC))]
     sender: str = Field(validation_alias=AliasChoices("from", "sender"), serialization_alias="from")
     to: str | None = None
     type: str
