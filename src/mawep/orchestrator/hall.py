@@ -75,7 +75,7 @@ class Orchestrator:
         self._witnesses = list(witnesses)
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
         self._effects: set[asyncio.Task[None]] = set()
-        self._failure: MawepError | None = None
+        self._failure: InfrastructureError | None = None
         self._performer: Performer | None = None
 
     def attend(self, witness: Witness) -> None:
@@ -92,6 +92,8 @@ class Orchestrator:
 
     def fail(self, error: MawepError) -> None:
         """Say that something the run stands on is broken: the run stops, resumable."""
+        if not isinstance(error, InfrastructureError):
+            error = InfrastructureError(error.what, cause=error.cause, next_step=error.next_step)
         self._failure = self._failure or error
         self.post(Incoming(lambda state: ()))
 
