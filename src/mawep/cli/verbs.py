@@ -7,6 +7,7 @@ import typer
 from mawep.cli import (
     answer,
     approve,
+    audit,
     cancel,
     demo,
     explain,
@@ -17,6 +18,7 @@ from mawep.cli import (
     resume,
     retry,
     send,
+    simulate,
     start,
     status,
     watch,
@@ -24,6 +26,7 @@ from mawep.cli import (
 
 VERBS = (
     (plan.plan, "mawep plan\n  mawep plan --issues 101,102 --json"),
+    (simulate.simulate, "mawep simulate\n  mawep simulate --agents 8 --gate-minutes 5"),
     (start.start, "mawep start --issues 101,102\n  mawep start --label sprint-12 --json > result.json"),
     (resume.resume, "mawep resume\n  mawep resume --no-rerun --json"),
     (status.status, "mawep status\n  mawep status --all"),
@@ -37,6 +40,7 @@ VERBS = (
     (cancel.cancel, "mawep cancel 103 105\n  mawep cancel"),
     (retry.retry, "mawep retry 104"),
     (report.report, "mawep report\n  mawep report --markdown --output report.md"),
+    (audit.audit, "mawep audit\n  mawep audit --json"),
     (demo.demo, "mawep demo\n  mawep demo --directory /tmp/payments"),
 )
 """Every verb with examples, in the order that help shows them."""

@@ -1,0 +1,186 @@
+"""Does git say what the journal says? Every landed commit, its trailers, its gate, and the journal's own chain.
+
+The journal could be an old copy, or changed; the target could be rewritten. The trailers of landing commits name the
+journal's head at that time, so that neither goes unnoticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from mawep.adapters.git import Repository, Sha
+from mawep.adapters.git_history import Commit, commits_between
+from mawep.adapters.git_objects import exists, is_ancestor
+from mawep.adapters.git_refs import read_ref
+from mawep.core import events as ev
+from mawep.core.model import GateResult, Number
+from mawep.errors import JournalError
+from mawep.observe.text import short
+from mawep.state import journal
+from mawep.state.runs import RunSummary
+
+
+@dataclass(frozen=True)
+class Landed:
+    """A landing as the journal tells it: `tip_tree` is the tree that the target pointed at with it."""
+
+    issue: Number
+    commit: Sha
+    tree: Sha
+    tip_tree: Sha
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something that does not fit. `kind` is for programs."""
+
+    kind: str
+    detail: str
+    issue: Number | None = None
+    commit: Sha | None = None
+
+
+@dataclass
+class Findings:
+    """What an audit of one run found."""
+
+    run: str
+    events: int = 0
+    head: str = ""
+    landed: list[Landed] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+    def document(self) -> dict[str, Any]:
+        """The JSON document of `mawep audit`."""
+        found = asdict(self)
+        return {"run": self.run, "ok": not self.problems, **{k: v for k, v in found.items() if k != "run"}}
+
+
+async def audit(repository: Repository, run: RunSummary) -> Findings:
+    """Compare the journal of a run with the repository; finds everything that does not fit."""
+    findings = Findings(run.directory.run)
+    path = run.directory.journal
+    try:
+        findings.events, findings.head = journal.verify(path)
+    except JournalError as error:
+        findings.problems.append(Problem("chain", error.what))
+    try:
+        records = journal.read(path)
+    except JournalError as error:
+        findings.problems.append(Problem("journal", str(error)))
+        return findings
+    findings.landed = list(_landed(records))
+    target = await read_ref(repository, f"refs/heads/{run.target_branch}")
+    if target is None:
+        findings.problems.append(Problem("target", f"the target branch {run.target_branch} does not exist"))
+        return findings
+    known = _Known(run, records, (digest for _, digest in journal.heads(path)))
+    made = await _made_by(repository, known, target)
+    findings.problems += [problem async for problem in _unreachable(repository, findings.landed, target)]
+    for landed in findings.landed:
+        if commit := made.get(landed.commit):
+            findings.problems += known.check(landed, commit)
+    recorded = {landed.commit for landed in findings.landed}
+    for commit in made.values():
+        if commit.sha not in recorded:
+            detail = f"{short(commit.sha)} says it landed in this run, and the journal does not know it"
+            findings.problems.append(Problem("unknown_landing", detail, commit=commit.sha))
+            findings.problems += known.journal_problem(commit, None)
+    return findings
+
+
+def _landed(records: Sequence[ev.Recorded]) -> Iterator[Landed]:
+    for recorded in records:
+        if isinstance(recorded.event, ev.TargetMoved):
+            steps = recorded.event.steps
+            yield from (Landed(step.issue, step.commit, step.tree, steps[-1].tree) for step in steps)
+
+
+async def _made_by(repository: Repository, known: _Known, target: Sha) -> dict[Sha, Commit]:
+    """The commits on the target's own line, since the run began, that say that they landed in it."""
+    base = known.first_target
+    if not await exists(repository, base):
+        return {}
+    commits = {commit.sha: commit for commit in await commits_between(repository, base, target)}
+    found: dict[Sha, Commit] = {}
+    at: Sha | None = target
+    while at in commits:
+        commit = commits[at]
+        if dict(commit.trailers).get("Mawep-Run") == known.run and "Mawep-Gate" in dict(commit.trailers):
+            found[commit.sha] = commit
+        at = commit.parents[0] if commit.parents else None
+    return found
+
+
+async def _unreachable(
+    repository: Repository, landed: Sequence[Landed], target: Sha
+) -> AsyncIterator[Problem]:
+    for one in landed:
+        if not await exists(repository, one.commit):
+            detail = (
+                f"the landing commit {short(one.commit)} of #{one.issue} does not exist in the repository"
+            )
+        elif not await is_ancestor(repository, one.commit, target):
+            detail = f"the landing commit {short(one.commit)} of #{one.issue} is not on the target any more"
+        else:
+            continue
+        yield Problem("unreachable", detail, one.issue, one.commit)
+
+
+class _Known:
+    """What the journal knows, in the form that commits are compared with."""
+
+    def __init__(self, run: RunSummary, records: Sequence[ev.Recorded], heads: Iterable[str]) -> None:
+        self.run = run.directory.run
+        self._heads = frozenset(heads)
+        self._gates: dict[str, Sha] = {}
+        self._candidates: dict[Number, dict[Sha, int]] = {}
+        self.first_target = ""
+        for recorded in records:
+            match recorded.event:
+                case ev.RunStarted(target=target):
+                    self.first_target = target
+                case ev.GateFinished(record=record) if record.result is GateResult.GREEN:
+                    self._gates[ev.gate_digest(record)] = record.tree
+                case ev.CandidateImported(issue=issue, attempt=attempt, commit=commit):
+                    self._candidates.setdefault(issue, {})[commit] = attempt
+                case _:
+                    pass
+
+    def check(self, landed: Landed, commit: Commit) -> Iterator[Problem]:
+        """Everything that does not fit between a landing commit and the journal."""
+
+        def wrong(kind: str, detail: str) -> Problem:
+            about = f"{short(commit.sha)} (#{landed.issue}): {detail}"
+            return Problem(kind, about, landed.issue, commit.sha)
+
+        trailers = dict(commit.trailers)
+        if commit.tree != landed.tree:
+            yield wrong("tree", f"its tree is {short(commit.tree)}, the journal says {short(landed.tree)}")
+        if trailers.get("Mawep-Issue") != str(landed.issue):
+            yield wrong("trailer", f"its trailer names issue {trailers.get('Mawep-Issue')}")
+        candidate = commit.parents[1] if len(commit.parents) == 2 else ""
+        attempt = self._candidates.get(landed.issue, {}).get(candidate)
+        if attempt is None:
+            yield wrong("candidate", "what it merges is no candidate that the journal knows")
+        elif trailers.get("Mawep-Attempt") != str(attempt):
+            yield wrong(
+                "trailer", f"its trailer names attempt {trailers.get('Mawep-Attempt')}, not {attempt}"
+            )
+        gate = trailers.get("Mawep-Gate", "")
+        if gate not in self._gates:
+            yield wrong("gate", "no green gate run in the journal is the one that it names")
+        elif self._gates[gate] != landed.tip_tree:
+            yield wrong(
+                "gate", f"its gate ran on tree {short(self._gates[gate])}, not on {short(landed.tip_tree)}"
+            )
+        yield from self.journal_problem(commit, landed.issue)
+
+    def journal_problem(self, commit: Commit, issue: Number | None) -> Iterator[Problem]:
+        """A commit that names a head of the journal that this journal never had."""
+        head = dict(commit.trailers).get("Mawep-Journal", "")
+        if head not in self._heads:
+            detail = f"{short(commit.sha)} names the journal's head {head[:12] or '(none)'}, which this one never had"
+            yield Problem("journal", f"{detail}: it is an old copy, or was changed", issue, commit.sha)
