@@ -2,7 +2,7 @@
 
 A claim on a path covers the path and everything below it. A pattern with a wildcard (`*`, `?`, `[`) covers
 what it matches; two patterns overlap when the literal directories in front of their wildcards do, which may
-refuse too much but never too little.
+refuse too much but never too little. A name with an ending, such as `pay.py`, is taken for a file's.
 """
 
 from __future__ import annotations
@@ -148,17 +148,24 @@ def is_protected(path: str, protected: Iterable[str]) -> bool:
 @lru_cache(maxsize=65536)
 def overlap(a: str, b: str) -> bool:
     """True when some path could be covered by both patterns (or the caution rule above says so)."""
+    if not is_glob(a) and not is_glob(b):
+        return covers(a, b) or covers(b, a)
     if not is_glob(b):
-        return covers(a, b) or (not is_glob(a) and covers(b, a)) or (is_glob(a) and _inside(a, b))
+        return covers(a, b) or (not _is_file(b) and _reaches_below(a, b))
     if not is_glob(a):
         return overlap(b, a)
     left, right = _literal_directory(a), _literal_directory(b)
     return _nested(left, right) and (_suffix(a) == _suffix(b) or not (_suffix(a) and _suffix(b)))
 
 
-def _inside(glob: str, directory: str) -> bool:
-    """True when the glob matches only below `directory`."""
-    return _literal_directory(glob).startswith(directory + "/") or _literal_directory(glob) == directory
+def _is_file(path: str) -> bool:
+    """True when the last part of the path has an ending."""
+    return "." in path.rpartition("/")[2].removeprefix(".")
+
+
+def _reaches_below(glob: str, directory: str) -> bool:
+    """True when the glob matches something below `directory`: some beginning of it matches that directory."""
+    return any(fnmatchcase(f"{directory}/", glob[:end]) for end in range(1, len(glob) + 1))
 
 
 def _literal_directory(glob: str) -> str:
