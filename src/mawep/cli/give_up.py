@@ -5,9 +5,11 @@ from __future__ import annotations
 import getpass
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_orphans import end_orphans
+from mawep.adapters.git_refs import list_refs
 from mawep.cli.outcome import save_report
 from mawep.cli.upkeep import shared_server
 from mawep.clock import SystemClock
@@ -45,7 +47,8 @@ async def give_up(repository: Repository, run: RunSummary) -> list[str]:
         save_report(run.directory, state, journals.read(run.directory.journal))
         async with shared_server(home(repository.common_dir) / "valkey"):
             pass  # who leaves it last turns it off, and the dead process did not
-    return list(_told(before, state))
+    heads = await list_refs(repository, "refs/heads/")
+    return list(_told(before, state, frozenset(heads)))
 
 
 async def _farewell(repository: Repository, state: State, by: str) -> AsyncIterator[ev.AnyEvent]:
@@ -83,7 +86,7 @@ async def _complete(repository: Repository, branch: str, move: ev.MoveIntended) 
         return None
 
 
-def _told(before: State, after: State) -> Iterator[str]:
+def _told(before: State, after: State, heads: frozenset[str]) -> Iterator[str]:
     cancelled = [
         number
         for number in after.graph.order
@@ -93,8 +96,16 @@ def _told(before: State, after: State) -> Iterator[str]:
     if after.landed > before.landed:
         yield f"  a landing that was under way is complete: {after.target_branch} is at {short(after.target)}"
     for number in cancelled:
-        attempt = after.issues[number].attempt
-        if attempt is not None:
-            place = f", worktree {attempt.worktree}" if attempt.worktree else ""
-            yield f"  kept of #{number}: branch {attempt.branch}{place}"
+        if kept := list(_kept(after, number, heads)):
+            yield f"  kept of #{number}: {', '.join(kept)}"
     yield "  `mawep retry ISSUE` takes one up again, `mawep cleanup` tidies up when retention is over"
+
+
+def _kept(state: State, number: int, heads: frozenset[str]) -> Iterator[str]:
+    attempt, salvage = state.issues[number].attempt, state.issues[number].salvage
+    if attempt is not None and f"refs/heads/{attempt.branch}" in heads:
+        yield f"branch {attempt.branch}"
+    if attempt is not None and attempt.worktree and Path(attempt.worktree).is_dir():
+        yield f"worktree {attempt.worktree}"
+    if salvage is not None:
+        yield f"saved work {salvage}"

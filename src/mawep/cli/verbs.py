@@ -9,8 +9,11 @@ from mawep.cli import (
     approve,
     audit,
     cancel,
+    cleanup,
     demo,
+    doctor,
     explain,
+    init,
     logs,
     pause,
     plan,
@@ -25,6 +28,7 @@ from mawep.cli import (
 )
 
 VERBS = (
+    (init.init, "mawep init"),
     (plan.plan, "mawep plan\n  mawep plan --issues 101,102 --json"),
     (simulate.simulate, "mawep simulate\n  mawep simulate --agents 8 --gate-minutes 5"),
     (start.start, "mawep start --issues 101,102\n  mawep start --label sprint-12 --json > result.json"),
@@ -41,6 +45,8 @@ VERBS = (
     (retry.retry, "mawep retry 104"),
     (report.report, "mawep report\n  mawep report --markdown --output report.md"),
     (audit.audit, "mawep audit\n  mawep audit --json"),
+    (cleanup.cleanup, "mawep cleanup --dry-run\n  mawep cleanup --set cleanup.worktree_retention_days=1"),
+    (doctor.doctor, "mawep doctor\n  mawep doctor --json"),
     (demo.demo, "mawep demo\n  mawep demo --directory /tmp/payments"),
 )
 """Every verb with examples, in the order that help shows them."""

@@ -1,0 +1,185 @@
+"""Can this machine and this repository carry a run? One check after another, none of which touches anything."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mawep import __version__
+from mawep.adapters.git import OLDEST_GIT, Repository, find_repository, git_version
+from mawep.adapters.process import Supervisor, run
+from mawep.adapters.valkey import Connection
+from mawep.adapters.valkey_embedded import EmbeddedServer
+from mawep.cli.context import DEFAULT_CONFIG, read_config
+from mawep.cli.running import needs_of
+from mawep.config import Config
+from mawep.errors import MawepError, ProblemsError
+from mawep.stages.preflight import preflight
+
+MOST_PORTS = 500
+"""Ports that are tried, the first ones."""
+
+INTERPRETERS = ("python3.11", "python3.12", "python3.13")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at. `status` is ok, warning or failed; a failed one keeps a run from starting."""
+
+    name: str
+    status: str
+    detail: str
+
+
+async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterator[Check]:
+    """Every check, in the order in which a person would mend what fails."""
+    yield Check("mawep", "ok", f"{__version__}, {sys.prefix}")
+    yield _python()
+    yield await _guarded("git", _git)
+    yield await _guarded("processes", _processes)
+    yield await _guarded("message bus", _bus)
+    yield _interpreters()
+    config, problems = _configuration(path, overrides)
+    for problem in problems:
+        yield Check("configuration", "failed", problem)
+    if config is None:
+        return
+    if not problems:
+        yield Check("configuration", "ok", str(path or DEFAULT_CONFIG))
+    try:
+        repository = await find_repository(config.orchestrator.repo_path)
+    except MawepError as error:
+        yield Check("repository", "failed", _sentence(error))
+        return
+    for check in await _repository(config, repository):
+        yield check
+    yield _disk(config, repository)
+    yield _ports(config)
+
+
+def _python() -> Check:
+    found = f"{platform.python_version()}, {sys.executable}"
+    return Check("python", "ok" if sys.version_info >= (3, 11) else "failed", found)
+
+
+async def _git() -> str:
+    version = await git_version()
+    if version < OLDEST_GIT:
+        raise MawepError(
+            f"git {_dotted(version)} is too old", next_step=f"install git {_dotted(OLDEST_GIT)} or newer"
+        )
+    return f"{_dotted(version)}, {shutil.which('git')}"
+
+
+def _dotted(version: Sequence[int]) -> str:
+    return ".".join(map(str, version))
+
+
+async def _processes() -> str:
+    """Start a program as agents and gates are started."""
+    supervisor = await Supervisor.start()
+    try:
+        with tempfile.TemporaryDirectory(prefix="mawep-doctor-") as name:
+            place = Path(name)
+            done = await run(
+                *(supervisor, ["sh", "-c", "echo here"]),
+                cwd=place,
+                env={"PATH": os.environ.get("PATH", os.defpath)},
+                log=place / "log",
+                lock=place / "lock",
+                status_file=place / "status",
+                timeout=10,
+                max_log_bytes=1000,
+            )
+    finally:
+        await supervisor.close()
+    if not done.ok:
+        raise MawepError("a program could not be run under supervision", cause=str(done.status))
+    return f"programs start and end under supervision in {done.seconds * 1000:.0f} ms"
+
+
+async def _bus() -> str:
+    with tempfile.TemporaryDirectory(prefix="mawep-doctor-") as name:
+        server = await EmbeddedServer.ensure(Path(name) / "valkey")
+        try:
+            connection = await Connection.connect(server.url)
+            await connection.close()
+            version = (server.data_dir / "version").read_text().strip()
+        finally:
+            await server.stop()
+    return f"the embedded server starts: {version}"
+
+
+async def _guarded(name: str, check: Callable[[], Coroutine[Any, Any, str]]) -> Check:
+    try:
+        return Check(name, "ok", await check())
+    except MawepError as error:
+        return Check(name, "failed", _sentence(error))
+    except OSError as error:
+        return Check(name, "failed", str(error))
+
+
+def _sentence(error: MawepError) -> str:
+    return "; ".join(part for part in (error.what, error.cause, error.next_step) if part)
+
+
+def _interpreters() -> Check:
+    found = [name for name in INTERPRETERS if shutil.which(name)]
+    return Check("interpreters", "ok", ", ".join(found) or "none by a versioned name")
+
+
+def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config | None, list[str]]:
+    try:
+        return read_config(path, overrides), []
+    except ProblemsError as error:
+        problems = list(error.problems)
+    except MawepError as error:
+        return None, [_sentence(error)]
+    try:
+        return read_config(path, overrides, uses=()), problems
+    except ProblemsError:
+        return None, problems
+
+
+async def _repository(config: Config, repository: Repository) -> list[Check]:
+    findings = await preflight(repository, needs_of(config, repository, ()))
+    checks = [Check("repository", "failed", problem) for problem in findings.problems]
+    checks += [Check("repository", "warning", warning) for warning in findings.warnings]
+    return checks or [Check("repository", "ok", str(repository.common_dir))]
+
+
+def _disk(config: Config, repository: Repository) -> Check:
+    base = config.worktree_base(repository.common_dir, os.environ)
+    place = next(one for one in (base, *base.parents) if one.exists())
+    free, floor = shutil.disk_usage(place).free / 1e9, config.workspace.disk_floor_gb
+    detail = f"{free:.1f} GB free for worktrees in {base}"
+    if free < floor:
+        return Check("disk", "failed", f"{detail}, below `workspace.disk_floor_gb`, {floor:g}; make room")
+    return Check("disk", "warning" if free < 2 * floor else "ok", detail)
+
+
+def _ports(config: Config) -> Check:
+    first = config.workspace.ports_from
+    last = first + min(10 * config.orchestrator.max_agents, MOST_PORTS) - 1
+    taken = list(_taken(first, last))
+    if not taken:
+        return Check("ports", "ok", f"{first} to {last} are free")
+    shown = ", ".join(map(str, taken[:5]))
+    return Check("ports", "warning", f"taken: {shown}; agents get others, or set `workspace.ports_from`")
+
+
+def _taken(first: int, last: int) -> Iterator[int]:
+    for port in range(first, last + 1):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                yield port

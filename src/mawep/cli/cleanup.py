@@ -1,0 +1,48 @@
+"""`mawep cleanup`: remove what ended runs have left and nobody needs any more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mawep.cli.options import ConfigFile, Overrides
+
+
+def cleanup(
+    config: ConfigFile = None,
+    set_: Overrides = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be removed.")] = False,
+    all_: Annotated[
+        bool, typer.Option("--all", help="Worktrees and saved work of ended runs, however young.")
+    ] = False,
+) -> int:
+    """Remove what ended runs have left and nobody needs.
+
+    That is worktrees and saved work whose retention is over, merged branches of ours, and old logs. Nothing of
+    yours is touched, and nothing at all while a run is going on.
+    """
+    import asyncio
+
+    return asyncio.run(_cleanup(config, set_, dry_run=dry_run, at_once=all_))
+
+
+async def _cleanup(config: Path | None, overrides: list[str] | None, *, dry_run: bool, at_once: bool) -> int:
+    from datetime import UTC, datetime
+
+    from mawep.cli.context import open_context
+    from mawep.cli.leftovers import find, remove
+
+    context = await open_context(config, overrides, uses=("orchestrator", "workspace", "cleanup"))
+    found = await find(context.repository, context.config, datetime.now(UTC), at_once=at_once)
+    if not dry_run:
+        await remove(context.repository, context.config, found)
+    lines = list(found.lines())
+    for line in lines:
+        print(f"{'would remove' if dry_run else 'removed'} {line}")
+    if found.kept():
+        print(found.kept())
+    if not lines:
+        print("There is nothing to remove.")
+    return 0
