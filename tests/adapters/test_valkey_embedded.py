@@ -178,6 +178,15 @@ async def test_nothing_acknowledged_is_lost_when_it_is_killed(server: EmbeddedSe
     await connection.close()
 
 
+async def test_a_server_that_still_loads_its_data_is_waited_for(server: EmbeddedServer) -> None:
+    connection = await Connection.connect(server.url)
+    await connection.execute("EVAL", "for i = 1, 200000 do redis.call('SET', i, i) end", 0)
+    os.kill(server.pid, signal.SIGKILL)
+    await server.restart()
+    assert await connection.execute("DBSIZE") == 200_000
+    await connection.close()
+
+
 async def test_a_reader_learns_that_the_server_went(server: EmbeddedServer) -> None:
     connection = await Connection.connect(server.url)
     bus = Bus(connection, "r", Identity.create("orchestrator"), Keyring(), SystemClock())

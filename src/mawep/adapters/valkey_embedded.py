@@ -169,10 +169,10 @@ async def _probe(socket_path: Path, data_dir: Path) -> _Found | None:
     try:
         async with asyncio.timeout(_PROBE_TIMEOUT), open_client(f"unix://{socket_path}") as client:
             directory: Any = await client.config_get("dir")
-            info: Any = await client.info("server")
+            info: Any = await client.info("server", "persistence")
     except (RedisError, OSError, TimeoutError):
         return None
-    if Path(directory["dir"]) != data_dir:
+    if Path(directory["dir"]) != data_dir or info["loading"]:
         return None
     name = "valkey" if "valkey_version" in info else "redis"
     return _Found(
