@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Any, Literal
 
 from jinja2 import StrictUndefined, TemplateError
+from jinja2 import Template as CompiledTemplate
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from mawep.core.model import Issue
@@ -164,13 +166,19 @@ def _shipped(name: str) -> str:
 
 
 def _render(template: str, variables: Mapping[str, Any]) -> str:
-    # What is rendered is plain text for a model, so nothing is escaped as HTML.
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
     try:
-        return environment.from_string(template).render(variables)
+        return _compiled(template).render(variables)
     except (TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
         line = getattr(error, "lineno", None)
         where = f" at line {line}" if line else ""
         raise PromptTemplateError(f"a prompt template fails{where}", cause=str(error)) from error
+
+
+@lru_cache(maxsize=4)
+def _compiled(template: str) -> CompiledTemplate:
+    """A run has one prompt and one feedback template, and compiling takes far longer than rendering."""
+    # What is rendered is plain text for a model, so nothing is escaped as HTML.
+    environment = ImmutableSandboxedEnvironment(
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
+    )
+    return environment.from_string(template)
