@@ -8,17 +8,15 @@ locked in git's own sense, so that nobody's `git worktree prune` takes it while 
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import shutil
-import stat
 from contextlib import suppress
 from pathlib import Path
 
+from mawep.adapters.git_files import read_plain, written_ref
 from mawep.core.model import Sha
 from mawep.stages.workspace.values import BranchMovedError
 
-_NAME = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 _LOCK_REASON = "in use by mawep; `mawep cleanup` gives it back\n"
 
 
@@ -63,7 +61,7 @@ def set_head(entry: Path, head: str) -> None:
 
 def head_of(entry: Path) -> str:
     """What the worktree's HEAD says, empty when there is none."""
-    return _read(entry / "HEAD").decode("utf-8", "surrogateescape").strip()
+    return read_plain(entry / "HEAD").decode("utf-8", "surrogateescape").strip()
 
 
 def point(path: Path, entry: Path) -> None:
@@ -73,14 +71,14 @@ def point(path: Path, entry: Path) -> None:
 
 def entry_named_by(path: Path) -> Path | None:
     """The worktree entry that the directory's `.git` file names, None when that is no such file."""
-    content = _read(path / ".git")
+    content = read_plain(path / ".git")
     named = content.removeprefix(b"gitdir: ").removesuffix(b"\n")
     return Path(os.fsdecode(named)) if named != content else None
 
 
 def directory_of(entry: Path) -> Path | None:
     """The directory that a worktree entry stands for, None when there is no such entry."""
-    pointer = _read(entry / "gitdir").rstrip(b"\n")
+    pointer = read_plain(entry / "gitdir").rstrip(b"\n")
     return Path(os.fsdecode(pointer)).parent if pointer else None
 
 
@@ -96,38 +94,14 @@ def branch_head(common_dir: Path, ref: str) -> Sha | None:
 
     Raises BranchMovedError when it is a symbolic ref: what is committed on it would move another branch.
     """
-    loose = common_dir / ref
-    # `git pack-refs` writes the packed file before it removes the loose one.
-    for content in (_read(loose), _packed(common_dir, ref), _read(loose)):
-        if content.startswith(b"ref:") or loose.is_symlink():
-            raise BranchMovedError(
-                f"{ref} is a link to another branch",
-                cause="whatever worked in the worktree made it one",
-                next_step="look at the attempt's transcript; its work is kept in its worktree",
-            )
-        if name := _NAME.match(content):
-            return name[0].decode()
-    return None
-
-
-def _packed(common_dir: Path, ref: str) -> bytes:
-    """The line of `packed-refs` about a ref, empty when there is none."""
-    packed = _read(common_dir / "packed-refs")
-    end = packed.find(f" {ref}\n".encode("utf-8", "surrogateescape"))
-    return packed[packed.rfind(b"\n", 0, end) + 1 : end] if end >= 0 else b""
-
-
-def _read(path: Path) -> bytes:
-    """The content of a plain file, empty for anything else: a FIFO in its place would never end."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return b""
-    try:
-        status = os.fstat(descriptor)
-        return os.read(descriptor, status.st_size) if stat.S_ISREG(status.st_mode) else b""
-    finally:
-        os.close(descriptor)
+    written = written_ref(common_dir, ref)
+    if written is not None and written.startswith("ref:"):
+        raise BranchMovedError(
+            f"{ref} is a link to another branch",
+            cause="whatever worked in the worktree made it one",
+            next_step="look at the attempt's transcript; its work is kept in its worktree",
+        )
+    return written
 
 
 def _replace(path: Path, text: str) -> None:
