@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Awaitable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,7 @@ from mawep.core.state import State
 from mawep.observe import tui
 from mawep.observe.live import BusCounts, Disk, Live, LiveFile
 from mawep.observe.logging import Logs
+from mawep.observe.metrics import Metrics
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
 from mawep.observe.words import describe, noteworthy
@@ -62,19 +64,33 @@ class Audience:
             aside=() if as_json else ("mawep.events",),
         )
         self._live = Live()
+        self._port = monitoring.prometheus_port
+        self._metrics = Metrics(clock, self._live) if self._port is not None else None
+        self._serving = AsyncExitStack()
         self._records: list[ev.Recorded] = []
         self._tasks: list[asyncio.Task[None]] = []
         teller: tuple[Witness, ...] = (self._keep,) if self._terminal else ()
         if self._terminal is None and not as_json:
             teller = (_lines,)
+        metrics = (self._metrics.witness,) if self._metrics else ()
         self.view = View(
-            witnesses=(self._live.witness, self._log, *teller),
+            witnesses=(self._live.witness, self._log, *teller, *metrics),
+            latency=self._metrics.latency if self._metrics else None,
             overhear=self._overhear,
             restarted=lambda: self._live.restarted(clock.now()),
             began=self._began,
         )
 
     async def __aenter__(self) -> Audience:
+        """Open the port for metrics. Raises UsageError when it cannot be had."""
+        if self._metrics is not None and self._port is not None:
+            from mawep.observe.endpoint import serve
+
+            try:
+                await self._serving.enter_async_context(serve(self._metrics.registry, self._port))
+            except BaseException:
+                self._logs.close()
+                raise
         return self
 
     async def __aexit__(
@@ -83,11 +99,14 @@ class Audience:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._serving.aclose()
         self._logs.close()
 
     def _began(self, directory: RunDirectory, hall: Orchestrator, buses: Sequence[Bus]) -> None:
         with contextlib.suppress(OSError):
             self._logs.keep(directory.log)
+        if self._metrics is not None:
+            self._metrics.begin(hall.state)
         self._start(LiveFile(directory.live).follow(self._live, self._clock))
         self._start(self._look(buses))
         if self._terminal is not None:

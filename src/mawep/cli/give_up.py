@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 
 from mawep.adapters.git import Repository
@@ -59,7 +60,7 @@ async def _farewell(repository: Repository, state: State, by: str) -> AsyncItera
         move = state.effects.get("move")
         done: ev.AnyEvent = ev.MoveLost(batch.base)
         if move is not None and isinstance(move.event, ev.MoveIntended):
-            done = await _complete(repository, state.target_branch, move.event) or done
+            done = await _complete(repository, state.target_branch, move.event, move.at) or done
         if isinstance(done, ev.TargetMoved):
             landed = frozenset(step.issue for step in done.steps)
         elif isinstance(done, ev.MoveBlocked):
@@ -76,10 +77,12 @@ async def _farewell(repository: Repository, state: State, by: str) -> AsyncItera
     yield ev.RunEnded("landed" if total == len(state.issues) else "partial" if total else "failed")
 
 
-async def _complete(repository: Repository, branch: str, move: ev.MoveIntended) -> ev.AnyEvent | None:
+async def _complete(
+    repository: Repository, branch: str, move: ev.MoveIntended, intended_at: datetime
+) -> ev.AnyEvent | None:
     """Finish a move; None when somebody rewrote the target, so that nothing of ours can be finished on it."""
     try:
-        return await move_target(repository, branch, move)
+        return await move_target(repository, branch, move, intended_at=intended_at)
     except GitError:
         raise
     except InfrastructureError:

@@ -2,48 +2,86 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
 
+from mawep.cli.verbs import VERBS, register
 from mawep.errors import MawepError
 
-app = typer.Typer(
-    name="mawep",
-    help="Give issues to coding agents, gate what they make, land it, lose nothing.",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
+COMPLETION = "_MAWEP_COMPLETE"
+BROKEN = 3
+
+
+def application(verb: str | None = None) -> typer.Typer:
+    """The application, with all verbs or with one."""
+    app = typer.Typer(
+        name="mawep",
+        add_completion=True,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.callback()(mawep)
+    register(app, VERBS if verb is None else (verb,))
+    return app
+
+
+def mawep(
+    version: bool = typer.Option(False, "--version", help="Show the version and leave."),
+) -> None:
+    """Give issues to coding agents, gate what they make, land it, lose nothing."""
+    if version:
+        from mawep import __version__
+
+        print(f"mawep {__version__}")
+        raise typer.Exit
 
 
 def run() -> int:
     """Run the command line and return its exit code; every error is one clear text on stderr."""
-    from mawep.cli import verbs
-
-    verbs.register(app)
+    arguments = sys.argv[1:] or ["--help"]
+    verb = arguments[0] if arguments[0] in VERBS and COMPLETION not in os.environ else None
     try:
-        result = app(standalone_mode=False)
+        result = application(verb)(args=arguments, standalone_mode=False)
     except MawepError as error:
-        print(f"mawep: {error}", file=sys.stderr)
-        return error.exit_code
+        return _say(str(error), error.exit_code)
     except typer.Exit as leaving:
         return leaving.exit_code
-    except typer.Abort:
+    except (typer.Abort, KeyboardInterrupt):
         return 130
-    except KeyboardInterrupt:
-        return 130
+    except BrokenPipeError:
+        return _nobody_reads()
     except Exception as error:
-        shown = _usage(error)
-        if shown is None:
-            raise
-        print(shown, file=sys.stderr)
-        return 2
+        if (usage := getattr(error, "format_message", None)) is not None:
+            return _say(f"{usage()}\n  next: `mawep --help` lists the verbs and options", 2)
+        return _say(_broken(error), BROKEN)
     return result if isinstance(result, int) else 0
 
 
-def _usage(error: Exception) -> str | None:
-    """A wrong option or argument, in Typer's words; None for anything else."""
-    message = getattr(error, "format_message", None)
-    return f"mawep: {message()}\n  next: `mawep --help` lists the verbs and options" if message else None
+def _say(text: str, code: int) -> int:
+    print(f"mawep: {text}", file=sys.stderr)
+    return code
+
+
+def _nobody_reads() -> int:
+    """Whoever read our output has gone, as `head` does. Python must not find that out again when it flushes."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _broken(error: Exception) -> str:
+    """A defect of ours, in one line, with the whole story in a file."""
+    import tempfile
+    import traceback
+
+    what = f"MAWEP itself broke: {type(error).__name__}: {error}".partition("\n")[0]
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="mawep-", suffix=".log", delete=False, encoding="utf-8"
+        ) as file:
+            traceback.print_exception(error, file=file)
+    except OSError:
+        return what
+    return f"{what}\n  next: please report it with {file.name}; `mawep resume` goes on with a run"

@@ -22,7 +22,7 @@ def report(
         typer.Option("--output", "-o", help="Write it to a file: as Markdown, or as JSON with --json."),
     ] = None,
 ) -> int:
-    """Show what became of a run: results, times, and the course it took."""
+    """Show what became of a run, and the course it took."""
     import asyncio
 
     return asyncio.run(_report(config, run, json=json, markdown=markdown, output=output))
