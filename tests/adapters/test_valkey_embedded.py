@@ -26,7 +26,7 @@ from mawep.coordination.envelopes import Ping
 from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
-from mawep.errors import BusGoneError, StaleFenceError, UsageError
+from mawep.errors import BusGoneError, MawepError, StaleFenceError, UsageError
 from tests.support.participants import take
 from tests.support.waiting import eventually
 
@@ -340,6 +340,26 @@ async def test_a_server_that_is_none_is_an_error(
     monkeypatch.setenv("MAWEP_REDIS_SERVER", "/bin/false")
     with pytest.raises(BusGoneError, match="did not start"):
         await EmbeddedServer.ensure(data_dir)
+
+
+@pytest.mark.parametrize(
+    ("script", "error"), [("not a program", UsageError), ("#!/bin/sh\nexec sleep 60", BusGoneError)]
+)
+async def test_a_program_that_never_listens_is_not_waited_for_for_ever(
+    runtime: Path,
+    data_dir: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    error: type[MawepError],
+) -> None:
+    monkeypatch.setattr(valkey_embedded, "START_TIMEOUT", 0.2)
+    (tmp_path / "server").write_text(script)
+    (tmp_path / "server").chmod(0o700)
+    monkeypatch.setenv("MAWEP_REDIS_SERVER", str(tmp_path / "server"))
+    with pytest.raises(error, match=r"cannot be started|did not start"):
+        await EmbeddedServer.ensure(data_dir)
+    assert not (data_dir / "socket").exists()
 
 
 async def test_a_server_that_cannot_start_says_why(runtime: Path, data_dir: Path) -> None:

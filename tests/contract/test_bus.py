@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import statistics
+import tempfile
 import time
 from contextlib import aclosing
 from pathlib import Path
@@ -531,3 +533,23 @@ async def test_a_password_is_never_shown() -> None:
     with pytest.raises(UsageError, match="not a message bus URL") as refused:
         await Connection.connect("http://someone:secret@127.0.0.1:1")
     assert "secret" not in str(refused.value)
+
+
+async def test_a_server_without_functions_is_too_old() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(4096):
+            writer.write(b"-ERR unknown command 'FUNCTION'\r\n")
+        writer.close()
+
+    directory = Path(tempfile.mkdtemp(dir="/tmp", prefix="mw-"))
+    path = directory / "s"
+    async with await asyncio.start_unix_server(answer, path):
+        with pytest.raises(UsageError, match="is too old"):
+            await Connection.connect(f"unix://{path}")
+    shutil.rmtree(directory)
+
+
+def test_a_run_whose_name_could_mean_other_keys_is_refused() -> None:
+    for name in ("", "*", "a}b", "a b", "x" * 65):
+        with pytest.raises(UsageError, match="cannot name a run"):
+            Keyspace(name)
