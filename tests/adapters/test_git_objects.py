@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import zlib
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -67,6 +68,42 @@ async def test_the_same_commit_is_the_same_sha(
         git(path, "show", "-s", "--format=%aI %cn %cI", first)
         == f"{DATE.isoformat()} MAWEP {DATE.isoformat()}"
     )
+
+
+async def test_a_commit_is_the_one_that_git_would_write(repository: Repository, path: Path) -> None:
+    base, tree = head(path), await rev_parse(repository, "HEAD", "tree")
+    side = branch(path, "side", {"c": "3\n"})
+    for message in ("a title", "a title\n", "a title\n\nwith ünicode\n\nMawep-Issue: 7\n", ""):
+        made = await commit_tree(repository, tree, [base, side], message, author=AGENT, date=DATE)
+        when = f"@{int(DATE.timestamp())} +0000"
+        who = {
+            f"GIT_{role}_{what}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for what, value in (("NAME", AGENT.name), ("EMAIL", AGENT.email), ("DATE", when))
+        }
+        command = ("commit-tree", tree, "-p", base, "-p", side, "-F", "-")
+        assert (await repository.run(*command, input=message.encode(), env=who)).decode().strip() == made
+    git(path, "fsck", "--strict", "--no-dangling")
+
+
+async def test_nothing_in_a_name_or_message_ends_a_commit_early(repository: Repository, path: Path) -> None:
+    base, tree = head(path), await rev_parse(repository, "HEAD", "tree")
+    author = Identity("an agent\ntree <0>", "<x@example.org>\n")
+    made = await commit_tree(repository, tree, [base], "a\0b\udcff", author=author, date=DATE)
+    found = await read_commit(repository, made)
+    assert (found.tree, found.parents, found.message) == (tree, (base,), "ab?")
+    assert found.author == Identity("an agenttree 0", "x@example.org")
+    await check_new_objects(repository, base, made)
+
+
+async def test_an_object_is_as_open_as_the_repository(repository: Repository, path: Path) -> None:
+    base, tree = head(path), await rev_parse(repository, "HEAD", "tree")
+    (path / ".git" / "objects").chmod(0o2770)
+    for title in map(str, range(8)):
+        made = loose(path, await commit_tree(repository, tree, [base], title, author=AGENT, date=DATE))
+        assert stat.S_IMODE(made.stat().st_mode) == 0o440
+        assert stat.S_IMODE(made.parent.stat().st_mode) in {0o2770, 0o755}
+    assert not list((path / ".git" / "objects").rglob("tmp_obj*"))
 
 
 async def test_names_are_resolved_or_refused(repository: Repository, path: Path) -> None:

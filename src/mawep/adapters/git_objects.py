@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mawep.adapters.git import Door, Repository, Sha
+from mawep.adapters.git_loose import write_object
 from mawep.errors import GitError, MawepError
 
 SUBMODULE = "160000"
@@ -86,7 +87,7 @@ async def size_of(door: Door, sha: Sha) -> int:
 
 
 async def commit_tree(
-    door: Door,
+    repository: Repository,
     tree: Sha,
     parents: Sequence[Sha],
     message: str,
@@ -100,22 +101,17 @@ async def commit_tree(
 
     `date` (aware, whole seconds count) is both author and committer date, written in UTC.
     """
-    by = committer or author
-    when = f"@{int(date.timestamp())} +0000"
-    output = await door.run(
-        *("commit-tree", tree, *(part for parent in parents for part in ("-p", parent)), "-F", "-"),
-        input=message.encode("utf-8", "surrogateescape"),
-        fsync=fsync,
-        env={
-            "GIT_AUTHOR_NAME": author.name,
-            "GIT_AUTHOR_EMAIL": author.email,
-            "GIT_AUTHOR_DATE": when,
-            "GIT_COMMITTER_NAME": by.name,
-            "GIT_COMMITTER_EMAIL": by.email,
-            "GIT_COMMITTER_DATE": when,
-        },
-    )
-    return output.decode().strip()
+    when = f"{int(date.timestamp())} +0000"
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+    lines += [f"author {_named(author)} {when}", f"committer {_named(committer or author)} {when}"]
+    text = "\n".join([*lines, "", message.replace("\0", "")])  # git takes no message with a zero byte
+    return await write_object(repository, "commit", text.encode("utf-8", "replace"), fsync=fsync)
+
+
+def _named(who: Identity) -> str:
+    """A name as it stands in a commit, where some characters would end it."""
+    name, email = ("".join(char for char in part if char not in "<>\n\0") for part in (who.name, who.email))
+    return f"{name.strip()} <{email.strip()}>"
 
 
 async def changed_paths_raw(door: Door, old: Sha, new: Sha) -> tuple[Change, ...]:
