@@ -12,7 +12,7 @@ from mawep.adapters.git import find_repository
 from mawep.stages.workspace import SetupError, Workspaces
 from mawep.stages.workspace import gates as gates_module
 from tests.stages.test_workspace_lend import count_git
-from tests.stages.workspace_site import FILES, Site, site
+from tests.stages.workspace_site import FILES, Site, next_second, site
 from tests.support.repos import commit, git, head, write
 from tests.support.waiting import eventually
 
@@ -106,14 +106,13 @@ async def test_a_file_with_its_time_set_back_is_restored_whatever_the_user_lets_
     git(site.checkout, "config", "core.checkstat", "minimal")
     site.repository = await find_repository(site.checkout)
     workspaces = await site.open()
-    long_ago = (10**18, 10**18)
     async with workspaces.gate_tree(site.target()) as tree:
-        pass
-    for name in ("src/a.py", "src/b.py"):
-        os.utime(tree / name, ns=long_ago)
-    async with workspaces.gate_tree(site.target()) as tree:  # the index knows these times now
-        (tree / "src/b.py").write_text("b = 7\n")
-        os.utime(tree / "src/b.py", ns=long_ago)
+        await next_second(tree / "src/b.py")
+    async with workspaces.gate_tree(site.target()) as tree:  # the index is younger than the files now
+        times = (tree / "src/b.py").stat()
+        with (tree / "src/b.py").open("r+") as file:
+            file.write("b = 7\n")
+        os.utime(tree / "src/b.py", ns=(times.st_atime_ns, times.st_mtime_ns))
     async with workspaces.gate_tree(site.target()) as tree:
         assert (tree / "src/b.py").read_text() == FILES["src/b.py"]
 

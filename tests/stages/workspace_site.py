@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from mawep.adapters.process import Supervisor
 from mawep.clock import VirtualClock
 from mawep.stages.workspace import Workspace, Workspaces, WorkspaceSettings
 from tests.support.repos import git, head, make_repository
+from tests.support.waiting import eventually
 
 AGENT = Identity("agent-0", "agent-0@example.org")
 FILES: dict[str, str | bytes] = {
@@ -91,6 +93,12 @@ class Site:
         roots = [self.base, self.common / "mawep" / "workspaces", self.common / "mawep" / "trash"]
         found = [path for root in roots if root.exists() for path in root.rglob("*")]
         return sorted(str(path) for path in found if path.is_symlink() or not path.is_dir())
+
+
+async def next_second(file: Path) -> None:
+    """Until a full second has begun since the file last changed: git compares times by whole seconds."""
+    changed = int(file.stat().st_ctime)
+    await eventually("the next second begins", lambda: time.time() >= changed + 1.1)
 
 
 @pytest_asyncio.fixture
