@@ -135,6 +135,10 @@ class Bus:
             await self._append(channel, pending)
             return pending.envelope
 
+    async def last(self, channel: str) -> str:
+        """The newest entry of a channel, `0-0` when it never had one."""
+        return await self._meta(channel, "last")
+
     async def reply(self, request: Envelope, payload: Payload) -> Envelope:
         """Answer `request` in its sender's mailbox. Not kept for `resend`: who still waits asks again."""
         channel = direct(request.sender)

@@ -18,7 +18,7 @@ from mawep.clock import Clock
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus, QuotaError
-from mawep.coordination.inbox import Gap, Received
+from mawep.coordination.inbox import Gap, Received, later
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number, Question, Session
 from mawep.core.state import Progress, State
@@ -54,19 +54,20 @@ class Refused(MawepError):  # noqa: N818 (an answer to a person, not a fault)
 
 
 class Listener:
-    """The hall's ears and mouth. `since` is when this process took the run over."""
+    """The hall's ears and mouth. What lay in its mailbox when it began to listen was said to another process."""
 
     def __init__(self, bus: Bus, hall: Orchestrator, clock: Clock, overhear: Overhear) -> None:
         self._bus = bus
         self._hall = hall
         self._clock = clock
         self._overhear = overhear
-        self._since = clock.now()
+        self._since = "0-0"
         self._background: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Listen until cancelled, through outages of the bus."""
         cursors = dict.fromkeys(channels.CAPPED, "$")
+        self._since = await self._bus.last(MAILBOX)
         while True:
             try:
                 async for item in self._bus.read(LISTENED, cursors):
@@ -120,7 +121,7 @@ class Listener:
         answer = [wire.Reply(ok=False, text="the run was not there to hear it; please say it again")]
 
         def events(state: State) -> Iterable[ev.AnyEvent]:
-            if received.envelope.at < self._since:
+            if not later(received.stream_id, self._since):
                 return ()
             try:
                 said, asked_for = carry_out(verb, received.envelope.sender, received.envelope.id, state)
