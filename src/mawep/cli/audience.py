@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,7 +28,6 @@ from mawep.core.state import State
 from mawep.observe import tui
 from mawep.observe.live import BusCounts, Disk, Live, LiveFile
 from mawep.observe.logging import Logs
-from mawep.observe.metrics import Metrics
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
 from mawep.observe.words import describe, noteworthy
@@ -35,6 +35,9 @@ from mawep.orchestrator import Orchestrator
 from mawep.orchestrator.hall import Witness
 from mawep.state import journal
 from mawep.state.runs import RunDirectory
+
+if TYPE_CHECKING:
+    from mawep.observe.metrics import Metrics
 
 log = structlog.get_logger("mawep.events")
 
@@ -65,7 +68,7 @@ class Audience:
         )
         self._live = Live()
         self._port = monitoring.prometheus_port
-        self._metrics = Metrics(clock, self._live) if self._port is not None else None
+        self._metrics = _metrics(clock, self._live) if self._port is not None else None
         self._serving = AsyncExitStack()
         self._records: list[ev.Recorded] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -170,6 +173,12 @@ class Audience:
                     migration=said.migration,
                     severity=said.severity,
                 )
+
+
+def _metrics(clock: Clock, live: Live) -> Metrics:
+    from mawep.observe.metrics import Metrics
+
+    return Metrics(clock, live)
 
 
 def _lines(recorded: ev.Recorded, state: State) -> None:

@@ -201,6 +201,8 @@ class Conductor:
                 effects = await self._wire(stack, directory, journal, hall)
                 with _interruptible(hall):
                     await hall.run(effects, resumed)
+                if hall.state.ended is not None:
+                    await effects.conclude()
         except InfrastructureError as error:
             failure = error
         finally:

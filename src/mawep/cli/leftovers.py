@@ -45,9 +45,13 @@ class _Ended:
 
 @dataclass
 class Leftovers:
-    """What can go. `overdue` are worktrees whose attempt is over and whose retention never began: it begins now."""
+    """What can go. `overdue` are worktrees whose attempt is over and whose retention never began: it begins now.
+
+    `unlent` are those that no attempt has: a process that was killed could not take them away.
+    """
 
     worktrees: list[Record] = field(default_factory=list)
+    unlent: list[Record] = field(default_factory=list)
     overdue: list[Record] = field(default_factory=list)
     branches: dict[str, Sha] = field(default_factory=dict)
     refs: dict[str, Sha] = field(default_factory=dict)
@@ -57,6 +61,7 @@ class Leftovers:
     def lines(self) -> Iterator[str]:
         """Each of them, for people."""
         yield from (f"worktree {record.path} ({record.branch})" for record in self.worktrees)
+        yield from (f"worktree {record.path}" for record in self.unlent)
         yield from (f"branch {ref.removeprefix('refs/heads/')}, fully merged" for ref in self.branches)
         yield from (f"{ref}" for ref in self.refs)
         yield from (f"messages and keys of run {directory.run}" for directory in self.spoken)
@@ -85,7 +90,10 @@ async def find(repository: Repository, config: Config, now: datetime, *, at_once
     needed = {name for run in runs if not run.ended for name in _worktree_names(run)}
     kept = timedelta(days=0 if at_once else config.cleanup.worktree_retention_days)
     found = Leftovers()
-    for record in _lent(repository):
+    for record in _worktrees(repository):
+        if record.kind is not Kind.ATTEMPT or record.stage is not Stage.LENT:
+            found.unlent.append(record)
+            continue
         if record.name in needed:
             continue
         if at_once or (record.shelved_at is not None and record.shelved_at + kept <= now):
@@ -129,12 +137,9 @@ def _worktree_names(run: RunSummary) -> Iterator[str]:
             yield recorded.event.name
 
 
-def _lent(repository: Repository) -> Iterator[Record]:
+def _worktrees(repository: Repository) -> list[Record]:
     houses = home(repository.common_dir) / "workspaces"
-    if houses.is_dir():
-        for record in Registry(houses).all():
-            if record.kind is Kind.ATTEMPT and record.stage is Stage.LENT:
-                yield record
+    return Registry(houses).all() if houses.is_dir() else []
 
 
 async def _merged(repository: Repository, run: _Ended, busy: Iterable[str | None]) -> dict[str, Sha]:
@@ -161,7 +166,7 @@ async def remove(repository: Repository, config: Config, found: Leftovers) -> No
     with ExitStack() as claims:
         for branch in sorted({run.target_branch for run in list_runs(repository.common_dir)}):
             claims.enter_context(target_claimed(repository.common_dir, branch))
-        if found.worktrees or found.overdue:
+        if found.worktrees or found.unlent or found.overdue:
             await _remove_worktrees(repository, config, found)
         for ref, sha in {**found.branches, **found.refs}.items():
             with suppress(RefMovedError):  # somebody works on it again
@@ -178,7 +183,7 @@ async def _remove_worktrees(repository: Repository, config: Config, found: Lefto
         settings = workspace_settings(config, repository)
         workspaces = Workspaces(repository, supervisor, settings, SystemClock())
         await workspaces.open()
-        stack.push_async_callback(workspaces.close)
+        stack.push_async_callback(workspaces.close)  # which removes what is not lent
         for record in found.overdue:
             if workspace := workspaces.find(record.name):
                 await workspaces.shelve(workspace)
