@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import takewhile
 
 import msgspec
 from immutables import Map
@@ -169,12 +170,7 @@ def _reaches_below(glob: str, directory: str) -> bool:
 
 
 def _literal_directory(glob: str) -> str:
-    parts: list[str] = []
-    for part in glob.split("/"):
-        if is_glob(part):
-            break
-        parts.append(part)
-    return "/".join(parts)
+    return "/".join(takewhile(lambda part: not is_glob(part), glob.split("/")))
 
 
 def _nested(left: str, right: str) -> bool:

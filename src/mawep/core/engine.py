@@ -149,17 +149,17 @@ def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
 
 
 def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
-    match landing.diagnose_batch(state, batch):
-        case landing.Probe(parts):
-            for part in parts:
-                if landing.composed(batch, part) is None and part not in batch.parts:
-                    yield ev.ProbeIntended(batch.base, part)
-        case landing.Land(part, suspect):
-            chosen = landing.composed(batch, part) or ()
-            record = state.gates[chosen[-1].tree]
-            yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, suspect)
-        case landing.Eject(number):
-            yield _park_red(state, batch, number)
+    found = landing.diagnose_batch(state, batch)
+    if isinstance(found, landing.Probe):
+        for part in found.parts:
+            if landing.composed(batch, part) is None and part not in batch.parts:
+                yield ev.ProbeIntended(batch.base, part)
+    elif isinstance(found, landing.Land):
+        chosen = landing.composed(batch, found.part) or ()
+        record = state.gates[chosen[-1].tree]
+        yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, found.suspect)
+    else:
+        yield _park_red(state, batch, found.number)
 
 
 def _park_red(state: State, batch: Landing, number: Number) -> ev.IssueParked:

@@ -55,10 +55,7 @@ def should_open(state: State) -> bool:
 
 def next_members(state: State) -> Part:
     """Who goes into the next batch: a known suspect alone, else the queue in its order."""
-    for suspect in state.suspects:
-        if suspect in state.queue:
-            return (suspect,)
-    return state.queue[: state.rules.batch]
+    return state.suspects[:1] or state.queue[: state.rules.batch]
 
 
 def composed(landing: Landing, part: Part) -> tuple[Step, ...] | None:
