@@ -168,3 +168,16 @@ async def test_a_git_elsewhere_does_not_keep_a_lock(
         assert remove_stale_lock(repository, lock, intended_at=time.time(), content=head(path))
     finally:
         process.communicate()
+
+
+async def test_a_git_that_is_younger_than_the_lock_does_not_keep_it(
+    repository: Repository, path: Path
+) -> None:
+    """Ours and the agents' run all the time: none of those that started later can hold it."""
+    lock = write(lock_of(repository), "")
+    os.utime(lock, (time.time() - 5,) * 2)
+    process = subprocess.Popen(["git", "cat-file", "--batch"], cwd=path, stdin=subprocess.PIPE)
+    try:
+        assert remove_stale_lock(repository, lock, intended_at=time.time() - 6, content=head(path))
+    finally:
+        process.communicate()

@@ -18,6 +18,8 @@ from mawep.adapters.git_worktrees import list_worktrees
 from mawep.errors import InfrastructureError
 
 POLL = 0.01
+TOLERANCE = 0.2
+"""How far the kernel's clock for processes and that for files may be apart, in seconds."""
 
 
 async def end_orphans(common_dir: Path, *, patience: float = 5.0) -> tuple[int, ...]:
@@ -52,6 +54,8 @@ def remove_stale_lock(
     in seconds since 1970, and `content`, the object name it was to write (None for an index). A lock that is
     older, says something else, is someone else's, or may be held by a live git, stays: False. Updating a ref
     makes `<ref>.lock`, and `HEAD.lock` if HEAD is on it; moving a checkout makes `index.lock`.
+
+    A git that started after the lock was made does not hold it. Ours and the agents' run all the time.
     """
     try:
         status = lock.lstat()
@@ -62,7 +66,8 @@ def remove_stale_lock(
         return False
     if content is not None and written not in {b"", content.encode()}:
         return False
-    if any(_works_in(pid, repository) for pid in _processes()):
+    age = time.time() - status.st_mtime
+    if any(_lived_for(pid) + TOLERANCE > age and _works_in(pid, repository) for pid in _processes()):
         return False
     lock.unlink(missing_ok=True)
     return True
@@ -82,6 +87,12 @@ def _lives(owner: str) -> bool:
     """True when the process `<pid>:<start time>` is still that process."""
     pid, _, started = owner.partition(":")
     return pid.isdigit() and start_time(int(pid)) == started
+
+
+def _lived_for(pid: int) -> float:
+    """How long ago the process started, in seconds; 0 when it is gone."""
+    ticks = start_time(pid)
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(ticks) / os.sysconf("SC_CLK_TCK") if ticks else 0.0
 
 
 def _works_in(pid: int, repository: Repository) -> bool:

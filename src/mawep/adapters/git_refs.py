@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mawep.adapters.git import Door, Repository, Sha, failure
+from mawep.adapters.git import Door, LockHeldError, Repository, Sha, failure
+from mawep.adapters.git_files import written_ref
+from mawep.adapters.git_orphans import remove_stale_lock
 from mawep.adapters.git_process import Completed
 from mawep.errors import GitError
+
+_LOCKED_TOO = ("HEAD", "packed-refs")
+"""What git locks besides the refs themselves: HEAD if it is on one of them, the packed ones if one goes."""
 
 RefUpdate = tuple[str, Sha | None, Sha | None]
 """(ref, new, old): `old` None means the ref must not exist yet, `new` None deletes it."""
@@ -50,8 +55,34 @@ async def update_refs(
     raise error
 
 
+async def update_refs_again(
+    repository: Repository,
+    updates: Sequence[RefUpdate],
+    *,
+    intended_at: float,
+    message: str = "mawep",
+    fsync: bool = True,
+) -> None:
+    """Do what `update_refs` does, past locks that a dead child of ours left when it tried the same.
+
+    `intended_at` is when the caller journalled this update, in seconds since 1970. Raises as `update_refs`.
+    """
+    contents = {f"{ref}.lock": new for ref, new, _ in updates}
+    for _ in range(len(updates) + len(_LOCKED_TOO)):
+        try:
+            return await update_refs(repository, updates, message=message, fsync=fsync)
+        except LockHeldError as error:
+            content = next((new for name, new in contents.items() if error.path.match(name)), None)
+            if not remove_stale_lock(repository, error.path, intended_at=intended_at, content=content):
+                raise
+    return await update_refs(repository, updates, message=message, fsync=fsync)
+
+
 async def read_ref(door: Door, ref: str) -> Sha | None:
-    """The object that the fully named ref points at, None when it does not exist."""
+    """The object that the fully named ref points at, None when it does not exist; seldom costs a process."""
+    written = written_ref(door.common_dir, ref)
+    if written is None or not written.startswith("ref:"):
+        return written
     done = await door.call("show-ref", "--verify", "--hash", "--", ref)
     return done.stdout.decode().strip() if done.code == 0 else None
 
@@ -70,9 +101,14 @@ def _line(ref: str, new: Sha | None, old: Sha | None, null: Sha) -> str:
 
 
 async def hold(repository: Repository, ref: str, sha: Sha) -> None:
-    """Point `ref` at `sha`, durably, wherever it was before: for refs that only this process writes."""
-    try:
-        await update_refs(repository, [(ref, sha, None)], message="mawep: hold", fsync=True)
-    except RefMovedError as held:
-        if held.actual != sha:
-            await update_refs(repository, [(ref, sha, held.actual)], message="mawep: hold", fsync=True)
+    """Point `ref` at `sha`, durably, wherever it was before: for refs that only this process writes.
+
+    A lock that is on such a ref without a live git was left by a dead child of ours, whenever that was.
+    """
+    old: Sha | None = None
+    while old != sha:
+        try:
+            await update_refs_again(repository, [(ref, sha, old)], intended_at=0.0, message="mawep: hold")
+            old = sha
+        except RefMovedError as held:
+            old = held.actual

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
+import structlog
 
-from mawep.adapters.git import Repository, Sha
-from mawep.adapters.git_refs import list_refs
+from mawep.adapters.git import LockHeldError, Repository, Sha
+from mawep.adapters.git_refs import RefMovedError, list_refs
 from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
@@ -25,6 +26,8 @@ from mawep.stages import acceptance, land
 from mawep.stages.verify import Gate
 from mawep.stages.workspace import SetupError, Workspaces
 from mawep.state.journal import Journal
+
+log = structlog.get_logger("mawep.effects")
 
 WORKER = "worker-0"
 
@@ -91,9 +94,10 @@ class Effects:
             case ev.SealIntended() as intent:
                 return await self._seal(intent, recorded)
             case ev.MoveIntended() as intent:
-                return await land.move_target(self._repository, self._state().target_branch, intent)
+                branch = self._state().target_branch
+                return await land.move_target(self._repository, branch, intent, intended_at=recorded.at)
             case ev.RetireIntended() as intent:
-                return await self._retire(intent)
+                return await self._retire(intent, recorded)
         return None
 
     async def answer(self, answered: ev.QuestionAnswered) -> None:
@@ -289,7 +293,7 @@ class Effects:
             journal_head=self._journal.hash_at(recorded.seq),
         )
 
-    async def _retire(self, intent: ev.RetireIntended) -> ev.WorkspacesRetired:
+    async def _retire(self, intent: ev.RetireIntended, recorded: ev.Recorded) -> ev.WorkspacesRetired:
         state = self._state()
         found = () if state.landing else await land.landing_refs(self._repository, state.run)
         refs: dict[str, Sha | None] = dict.fromkeys(found)
@@ -300,7 +304,10 @@ class Effects:
                 await self._workspaces.discard(workspace)
             refs[f"refs/heads/{attempt.branch}"] = attempt.commit
             refs[acceptance.candidate_ref(state.run, number, attempt.number)] = None
-        await land.forget_refs(self._repository, refs)
+        try:
+            await land.forget_refs(self._repository, refs, intended_at=recorded.at)
+        except (LockHeldError, RefMovedError) as error:  # somebody is at work there: no reason to stop
+            log.warning("refs are kept", issues=intent.issues, cause=str(error))
         return ev.WorkspacesRetired(intent.issues)
 
 

@@ -7,21 +7,33 @@ whatever half of a move a crash left out is completed. Known race: between our l
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mawep.adapters.git import Repository, Sha, WorkTree
+from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
 from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, is_ancestor
-from mawep.adapters.git_refs import RefMovedError, hold, list_refs, read_ref, update_refs
+from mawep.adapters.git_refs import (
+    RefMovedError,
+    hold,
+    list_refs,
+    read_ref,
+    update_refs_again,
+)
 from mawep.core import events as ev
 from mawep.core.claims import is_protected
 from mawep.core.model import Number
 from mawep.errors import GitError, InfrastructureError
 
 MAWEP = Identity("MAWEP", "mawep@localhost")
+
+INDEX_PATIENCE = 5.0
+"""How long another git may hold the index of a checkout before that counts as being in the way, in seconds."""
+INDEX_POLL = 0.02
 
 
 @dataclass(frozen=True)
@@ -162,9 +174,12 @@ async def check_target(repository: Repository, branch: str, known: Sha) -> Sha:
 
 
 async def move_target(
-    repository: Repository, branch: str, intent: ev.MoveIntended
+    repository: Repository, branch: str, intent: ev.MoveIntended, *, intended_at: datetime
 ) -> ev.TargetMoved | ev.MoveBlocked | ev.MoveLost:
-    """Bring the target from old to new, its checkouts first; completes what an earlier try left half done."""
+    """Bring the target from old to new, its checkouts first; completes what an earlier try left half done.
+
+    `intended_at` is when the intent was journalled: a lock on the target that is older is not ours.
+    """
     ref = f"refs/heads/{branch}"
     now = await check_target(repository, branch, intent.old)
     if now not in (intent.old, intent.new):
@@ -179,7 +194,12 @@ async def move_target(
     if now == intent.new:
         return ev.TargetMoved(intent.old, intent.new, intent.steps)
     try:
-        await update_refs(repository, [(ref, intent.new, intent.old)], message="mawep: land", fsync=True)
+        await update_refs_again(
+            repository,
+            [(ref, intent.new, intent.old)],
+            intended_at=intended_at.timestamp(),
+            message="mawep: land",
+        )
     except RefMovedError as error:
         # The checkout is at the new files already and its branch went elsewhere: bring it back to where it was.
         for listed in checkouts_of(repository, ref):
@@ -189,36 +209,52 @@ async def move_target(
 
 
 async def _bring(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:
-    """Bring one checkout from old to new; what is in the way if it is not clean. Done already is done."""
-    try:
-        await move_checkout(tree, old, new)
-    except CheckoutDirtyError as error:
-        return error.paths
-    except GitError:
-        blocked = await dirty_paths(tree, old, new)
-        if blocked:
-            return blocked
-        raise
-    return ()
+    """Bring one checkout from old to new; what is in the way if it is not clean. Done already is done.
+
+    A person's `git status` holds the index for a moment, and one who commits for as long as the editor is open.
+    """
+    deadline = time.monotonic() + INDEX_PATIENCE
+    while True:
+        try:
+            await move_checkout(tree, old, new)
+        except CheckoutDirtyError as error:
+            return error.paths
+        except LockHeldError as error:
+            if time.monotonic() > deadline:
+                return (str(error.path),)
+            await asyncio.sleep(INDEX_POLL)
+        except GitError:
+            blocked = await dirty_paths(tree, old, new)
+            if blocked:
+                return blocked
+            raise
+        else:
+            return ()
 
 
 async def blocked_by(repository: Repository, branch: str, old: Sha, new: Sha) -> tuple[str, ...]:
     """What still stands in the way of a blocked move; empty when it can be tried again."""
     found: list[str] = []
     for listed in checkouts_of(repository, f"refs/heads/{branch}"):
-        found += await dirty_paths(repository.worktree(listed.path, listed.name), old, new)
+        tree = repository.worktree(listed.path, listed.name)
+        lock = tree.git_dir / "index.lock"
+        found += [str(lock)] if lock.exists() else await dirty_paths(tree, old, new)
     return tuple(found)
 
 
-async def forget_refs(repository: Repository, wanted: Mapping[str, Sha | None]) -> None:
+async def forget_refs(
+    repository: Repository, wanted: Mapping[str, Sha | None], *, intended_at: datetime | None = None
+) -> None:
     """Let go of refs of ours that are still where they were left; None: wherever they are.
 
     `wanted` names refs of the run and branches of its attempts; those that are gone already are gone.
+    `intended_at` is when this was journalled, if it was: only a lock made since then is one of ours.
     """
     found = await list_refs(repository, *wanted) if wanted else {}
     gone = [(ref, None, sha) for ref, sha in found.items() if wanted.get(ref, "") in (None, sha)]
     if gone:
-        await update_refs(repository, gone, message="mawep: retire", fsync=False)
+        when = intended_at.timestamp() if intended_at else time.time()
+        await update_refs_again(repository, gone, intended_at=when, message="mawep: retire", fsync=False)
 
 
 async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
