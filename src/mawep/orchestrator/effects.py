@@ -121,6 +121,11 @@ class Effects:
         new = batch.sealed[-1].commit
         return bool(await land.blocked_by(self._repository, state.target_branch, batch.base, new))
 
+    async def conclude(self) -> None:
+        """The run has ended: let go of the compositions that were made on the way."""
+        refs = await land.landing_refs(self._repository, self._state().run)
+        await land.forget_refs(self._repository, dict.fromkeys(refs))
+
     # --- to the worker
 
     async def _send(self, payload: wire.Payload, fence: int | None) -> None:
