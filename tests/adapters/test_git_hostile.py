@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mawep.adapters.git import Repository, WorkTree, find_repository
+from mawep.adapters.git import Door, Repository, WorkTree, find_repository
 from mawep.adapters.git_checkout import dirty_paths, move_checkout
 from mawep.adapters.git_history import commits_between
 from mawep.adapters.git_inspect import inspect
@@ -26,7 +26,6 @@ from mawep.adapters.git_objects import (
     rev_parse,
 )
 from mawep.adapters.git_refs import list_refs, read_ref, update_refs
-from mawep.adapters.git_worktrees import worktree_add, worktree_remove
 from tests.support.repos import branch, commit, git, head, make_repository, write
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -69,6 +68,15 @@ def script(path: Path, command: str) -> Path:
 def age(path: Path) -> None:
     """Make git look at the content again."""
     path.write_bytes(path.read_bytes())
+
+
+async def spare(repository: Repository, path: Path, commit: str) -> WorkTree:
+    """A worktree whose files were written through the door."""
+    door = Door(repository.common_dir, repository.view, repository.view)
+    await door.run("worktree", "add", "--quiet", "--no-checkout", "--detach", "--", str(path), commit)
+    tree = repository.worktree(path, path.name)
+    await tree.run("read-tree", "--reset", "-u", commit)
+    return tree
 
 
 def hooks(scene: Scene) -> None:
@@ -207,12 +215,11 @@ async def walk_through(repository: Repository, agent: WorkTree, scratch: Path) -
     assert isinstance(conflicted, Conflicted)
     await conflict_hunks(repository, conflicted)
     await inspect(repository, "refs/heads/main")
-    tree = await worktree_add(repository, scratch / "spare", made, branch="spare")
+    tree = await spare(repository, scratch / "spare", made)
     assert (tree.path / "kept").read_text() == "edited\n"
     await tree.run("switch", "--quiet", "-c", "other", ours)
     await tree.run("reset", "--quiet", "--hard", theirs)
     await tree.run("clean", "-ffdxq")
-    await worktree_remove(repository, "spare", tree.path)
     main = repository.worktree(scratch / "main", None)
     await dirty_paths(main, base, ours)
     await main.run("checkout-index", "--all", "--force")
@@ -226,7 +233,7 @@ async def test_replace_refs_do_not_alter_what_is_read_or_checked_out(scene: Scen
     assert git(scene.main, "show", f"{real}:shared") == "theirs", "plain git falls for it"
     repository = await find_repository(scene.main)
     assert await read_blob(repository, f"{real}:shared") == b"ours\n"
-    tree = await worktree_add(repository, tmp_path / "spare", real)
+    tree = await spare(repository, tmp_path / "spare", real)
     assert (tree.path / "shared").read_text() == "ours\n"
     assert (await inspect(repository, "refs/heads/main")).replaced_objects
 

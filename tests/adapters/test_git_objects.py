@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mawep.adapters.git import Repository, find_repository
-from mawep.adapters.git_history import commits_between, parse_trailers, read_commit
+from mawep.adapters.git_history import commits_between, parse_trailers
 from mawep.adapters.git_objects import (
     ABSENT,
     SUBMODULE,
@@ -62,7 +62,7 @@ async def test_the_same_commit_is_the_same_sha(
     monkeypatch.setenv("GIT_AUTHOR_NAME", "someone else")
     again = await made(DATE.astimezone(timezone(timedelta(hours=9))).replace(microsecond=5))
     assert first == again
-    found = await read_commit(repository, first)
+    (found,) = await commits_between(repository, base, first)
     assert (found.tree, found.parents, found.author, found.message) == (tree, (base,), AGENT, message)
     assert (
         git(path, "show", "-s", "--format=%aI %cn %cI", first)
@@ -90,7 +90,7 @@ async def test_nothing_in_a_name_or_message_ends_a_commit_early(repository: Repo
     base, tree = head(path), await rev_parse(repository, "HEAD", "tree")
     author = Identity("an agent\ntree <0>", "<x@example.org>\n")
     made = await commit_tree(repository, tree, [base], "a\0b\udcff", author=author, date=DATE)
-    found = await read_commit(repository, made)
+    (found,) = await commits_between(repository, base, made)
     assert (found.tree, found.parents, found.message) == (tree, (base,), "ab?")
     assert found.author == Identity("an agenttree 0", "x@example.org")
     await check_new_objects(repository, base, made)
@@ -226,7 +226,8 @@ async def test_a_forged_trailer_is_seen_wherever_it_stands(
 
 async def test_speaking_of_us_is_not_a_claim(repository: Repository, path: Path) -> None:
     commit(path, {"a": "2\n"}, "Speak of Mawep-Issue: trailers\n\nas (Mawep-Run: x) does, in mawep-dir/x:1")
-    assert not (await read_commit(repository, "HEAD")).claims_to_be_ours
+    (spoken,) = await commits_between(repository, "HEAD~1", "HEAD")
+    assert not spoken.claims_to_be_ours
 
 
 async def test_sound_objects_pass(repository: Repository, path: Path) -> None:

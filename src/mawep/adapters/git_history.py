@@ -47,11 +47,6 @@ async def commits_between(door: Door, base: Sha, head: Sha) -> tuple[Commit, ...
     return tuple(_parsed(sha, content) for sha, content in _objects(raw))
 
 
-async def read_commit(door: Door, sha: Sha) -> Commit:
-    """One commit. Raises GitError."""
-    return _parsed(sha, await door.run("cat-file", "commit", sha))
-
-
 def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
     """The trailers at the end of a message: every line of the last paragraph is one, or continues one."""
     title, _, body = message.strip().partition("\n")

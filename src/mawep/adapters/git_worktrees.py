@@ -1,7 +1,6 @@
-"""Worktrees: listed, added and removed, one at a time per repository.
+"""Worktrees: listed, and changed one at a time per repository.
 
-Git's own `worktree list` fails while another process is half way through `worktree add`, and `worktree prune`
-forgets other people's unplugged worktrees: the entries are read here, and only named ones are removed.
+Git's own `worktree list` fails while another process is half way through `worktree add`: the entries are read here.
 """
 
 from __future__ import annotations
@@ -9,14 +8,12 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from mawep.adapters.git import Door, Repository, Sha, WorkTree
-from mawep.errors import InfrastructureError
+from mawep.adapters.git import Repository
 
 LOCK_POLL = 0.005
 _UNDER_WAY = {
@@ -43,10 +40,6 @@ class Listed:
     under_way: str | None
 
 
-class WorktreeExistsError(InfrastructureError):
-    """A worktree entry, directory or branch of that name is already there; nothing was made."""
-
-
 @asynccontextmanager
 async def worktrees_locked(repository: Repository) -> AsyncIterator[None]:
     """Hold the right to add, move or forget worktrees of this repository, against every MAWEP process."""
@@ -60,42 +53,6 @@ async def worktrees_locked(repository: Repository) -> AsyncIterator[None]:
             yield
         finally:
             os.close(descriptor)
-
-
-async def worktree_add(
-    repository: Repository, path: Path, commit: Sha, *, branch: str | None = None
-) -> WorkTree:
-    """Add a worktree at `path` with `commit` checked out, its entry named like the directory.
-
-    It is detached, or on the new branch `branch` (short name). Raises WorktreeExistsError or GitError; a
-    failure may leave the directory, the entry and the branch: discard them by these names.
-    """
-    entry = repository.common_dir / "worktrees" / path.name
-    placement = ("--detach",) if branch is None else ("--no-track", "-b", branch)
-    async with worktrees_locked(repository):
-        _require_free(entry, path)
-        entry.parent.mkdir(exist_ok=True)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The git that fills the new worktree inherits every variable, so none may name an index.
-        door = Door(repository.common_dir, repository.view, repository.view)
-        await door.run("worktree", "add", "--quiet", *placement, "--", str(path), commit)
-    return repository.worktree(path, path.name)
-
-
-async def worktree_forget(repository: Repository, name: str, path: Path) -> None:
-    """Take the entry `name` out of the repository if it is the one of `path`; the directory stays."""
-    entry = repository.common_dir / "worktrees" / name
-    async with worktrees_locked(repository):
-        if not entry.is_dir() or _path_of(entry) not in {None, path}:
-            return
-        await asyncio.to_thread(shutil.rmtree, entry)
-
-
-async def worktree_remove(repository: Repository, name: str, path: Path) -> None:
-    """Remove one of our worktrees: its directory with everything in it, then its entry."""
-    if path.exists():
-        await asyncio.to_thread(shutil.rmtree, path)
-    await worktree_forget(repository, name, path)
 
 
 def list_worktrees(repository: Repository) -> tuple[Listed, ...]:
@@ -119,12 +76,6 @@ def _path_of(entry: Path) -> Path | None:
     """The worktree that an entry under `worktrees/` stands for, None when it is half made."""
     pointer = _read(entry / "gitdir")
     return (entry / pointer).parent if pointer else None
-
-
-def _require_free(*places: Path) -> None:
-    for place in places:
-        if os.path.lexists(place):
-            raise WorktreeExistsError(f"{place} is already there", next_step="use another name")
 
 
 def _read(path: Path) -> str | None:

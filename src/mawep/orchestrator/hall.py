@@ -22,7 +22,7 @@ from mawep.clock import Clock
 from mawep.core import events as ev
 from mawep.core.engine import decide, evolve, next_wakeup
 from mawep.core.model import IssueState
-from mawep.core.state import Progress, State
+from mawep.core.state import State
 from mawep.errors import InfrastructureError, MawepError
 from mawep.state.journal import Journal
 
@@ -242,12 +242,6 @@ class Orchestrator:
 def _still_wanted(state: State, recorded: ev.Recorded) -> bool:
     """True while the intent is open: a batch that was given up leaves effects behind that nobody waits for."""
     return any(open_.seq == recorded.seq for open_ in state.effects.values())
-
-
-def open_fences(state: State) -> dict[int, Progress]:
-    """The fences under which a worker may report now."""
-    attempts = (state.issues[number].attempt for number in state.active)
-    return {attempt.fence: attempt.progress for attempt in attempts if attempt is not None}
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
