@@ -31,10 +31,10 @@ def make_entry(common_dir: Path, name: str, path: Path, head: str, *, index: Pat
     No other entry has that name. `draft` is a path on the repository's file system to build the entry at.
     """
     draft.mkdir()
-    (draft / "commondir").write_text("../..\n")
-    (draft / "locked").write_text(_LOCK_REASON)
-    (draft / "gitdir").write_text(f"{path}/.git\n")
-    (draft / "HEAD").write_text(f"{head}\n")
+    (draft / "commondir").write_text("../..\n", encoding="utf-8")
+    (draft / "locked").write_text(_LOCK_REASON, encoding="utf-8")
+    (draft / "gitdir").write_text(f"{path}/.git\n", encoding="utf-8")
+    (draft / "HEAD").write_text(f"{head}\n", encoding="utf-8")
     copy_index(index, draft / "index")
     entry = entry_of(common_dir, name)
     while not entry.exists():

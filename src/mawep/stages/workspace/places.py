@@ -133,12 +133,12 @@ def exclude_base(base: Path, work_tree: Path | None, common_dir: Path) -> None:
     inside = base.relative_to(work_tree.resolve()).as_posix()
     pattern = f"{anchored(inside)}/"
     exclude = common_dir / "info" / "exclude"
-    present = exclude.read_text(errors="surrogateescape") if exclude.exists() else ""
+    present = exclude.read_text("utf-8", errors="surrogateescape") if exclude.exists() else ""
     if pattern in present.splitlines():
         return
     exclude.parent.mkdir(exist_ok=True)
     gap = "" if not present or present.endswith("\n") else "\n"
-    with exclude.open("a", errors="surrogateescape") as file:
+    with exclude.open("a", encoding="utf-8", errors="surrogateescape") as file:
         file.write(f"{gap}{pattern}\n")
 
 

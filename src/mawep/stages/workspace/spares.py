@@ -30,11 +30,6 @@ class Spares:
         self._target: Sha = ""
         self._count = wanted
 
-    @property
-    def ready(self) -> int:
-        """How many spares can be taken now."""
-        return len(self._ready)
-
     def add(self, record: Record) -> None:
         """Take in a spare that is ready."""
         self._ready.append(record)

@@ -54,8 +54,10 @@ def _rename(path: Path, target: Path) -> None:
     try:
         path.rename(target)
     except PermissionError:
+        if path.is_symlink():
+            raise
         # A directory that its owner may not write to cannot change its parent either.
-        path.chmod(0o700, follow_symlinks=False)
+        path.chmod(0o700)
         path.rename(target)
 
 
@@ -79,6 +81,7 @@ def _open_up(top: Path) -> None:
     with suppress(OSError):
         top.chmod(0o700)
     for directory, names, _ in os.walk(top):
-        for name in names:
-            with suppress(OSError):
-                Path(directory, name).chmod(0o700, follow_symlinks=False)
+        for path in (Path(directory, name) for name in names):
+            if not path.is_symlink():
+                with suppress(OSError):
+                    path.chmod(0o700)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from mawep.adapters.git import Repository
+from mawep.adapters.git import LockHeldError, Repository
 from mawep.adapters.git_objects import Identity
 from mawep.adapters.git_refs import RefMovedError, update_refs
 from mawep.adapters.git_worktrees import worktrees_locked
@@ -165,7 +165,8 @@ class Workspaces:
         self._ports.release(record.name)
         await self._trees.dispose(record)
         if our_branch:
-            await self._drop_branch(record.branch, record.commit)
+            with suppress(LockHeldError):  # a branch that stays is one more taken name
+                await self._drop_branch(record.branch, record.commit)
 
     async def _drop_branch(self, branch: str, at: Sha) -> None:
         with suppress(RefMovedError):
