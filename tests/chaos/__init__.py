@@ -1,0 +1,1 @@
+"""Runs that are killed at bad moments, and what is made of them."""

@@ -1,0 +1,83 @@
+"""Small runs that between them come by every effect there is, and what they must come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.support import promises
+from tests.support.world import Ended, World
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run: how its world is made, its exit code, and what must become of each issue in one of these ways."""
+
+    make: Callable[[Path], World]
+    code: int
+    outcomes: tuple[Mapping[int, str], ...]
+
+    def must_have_come_true(self, world: World, ended: Ended) -> None:
+        """Check the outcome of a run that was ended early and gone on with, and everything it promises."""
+        assert ended.code == self.code, ended.said
+        assert ended.states in self.outcomes, ended.said
+        landed = [number for number, state in ended.states.items() if state == "landed"]
+        promises.kept(world, landed)
+
+
+def chain(root: Path) -> World:
+    """One issue after the other."""
+    world = World(root)
+    world.issues({101: [], 102: [101]})
+    return world
+
+
+def repaired(root: Path) -> World:
+    """The gate is red first; the agent mends it when it is told."""
+    world = World(root, verify={"commands": ["test ! -e bad"]})
+    world.issue(101)
+    mend = 'if [ -n "$MAWEP_FEEDBACK_FILE" ]; then rm -f bad; else touch bad; fi\n'
+    world.agent(101, mend + "echo done > good\n")
+    return world
+
+
+def stopped(root: Path) -> World:
+    """One never gets past the gate; the other has nothing to do with it."""
+    world = World(root, verify={"commands": ["test ! -e bad"]}, agents={"repair_rounds": 0})
+    world.issues({101: [], 102: []})
+    world.agent(101, "echo precious > bad\n")
+    return world
+
+
+def clashing(root: Path) -> World:
+    """Two that are green by themselves and red together; they finish at the same time."""
+    world = World(root, verify={"commands": ["sleep 0.2", "test ! -e a -o ! -e b"]})
+    world.issues({101: [], 102: []})
+    world.agent(101, 'touch "$root/1"\n' + World.until_let("2") + "echo a > a\n")
+    world.agent(102, 'touch "$root/2"\n' + World.until_let("1") + "echo b > b\n")
+    return world
+
+
+def failing(root: Path) -> World:
+    """One agent writes something and breaks off; the other has nothing to do with it."""
+    world = World(root)
+    world.issues({101: [], 102: []})
+    world.agent(101, "echo precious > bad\nexit 3\n")
+    return world
+
+
+def many(root: Path) -> World:
+    """An issue that lands so many files that a checkout takes its time."""
+    world = World(root)
+    world.issue(101)
+    world.agent(101, "mkdir many\nfor n in $(seq 800); do seq 2000 > many/$n; done\n")
+    return world
+
+
+CHAIN = Scenario(chain, 0, ({101: "landed", 102: "landed"},))
+REPAIRED = Scenario(repaired, 0, ({101: "landed"},))
+STOPPED = Scenario(stopped, 1, ({101: "failed: gate_failed", 102: "landed"},))
+CLASHING = Scenario(clashing, 1, ({101: "landed", 102: "parked"}, {101: "parked", 102: "landed"}))
+FAILING = Scenario(failing, 1, ({101: "failed: agent_error", 102: "landed"},))
+MANY = Scenario(many, 0, ({101: "landed"},))

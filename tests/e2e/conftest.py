@@ -1,0 +1,5 @@
+"""Failed promises show what they compared."""
+
+import pytest
+
+pytest.register_assert_rewrite("tests.support.promises")
