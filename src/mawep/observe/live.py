@@ -140,10 +140,7 @@ class Live(msgspec.Struct):
     ) -> None:
         """A worker says how an attempt's processes do."""
         view = self._attempt(at, issue, attempt)
-        if view.health_at is not None and view.cpu_seconds is not None and view.pid == pid:
-            passed = (at - view.health_at).total_seconds()
-            used = max(0.0, cpu_seconds - view.cpu_seconds)
-            view.cpu_percent = round(100 * used / passed, 1) if passed > 0 else view.cpu_percent
+        view.cpu_percent = _cpu_share(view, at, cpu_seconds) if view.pid == pid else None
         view.pid, view.cpu_seconds, view.rss_mb = pid, cpu_seconds, rss_mb
         view.idle_seconds, view.health_at = idle_seconds, at
 
@@ -192,6 +189,14 @@ class Live(msgspec.Struct):
     def _attempt(self, at: datetime, issue: Number, attempt: int) -> AttemptView:
         self.at = at
         return self.attempts.setdefault(f"{issue}/{attempt}", AttemptView(issue, attempt))
+
+
+def _cpu_share(before: AttemptView, at: datetime, cpu_seconds: float) -> float | None:
+    """The share of one processor since the last look, in percent."""
+    if before.health_at is None or before.cpu_seconds is None or at <= before.health_at:
+        return None
+    used = max(0.0, cpu_seconds - before.cpu_seconds)
+    return round(100 * used / (at - before.health_at).total_seconds(), 1)
 
 
 def _goes_on(view: AttemptView, state: State) -> bool:

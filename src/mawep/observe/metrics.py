@@ -13,7 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from mawep.clock import Clock
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, IssueState, Number, Usage
+from mawep.core.model import FailureReason, GateResult, IssueState, Number, Usage
 from mawep.core.state import IssueRecord, State
 from mawep.observe import bill
 from mawep.observe.live import Live
@@ -27,6 +27,7 @@ STAGES = (
     IssueState.QUEUED,
     IssueState.LANDING,
 )
+CONFLICTS = ("target", "batch", "combination", "claim")
 UNHEALTHY = (FailureReason.STALLED, FailureReason.TIMEOUT, FailureReason.LOST)
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SLOW = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
@@ -38,7 +39,8 @@ class Metrics:
     def __init__(self, clock: Clock, live: Live) -> None:
         self.registry = CollectorRegistry()
         self._clock = clock
-        self._timeline = Timeline()
+        self._snapshot = Snapshot(clock, live)
+        self.registry.register(self._snapshot)
         self._stages = Histogram(
             "mawep_stage_duration_seconds",
             "How long issues were in a state between assignment and landing.",
@@ -68,19 +70,24 @@ class Metrics:
             buckets=FAST,
             registry=self.registry,
         )
-        self._snapshot = Snapshot(clock, live)
-        self.registry.register(self._snapshot)
-        for stage in STAGES:
-            self._stages.labels(stage.value)
+        for family, known in (
+            (self._stages, STAGES),
+            (self._failures, FailureReason),
+            (self._unhealthy, UNHEALTHY),
+            (self._conflicts, CONFLICTS),
+            (self._gates, GateResult),
+        ):
+            for label in known:  # from the beginning, so that the first one is seen as a rise from zero
+                family.labels(str(label))
 
     def begin(self, state: State) -> None:
         """Count from this state on; what happened before belongs to an earlier process."""
-        self._timeline = self._snapshot.timeline = Timeline(state)
+        self._snapshot.timeline = Timeline(state)
         self._snapshot.queued = dict.fromkeys(state.queue, self._clock.now())
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Count what a committed event changed."""
-        for span in self._timeline.see(recorded):
+        for span in self._snapshot.timeline.see(recorded):
             self._stages.labels(span.state.value).observe(span.seconds)
             if span.state.holds_slot:
                 self._snapshot.busy += span.seconds

@@ -19,10 +19,12 @@ Document = dict[str, Any]
 def result_table(document: Document, width: int) -> Table:
     """The table of a result document, for `width` columns; what was nowhere reported has no column."""
     issues = document["issues"]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, expand=True, width=min(width, WIDEST)
+    )
     table.add_column("", width=1)
     table.add_column("issue", justify="right", no_wrap=True)
-    table.add_column("title", overflow="ellipsis", no_wrap=True, max_width=max(12, width - 60))
+    table.add_column("title", overflow="ellipsis", no_wrap=True, ratio=1, min_width=12)
     table.add_column("state", no_wrap=True)
     table.add_column("commit", no_wrap=True)
     columns = [name for name in _NUMBERS if width >= WIDE or name not in _DISPENSABLE]
@@ -34,7 +36,8 @@ def result_table(document: Document, width: int) -> Table:
     return table
 
 
-WIDE = 90
+WIDE, WIDEST = 90, 110
+"""Columns from which the table shows everything, and over which it does not grow."""
 _DISPENSABLE = ("attempts", "files")
 _NUMBERS: dict[str, Callable[[Document], str]] = {
     "attempts": lambda issue: str(issue["attempts"] or ""),
