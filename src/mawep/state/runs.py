@@ -106,7 +106,8 @@ def summarize(directory: RunDirectory) -> RunSummary | None:
     last = "SELECT type FROM events WHERE type IN ('RunEnded', 'IssueReopened') ORDER BY seq DESC LIMIT 1"
     try:
         with closing(sqlite3.connect(f"file:{directory.journal}?mode=ro", uri=True, timeout=10)) as db:
-            start, end = db.execute(first).fetchone(), db.execute(last).fetchone()
+            begun = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone()
+            start, end = [begun and db.execute(query).fetchone() for query in (first, last)]
     except sqlite3.Error as error:
         raise JournalError(f"The journal {directory.journal} cannot be read", cause=str(error)) from error
     if start is None:
@@ -142,13 +143,13 @@ def target_claimed(common_dir: Path, branch: str) -> Iterator[None]:
 
 
 def is_alive(directory: RunDirectory) -> bool:
-    """True while a process holds the journal's lock."""
+    """True while a process holds the journal's lock. Several may look at once."""
     lock = directory.journal.with_suffix(".lock")
     if not lock.exists():
         return False
     descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
         return True
     else:
