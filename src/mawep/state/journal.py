@@ -15,9 +15,10 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -29,7 +30,11 @@ SCHEMA_VERSION = 1
 EVENT_VERSION = 1
 GENESIS = "0" * 64
 
+LOCK_SECONDS = 1.0
+"""Who only looks whether a writer lives holds the lock for a moment; a writer that begins waits that long."""
+
 _SCHEMA = """
+BEGIN IMMEDIATE;
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -40,6 +45,8 @@ CREATE TABLE events (
     prev_hash TEXT NOT NULL,
     hash TEXT NOT NULL
 );
+INSERT INTO meta VALUES ('schema_version', '{version}'), ('run', '{run}');
+COMMIT;
 """
 
 
@@ -73,24 +80,30 @@ class Journal:
         if path.exists():
             raise JournalError(f"There is a journal at {path} already", next_step="use `mawep resume`")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        lock = _take_lock(path)
-        db = _connect(path)
-        with db:
-            db.executescript(_SCHEMA)
-            meta = {"schema_version": str(SCHEMA_VERSION), "run": run}
-            db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        path.chmod(0o600)
-        return cls(path, db, lock)
+        return cls._opened(path, lambda db: db.executescript(_SCHEMA.format(version=SCHEMA_VERSION, run=run)))
 
     @classmethod
     def open(cls, path: Path) -> Journal:
         """The journal of an earlier process, for writing on; JournalError if it is held or unreadable."""
         if not path.exists():
             raise JournalError(f"There is no journal at {path}", next_step="see `mawep status` for the runs")
-        lock = _take_lock(path)
-        db = _connect(path)
-        _check_schema(db, path)
-        return cls(path, db, lock)
+        return cls._opened(path, lambda db: _check_schema(db, path))
+
+    @classmethod
+    def _opened(cls, path: Path, prepare: Callable[[sqlite3.Connection], object]) -> Journal:
+        with ExitStack() as undo:
+            lock = _take_lock(path)
+            undo.callback(os.close, lock)
+            try:
+                db = _connect(path)
+                undo.callback(db.close)
+                prepare(db)
+                path.chmod(0o600)
+                journal = cls(path, db, lock)
+            except sqlite3.Error as error:
+                raise JournalError(f"The journal {path} cannot be opened", cause=str(error)) from error
+            undo.pop_all()
+            return journal
 
     def append(self, event: AnyEvent, at: datetime) -> Recorded:
         """Give the event its place; it is durable only after `commit`."""
@@ -109,7 +122,12 @@ class Journal:
         if not self._pending:
             return
         rows, self._pending = self._pending, []
-        await asyncio.get_running_loop().run_in_executor(self._writer, self._write, rows)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._writer, self._write, rows)
+        except JournalError:
+            # A later event must never be written without these: the chain would have a hole.
+            self._pending = [*rows, *self._pending]
+            raise
 
     def _write(self, rows: list[_Row]) -> None:
         try:
@@ -120,6 +138,8 @@ class Journal:
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             self._db.execute("COMMIT")
         except (sqlite3.Error, OSError) as error:
+            with suppress(sqlite3.Error):
+                self._db.rollback()
             raise JournalError(
                 f"The journal {self.path} cannot be written",
                 cause=str(error),
@@ -225,12 +245,17 @@ def _check_schema(db: sqlite3.Connection, path: Path) -> None:
 
 def _take_lock(path: Path) -> int:
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(lock)
-        raise JournalError(
-            f"Another mawep process writes the journal {path}",
-            next_step="watch it with `mawep status`, or end it with Ctrl-C first",
-        ) from error
-    return lock
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() < deadline:
+                time.sleep(0.005)
+                continue
+            os.close(lock)
+            raise JournalError(
+                f"Another mawep process writes the journal {path}",
+                next_step="watch it with `mawep status`, or end it with Ctrl-C first",
+            ) from error
+        return lock
