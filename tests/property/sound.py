@@ -1,0 +1,48 @@
+"""What the parts of a state have to say of one another, after any event whatsoever."""
+
+from __future__ import annotations
+
+from mawep.core.model import HOLDS_SLOT, IssueState
+from mawep.core.state import State
+
+ACTIVE = HOLDS_SLOT | {IssueState.QUEUED, IssueState.LANDING}
+WAITS = frozenset({IssueState.WAITING, IssueState.READY})
+
+
+def assert_sound(state: State) -> None:
+    """Fail unless every index of the state agrees with the issues themselves."""
+    records = state.issues
+    by_state = {wanted: {n for n, r in records.items() if r.state is wanted} for wanted in IssueState}
+
+    assert [state.graph.by_rank[rank] for rank in state.ready] == sorted(
+        by_state[IssueState.READY], key=lambda n: state.graph.rank[n]
+    )
+    assert len(state.active) == len(set(state.active))
+    assert set(state.active) == {n for n, r in records.items() if r.state in ACTIVE}
+    assert set(state.queue) == by_state[IssueState.QUEUED] | by_state[IssueState.LANDING]
+    assert set(state.suspects) <= set(state.queue)
+    assert bool(by_state[IssueState.LANDING]) <= (state.landing is not None)
+
+    holders = {n for n, r in records.items() if r.state in HOLDS_SLOT}
+    assert sorted(state.slots.values()) == sorted(holders)
+    assert all(0 <= slot < state.rules.max_agents for slot in state.slots)
+    assert set(state.claims.holders) <= set(state.active)
+
+    assert state.terminal == sum(r.state.terminal for r in records.values())
+    assert state.landed == len(by_state[IssueState.LANDED])
+    for number, needed in state.graph.dependencies.items():
+        unmet = [on for on in needed if records[on].state is not IssueState.LANDED]
+        assert state.unmet[number] == len(unmet)
+        if records[number].state not in WAITS | {IssueState.BLOCKED, IssueState.CANCELLED}:
+            assert not unmet
+        if records[number].state is IssueState.WAITING:
+            assert unmet
+            assert not any(records[on].state.terminal for on in unmet)
+
+    for key in state.effects:
+        kind, _, about = key.partition(":")
+        if kind in {"turn", "stop", "import", "message"}:
+            assert int(about.partition(":")[0]) in state.active
+        if kind in {"compose", "probe", "seal", "move"}:
+            assert state.landing is not None
+    assert set(state.gating) == {key[5:] for key in state.effects if key.startswith("gate:")}

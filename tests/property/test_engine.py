@@ -1,0 +1,184 @@
+"""Whatever workers, people and git report, in whatever order: the state stays sound and the engine decides."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from mawep.core import events as ev
+from mawep.core.engine import decide, next_wakeup
+from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Question, Rules, Session
+from mawep.core.schedule import refusals
+from mawep.core.state import Progress
+from tests.core.driver import Driver, issue
+from tests.property.sound import assert_sound
+
+NUMBERS = st.integers(1, 5)
+EDGES = st.sets(st.tuples(NUMBERS, NUMBERS).filter(lambda edge: edge[0] > edge[1]), max_size=5)
+RULES = st.builds(
+    Rules,
+    max_agents=st.integers(1, 3),
+    halt_on_failure=st.booleans(),
+    max_retries=st.integers(0, 1),
+    repair_rounds=st.integers(0, 1),
+    gate_slots=st.integers(1, 3),
+    batch=st.integers(1, 3),
+    reassign_lost=st.booleans(),
+)
+REASONS = st.sampled_from(FailureReason)
+RESULTS = st.sampled_from(GateResult)
+ANSWERABLE = ("compose", "probe", "seal", "move", "import", "gate", "retire")
+
+
+class Hostile(RuleBasedStateMachine):
+    """Everything outside of the core, with no will to be consistent."""
+
+    @initialize(edges=EDGES, rules=RULES, shared=st.booleans())
+    def begin(self, edges: set[tuple[int, int]], rules: Rules, shared: bool) -> None:
+        files = ("src/a.py",) if shared else ()
+        self.run = Driver(
+            *(issue(n, *(on for at, on in sorted(edges) if at == n), files=files) for n in range(1, 6)),
+            rules=rules,
+        )
+        self.made = 0
+
+    def name(self, what: str) -> str:
+        self.made += 1
+        return f"{what}-{self.made}"
+
+    def fence(self, number: Number, off: int) -> int:
+        attempt = self.run.state.issues[number].attempt
+        return (attempt.fence if attempt else 0) - off
+
+    # --- workers
+
+    @rule(number=NUMBERS, off=st.sampled_from((0, 0, 0, 1)), kind=st.integers(0, 6), reason=REASONS)
+    def report(self, number: Number, off: int, kind: int, reason: FailureReason) -> None:
+        fence = self.fence(number, off)
+        reports: tuple[ev.AnyEvent, ...] = (
+            ev.AttemptStarted(number, fence, 1),
+            ev.SessionOpened(number, fence, Session("s")),
+            ev.QuestionAsked(number, fence, Question("q", "which?")),
+            ev.TurnEnded(number, fence, self.name("head"), "end_turn"),
+            ev.AttemptFailed(number, fence, reason),
+            ev.AttemptInterrupted(number, fence),
+            ev.LeasesExtended((fence,), self.run.now),
+        )
+        self.run.go(reports[kind])
+
+    @rule(number=NUMBERS)
+    def finish(self, number: Number) -> None:
+        self.run.go(ev.TurnEnded(number, self.fence(number, 0), self.name("head"), "end_turn"))
+
+    @rule(seconds=st.sampled_from((1, 60, 90, 15_000)))
+    def time_passes(self, seconds: float) -> None:
+        self.run.wait(seconds).settle()
+
+    # --- effects
+
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        pending = [rec.event for key, rec in self.run.state.effects.items() if key.startswith(ANSWERABLE)]
+        if pending:
+            self.run.go(self.answer_to(data.draw(st.sampled_from(pending)), data))
+
+    def answer_to(self, intent: Any, data: st.DataObject) -> ev.AnyEvent:
+        chance = data.draw(st.integers(0, 3))
+        match intent:
+            case ev.ImportIntended(issue=number, attempt=attempt):
+                if chance == 0:
+                    return ev.ImportRefused(
+                        number, attempt, data.draw(REASONS), "no", data.draw(st.booleans())
+                    )
+                return ev.CandidateImported(number, attempt, self.name("c"), self.name("t"), ())
+            case ev.GateIntended(tree=tree):
+                result = data.draw(RESULTS) if chance == 0 else GateResult.GREEN
+                return ev.GateFinished(GateRecord(tree, tree, result, (), 1.0, ""))
+            case ev.LandingOpened(base=base, members=members):
+                merging = tuple(n for n in members if chance or data.draw(st.booleans()))
+                conflicts = tuple(
+                    ev.MergeConflict(n, ("a",), "", merging if data.draw(st.booleans()) else ())
+                    for n in members
+                    if n not in merging
+                )
+                return ev.LandingComposed(base, self.steps(merging), conflicts)
+            case ev.ProbeIntended(base=base, members=members):
+                return ev.ProbeComposed(base, members, self.steps(members) if chance else ())
+            case ev.SealIntended(base=base, steps=steps):
+                return ev.LandingSealed(base, steps)
+            case ev.MoveIntended(old=old, new=new, steps=steps):
+                answers: tuple[ev.AnyEvent, ...] = (
+                    ev.MoveLost(self.name("target")),
+                    ev.MoveBlocked(("a",), "here"),
+                    ev.TargetMoved(old, new, steps),
+                    ev.TargetMoved(old, new, steps),
+                )
+                return answers[chance]
+            case _:
+                return ev.WorkspacesRetired(intent.issues)
+
+    def steps(self, members: tuple[Number, ...]) -> tuple[ev.Step, ...]:
+        return tuple(ev.Step(n, self.name("m"), self.name("t")) for n in members)
+
+    @rule()
+    def somebody_else_moves_the_target(self) -> None:
+        self.run.go(ev.TargetAdvanced(self.name("target")))
+
+    @rule()
+    def the_checkout_is_clean(self) -> None:
+        self.run.go(ev.MoveUnblocked())
+
+    # --- people and processes
+
+    @rule(number=st.integers(1, 6), kind=st.integers(0, 4))
+    def person(self, number: Number, kind: int) -> None:
+        deeds: tuple[ev.AnyEvent, ...] = (
+            ev.IssueCancelled(number, "ada"),
+            ev.IssueReopened(number, "ada"),
+            ev.QuestionAnswered(number, "q", "yes", "ada"),
+            ev.MessageSent(number, self.name("m"), "hello", "ada"),
+            ev.DispatchUnpaused("ada"),
+        )
+        self.run.go(deeds[kind])
+
+    @rule(kind=st.integers(0, 3))
+    def trouble(self, kind: int) -> None:
+        troubles: tuple[ev.AnyEvent, ...] = (
+            ev.DispatchPaused("ada"),
+            ev.Interrupted(1),
+            ev.Interrupted(2),
+            ev.RunStopped("the bus is gone"),
+        )
+        self.run.go(troubles[kind])
+
+    @rule(rerun=st.booleans())
+    def resume(self, rerun: bool) -> None:
+        self.run.go(ev.RunResumed("another", rerun))
+
+    # --- what holds
+
+    @invariant()
+    def the_state_is_sound(self) -> None:
+        if hasattr(self, "run"):
+            assert_sound(self.run.state)
+
+    @invariant()
+    def nothing_is_left_to_decide_and_every_wait_has_a_reason(self) -> None:
+        if not hasattr(self, "run"):
+            return
+        state, now = self.run.state, self.run.now
+        assert decide(state, now) == []
+        wakeup = next_wakeup(state)
+        assert wakeup is None or wakeup > now or not state.running
+        orphans = [n for n in state.active if self.run.attempt(n).progress is Progress.ORPHANED]
+        assert not orphans or not state.running
+        for number, record in state.issues.items():
+            if record.state in ("waiting", "ready"):
+                assert refusals(state, number, now) or state.ended
+
+
+TestHostile = Hostile.TestCase
+TestHostile.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
