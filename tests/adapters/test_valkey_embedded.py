@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -85,14 +84,10 @@ async def test_it_serves_a_private_socket_only(server: EmbeddedServer, data_dir:
 
 
 async def test_it_starts_and_stops_at_once_and_leaves_nothing(runtime: Path, data_dir: Path) -> None:
-    """The aim is 60 ms on an idle machine."""
-    began = time.perf_counter()
     server = await EmbeddedServer.ensure(data_dir)
-    took = time.perf_counter() - began
     await server.stop()
     assert gone(server.pid)
     assert not (data_dir / "socket").exists()
-    assert took < 1
 
 
 async def test_a_second_caller_attaches(server: EmbeddedServer, data_dir: Path) -> None:

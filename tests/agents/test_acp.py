@@ -15,6 +15,7 @@ import pytest
 from mawep.adapters.process import lock_is_free
 from mawep.agents.acp import AcpRuntime
 from mawep.agents.base import (
+    STOP_SECONDS,
     Activity,
     AgentFailed,
     BreakingChange,
@@ -225,7 +226,7 @@ async def test_a_broken_agent_fails_with_the_cause_within_five_seconds(
             await events(session)
         finally:
             await session.close()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 2 * STOP_SECONDS  # a busy machine is allowed for
     assert cause in failed.value.cause
     assert inhabitants(stage.worktree) == []
     assert lock_is_free(stage.root / "run" / "lock")
@@ -266,7 +267,7 @@ async def test_an_agent_that_does_not_even_read_its_prompt_is_killed_by_a_cancel
     await eventually("the prompt is on its way", lambda: "xxx" in stage.transcript.read_text())
     began = time.monotonic()
     await session.cancel()
-    assert time.monotonic() - began < 5.5
+    assert time.monotonic() - began < 2 * STOP_SECONDS  # a busy machine is allowed for
     assert await turn == [TurnEnded("cancelled", "")]
     assert inhabitants(stage.worktree) == []
     await session.close()

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import statistics
 import tempfile
-import time
 from contextlib import aclosing
 from pathlib import Path
 
@@ -502,21 +500,6 @@ async def test_observe_is_told_the_age_of_each_envelope(bus_of: BusOf) -> None:
     await take(orchestrator.read([MAILBOX]), 1)
     assert [channel for channel, _ in ages] == [MAILBOX]
     assert 0 <= ages[0][1] < 5
-
-
-async def test_send_to_read_takes_about_a_millisecond(bus_of: BusOf) -> None:
-    """The aim is 1.5 ms at the median with every write on disk; ten times that only fails on a broken path."""
-    worker, orchestrator = bus_of("worker-0"), bus_of(ORCHESTRATOR)
-    took = []
-    async with aclosing(orchestrator.read([MAILBOX])) as incoming:
-        for n in range(100):
-            waiting = asyncio.create_task(anext(incoming))
-            await asyncio.sleep(0)
-            began = time.perf_counter()
-            await worker.send(MAILBOX, say(f"{n}"))
-            await waiting
-            took.append(time.perf_counter() - began)
-    assert statistics.median(took) < 0.015
 
 
 async def test_every_failure_to_reach_the_server_is_one_error(tmp_path: Path) -> None:
