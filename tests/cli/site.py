@@ -13,6 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mawep.cli.reading import read_run
+from mawep.core.state import State
+from mawep.state.runs import list_runs
 from tests.support.repos import git, make_repository
 
 WORK = "echo $MAWEP_ISSUE >> issue-$MAWEP_ISSUE.txt"
@@ -113,11 +116,10 @@ class Site:
         return found
 
     def states(self) -> dict[int, str]:
-        """The state of each issue of the newest run; empty while there is no run."""
-        said = self.mawep("status", "--json")
-        if said.code:
-            return {}
-        return {issue["number"]: issue["state"] for issue in said.document["issues"]}
+        """The state of each issue of the newest run, without a process; empty while there is no run."""
+        runs = list_runs(self.repository / ".git")
+        state, _ = read_run(runs[0]) if runs else (State(), [])
+        return {number: record.state.value for number, record in sorted(state.issues.items())}
 
 
 WAIT = f"while [ ! -e $SITE/go ]; do sleep 0.02; done; {WORK}"

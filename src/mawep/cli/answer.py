@@ -22,7 +22,7 @@ Asking = Annotated[
 
 def answer(
     issue: Asking = None,
-    text: Annotated[str | None, typer.Argument(help="The answer.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="The answer.")] = None,
     run: RunOption = None,
     config: ConfigFile = None,
 ) -> int:

@@ -13,7 +13,7 @@ from mawep.cli.options import ConfigFile, RunOption, number_of
 Issues = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[ISSUES]...", help="Their numbers; without any, the whole run.", autocompletion=issue_numbers
+        metavar="ISSUES", help="Their numbers; without any, the whole run.", autocompletion=issue_numbers
     ),
 ]
 

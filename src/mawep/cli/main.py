@@ -10,6 +10,7 @@ import typer
 from mawep.cli.verbs import VERBS, register
 from mawep.errors import MawepError
 
+PROGRAM = "mawep"
 COMPLETION = "_MAWEP_COMPLETE"
 BROKEN = 3
 
@@ -17,7 +18,7 @@ BROKEN = 3
 def application(verb: str | None = None) -> typer.Typer:
     """The application, with all verbs or with one."""
     app = typer.Typer(
-        name="mawep",
+        name=PROGRAM,
         add_completion=True,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
@@ -44,7 +45,7 @@ def run() -> int:
     arguments = sys.argv[1:] or ["--help"]
     verb = arguments[0] if arguments[0] in VERBS and COMPLETION not in os.environ else None
     try:
-        result = application(verb)(args=arguments, standalone_mode=False)
+        result = application(verb)(args=arguments, prog_name=PROGRAM, standalone_mode=False)
     except MawepError as error:
         return _say(str(error), error.exit_code)
     except typer.Exit as leaving:

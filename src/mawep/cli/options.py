@@ -26,7 +26,9 @@ Label = Annotated[str | None, typer.Option("--label", help="Every issue with thi
 WithDependencies = Annotated[
     bool, typer.Option("--with-dependencies", help="Take in what the issues depend on, too.")
 ]
-RunId = Annotated[str | None, typer.Argument(help="The run; default is the newest.", show_default=False)]
+RunId = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="The run; default is the newest.", show_default=False)
+]
 RunOption = Annotated[
     str | None, typer.Option("--run", metavar="RUN", help="The run; default is the one under way.")
 ]

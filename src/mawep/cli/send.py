@@ -10,13 +10,16 @@ from mawep.cli.completion import issue_numbers
 from mawep.cli.options import ConfigFile, RunOption
 
 Target = Annotated[
-    str, typer.Argument(help="An issue (102) or an agent (agent-0).", autocompletion=issue_numbers)
+    str,
+    typer.Argument(
+        metavar="TARGET", help="An issue (102) or an agent (agent-0).", autocompletion=issue_numbers
+    ),
 ]
 
 
 def send(
     target: Target,
-    text: Annotated[str, typer.Argument(help="What to tell it.")],
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to tell it.")],
     run: RunOption = None,
     config: ConfigFile = None,
 ) -> int:
