@@ -20,7 +20,7 @@ from mawep.observe.tui import compact, render
 from mawep.simulate.hall import Hall, Run
 from mawep.simulate.scenario import scenario
 
-SEEDS = range(60)
+SEEDS = range(25)
 
 
 @pytest.fixture(scope="module", params=SEEDS)

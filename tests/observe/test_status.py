@@ -153,7 +153,7 @@ def test_stages_are_finer_than_states() -> None:
 def test_a_candidate_waits_for_the_one_gate_slot() -> None:
     play = Play((Issue(1, "one"), Issue(2, "two")), {1: Part(3.0), 2: Part(3.0)})
     play.until(3.5)
-    assert [issue(play, n).stage for n in (1, 2)] == ["gate", "waiting for gate"]
+    assert [issue(play, n).stage for n in (1, 2)] == ["gate", "waits for gate"]
     assert issue(play, 2).waiting_for[0].kind == "gate"
     (gate,) = status(play).gates
     assert gate.why == "#1"

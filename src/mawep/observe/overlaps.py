@@ -15,7 +15,7 @@ from mawep.core.claims import clean, covers, is_glob, overlap, parents
 from mawep.core.model import Issue, Number
 
 MOST_PAIRS = 10_000
-MOST_STEPS = 500_000
+MOST_STEPS = 200_000
 """Comparisons after which the search is given up: whoever writes issues decides how many there could be."""
 
 

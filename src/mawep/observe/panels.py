@@ -117,7 +117,19 @@ def _attention(status: Status) -> list[Text]:
     ]
     if status.landing.in_the_way:
         found.append(f"landing waits for a clean checkout: {', '.join(status.landing.in_the_way)}")
-    found += [f"#{blocker.issue} is held up: {first_line(blocker.text)}" for blocker in status.blockers[-1:]]
+    goes_on = {
+        issue.number for issue in status.issues if issue.question is None and issue.state not in TERMINAL
+    }
+    found += [
+        f"#{blocker.issue} is held up: {first_line(blocker.text)}"
+        for blocker in status.blockers[-1:]
+        if blocker.issue in goes_on and blocker.kind != "question"
+    ]
+    found += [
+        f"#{change.issue} breaks what others rely on in {one_line(change.file)}: {first_line(change.change)}"
+        for change in status.breaking_changes[-1:]
+        if change.issue in goes_on
+    ]
     found += status.warnings
     if not found:
         return []
@@ -143,12 +155,12 @@ def issue_table(status: Status, width: int, rows: int) -> RenderableType:
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     with_agent = width >= AGENT_FROM
     if with_agent:
-        table.add_column(no_wrap=True)
+        table.add_column(no_wrap=True, min_width=7)
     table.add_column(width=BAR + 5, no_wrap=True, overflow="ellipsis")
     with_note = width >= NOTE_FROM
     if with_note:
         table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True, min_width=5)  # so that nothing moves as time goes on
     for issue in chosen:
         cells = [sign(issue.state), Text(f"#{issue.number}", "bold"), words(issue.title, _title_style(issue))]
         cells += [words(issue.agent or "", "bright_black")] if with_agent else []
@@ -212,7 +224,8 @@ def _work(issue: IssueStatus, width: int) -> Text:
     """What an agent does: time left, the step of its plan, its last word; as much as there is room for."""
     step = next((line.content for line in issue.plan if line.status == "in_progress"), "")
     again = f"repair {issue.repairs}" if issue.repairs else ""
-    ahead = f"~{duration(issue.eta_s)} left" if issue.eta_s is not None and width >= AGENT_FROM else ""
+    left = issue.eta_s or 0.0
+    ahead = f"~{duration(left)} left" if left >= 1 and width >= AGENT_FROM else ""
     return words(" · ".join(part for part in (again, ahead, step, issue.activity) if part))
 
 
@@ -247,7 +260,7 @@ def _agent_row(agent: AgentStatus, status: Status) -> Text:
     said = []
     if agent.cpu_percent is not None:
         said.append(f"{agent.cpu_percent:.0f}% cpu")
-    if agent.rss_mb is not None:
+    if agent.rss_mb:  # nothing is measured of a process that has just begun
         said.append(f"{agent.rss_mb:.0f} MB")
     if agent.idle_s is not None and agent.idle_s >= 30:
         said.append(f"silent {duration(agent.idle_s)}")

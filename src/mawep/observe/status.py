@@ -30,7 +30,7 @@ from mawep.observe.readmodel import (
     Why,
 )
 from mawep.observe.text import count
-from mawep.observe.timeline import conducted
+from mawep.observe.timeline import nobody_there
 from mawep.observe.words import describe, noteworthy
 
 RECENT = 50
@@ -141,11 +141,12 @@ def _elapsed(state: State, now: datetime, records: Sequence[ev.Recorded], alive:
         return 0.0
     last = records[-1].at if records else now
     end = state.ended_at or (now if alive and state.stopped is None else last)
-    gaps = (
-        (after.at - before.at).total_seconds() - conducted(before, after)
+    away = sum(
+        (after.at - before.at).total_seconds()
         for before, after in pairwise(records)
+        if nobody_there(before, after)
     )
-    return max(0.0, (end - state.started_at).total_seconds() - sum(gaps))
+    return max(0.0, (end - state.started_at).total_seconds() - away)
 
 
 def _counts(state: State) -> dict[str, int]:
@@ -256,7 +257,7 @@ def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None)
         case IssueState.VERIFYING if attempt is not None:
             if attempt.progress is not Progress.IMPORTED:
                 return "checking"
-            return "gate" if attempt.tree in state.gating else "waiting for gate"
+            return "gate" if attempt.tree in state.gating else "waits for gate"
         case IssueState.LANDING:
             return landing_phase(state) or record.state.value
         case _:

@@ -17,11 +17,9 @@ from mawep.core.model import IssueState, Number
 from mawep.core.state import State
 
 
-def conducted(before: ev.Recorded, after: ev.Recorded) -> float:
-    """Seconds between two neighbouring events during which a process conducted the run."""
-    if isinstance(after.event, ev.RunResumed) or isinstance(before.event, ev.RunEnded | ev.RunStopped):
-        return 0.0
-    return max(0.0, (after.at - before.at).total_seconds())
+def nobody_there(before: ev.Recorded, after: ev.Recorded) -> bool:
+    """True when no process conducted the run between two neighbouring events."""
+    return isinstance(after.event, ev.RunResumed) or isinstance(before.event, ev.RunEnded | ev.RunStopped)
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -74,8 +72,8 @@ class Timeline:
 
     def _tick(self, recorded: ev.Recorded) -> None:
         last, self._last = self._last, recorded
-        if last is not None:
-            self.seconds += conducted(last, recorded)
+        if last is not None and not nobody_there(last, recorded):
+            self.seconds += max(0.0, (recorded.at - last.at).total_seconds())
 
     def _look(self, before: State) -> list[Span]:
         """Open and close spans by what is different from `before`."""
