@@ -34,7 +34,8 @@ def several_lines(text: str, limit: int) -> str:
 
 def first_line(text: str, limit: int = 200) -> str:
     """The first line of `text` that says something, fit to be shown."""
-    return next((line for line in (one_line(raw, limit) for raw in text.splitlines()[:50]) if line), "")
+    lines = (one_line(raw, limit) for raw in text[:10_000].splitlines())
+    return next((line for line in lines if line), "")
 
 
 def duration(seconds: float) -> str:
