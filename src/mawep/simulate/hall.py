@@ -185,7 +185,7 @@ class Hall:
         if not self.state.run:
             self._start()
             return
-        self._append(ev.RunResumed("another process", rerun=self._rng.random() < 0.8))
+        self._append(ev.RunResumed("another process", rerun=self._plan.willing or self._rng.random() < 0.8))
         unanswered = list(self.state.effects.values())
         self._settle()
         for intent in unanswered:

