@@ -1,0 +1,48 @@
+"""The simulator can fail: without any one of the safety rules it says which promise is broken."""
+
+from __future__ import annotations
+
+import pytest
+
+from mawep.core import rules
+from mawep.simulate import Invariant, Violation, simulate
+
+MOST_SEEDS = 40
+
+WITHOUT = [
+    ("dependencies_landed", True, Invariant.DEPENDENCIES_FIRST),
+    ("fence_is_current", True, Invariant.LATE_CHANGES_NOTHING),
+    ("claims_are_free", True, Invariant.CLAIMS_EXCLUSIVE),
+    ("slot_is_free", True, Invariant.ONE_ISSUE_A_SLOT),
+    ("lease_holds", True, Invariant.WAKES_LATER),
+    ("candidate_may_queue", True, Invariant.QUEUED_GREEN),
+    ("tree_may_land", True, Invariant.GATED_EXACTLY),
+    ("target_is_unmoved", True, Invariant.COMPOSED_ON_TARGET),
+    ("batch_is_free", True, Invariant.ONE_BATCH),
+    ("not_landed_yet", True, Invariant.LANDED_ONCE),
+    ("failure_blocks", False, Invariant.BLOCKED_BELOW),
+    ("input_is_overdue", False, Invariant.WAKES_LATER),
+]
+
+
+def broken(seed: int) -> Invariant | None:
+    """The invariant that this seed breaks."""
+    try:
+        simulate(seed)
+    except Violation as violation:
+        assert violation.seed == seed
+        return violation.invariant
+    return None
+
+
+def test_every_rule_is_tried() -> None:
+    own = {name for name, value in vars(rules).items() if getattr(value, "__module__", "") == rules.__name__}
+    assert own == {name for name, _, _ in WITHOUT}
+
+
+@pytest.mark.parametrize(("name", "answer", "invariant"), WITHOUT, ids=[name for name, _, _ in WITHOUT])
+def test_without_it_a_promise_is_broken(
+    name: str, answer: bool, invariant: Invariant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, name, lambda *_: answer)
+    assert any(broken(seed) is invariant for seed in range(MOST_SEEDS))

@@ -1,0 +1,78 @@
+"""Runs under simulation: no seed breaks a promise, every kind of trouble really happens, a seed replays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from functools import cache
+from typing import get_args
+
+import pytest
+
+from mawep.core import events as ev
+from mawep.core.engine import replay
+from mawep.core.model import FailureReason, IssueState
+from mawep.simulate import Run, simulate
+from mawep.simulate.scenario import scenario
+
+CHUNK = 50
+CHUNKS = 8
+
+
+@cache
+def runs(chunk: int) -> tuple[Run, ...]:
+    return tuple(map(simulate, range(chunk * CHUNK, (chunk + 1) * CHUNK)))
+
+
+def events(some: Iterable[Run]) -> Iterable[ev.AnyEvent]:
+    return (rec.event for run in some for rec in run.journal)
+
+
+@pytest.mark.parametrize("chunk", range(CHUNKS))
+def test_no_promise_is_broken(chunk: int) -> None:
+    for run in runs(chunk):
+        assert run.state.ended
+        assert replay(run.journal) == run.state
+
+
+def test_every_event_of_a_run_happens() -> None:
+    seen = Counter(type(event) for event in events(runs(0) + runs(1)))
+    assert set(seen) == set(get_args(ev.AnyEvent))
+
+
+def test_every_end_of_an_issue_and_most_reasons_happen() -> None:
+    some = runs(0) + runs(1)
+    states = Counter(record.state for run in some for record in run.state.issues.values())
+    assert {state for state in IssueState if state.terminal} <= set(states)
+    assert states[IssueState.LANDED] > states.total() / 4
+    reasons = {event.reason for event in events(some) if isinstance(event, ev.AttemptFailed)}
+    assert reasons >= {
+        FailureReason.AGENT_ERROR,
+        FailureReason.GATE_FAILED,
+        FailureReason.IMPORT_REFUSED,
+        FailureReason.INPUT_TIMEOUT,
+        FailureReason.LOST,
+        FailureReason.NO_CHANGES,
+        FailureReason.STALLED,
+    }
+
+
+def test_faults_strike() -> None:
+    some = runs(0) + runs(1)
+    assert sum(run.crashes > 0 for run in some) > len(some) / 4
+    assert sum(run.state.late for run in some) > len(some)
+    conflicts = [event.conflicts for event in events(some) if isinstance(event, ev.LandingComposed)]
+    assert any(conflict.with_ for found in conflicts for conflict in found)
+    assert any(not conflict.with_ for found in conflicts for conflict in found)
+    assert any(event.suspect for event in events(some) if isinstance(event, ev.SealIntended))
+
+
+def test_a_seed_replays_the_same() -> None:
+    assert [simulate(seed).journal for seed in range(10)] == [run.journal for run in runs(0)[:10]]
+    assert simulate(3).journal != simulate(4).journal
+
+
+def test_where_all_are_willing_everything_lands_through_every_crash() -> None:
+    willing = [run for run in runs(0) + runs(1) if scenario(run.seed).willing]
+    assert sum(run.crashes for run in willing) > len(willing) / 2
+    assert {run.state.ended for run in willing} == {"landed"}
