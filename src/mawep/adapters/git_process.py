@@ -107,6 +107,7 @@ def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(PARALLEL, thread_name_prefix="git")
 
 
+@cache
 def owner_mark(common_dir: Path) -> str:
     """Value of `MAWEP_GIT` for git children of this process: `<hash of common dir>:<pid>:<start time>`."""
     pid = os.getpid()
