@@ -13,7 +13,7 @@ import msgspec
 import structlog
 
 from mawep.adapters.git import LockHeldError, Repository, Sha
-from mawep.adapters.git_refs import RefMovedError, list_refs
+from mawep.adapters.git_refs import RefMovedError, read_ref
 from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
@@ -242,9 +242,8 @@ class Effects:
             for record in (state.issues[n] for n in state.active if n != number)
             if record.attempt is not None
         ]
-        refs = [f"refs/heads/{attempt.branch}" for attempt in attempts]
-        heads = set((await list_refs(self._repository, *refs)).values()) if refs else set()
-        return sorted(heads | {attempt.commit for attempt in attempts if attempt.commit})
+        heads = {await read_ref(self._repository, f"refs/heads/{attempt.branch}") for attempt in attempts}
+        return sorted(head for head in heads | {attempt.commit for attempt in attempts} if head)
 
     async def _run_gate(self, intent: ev.GateIntended) -> ev.GateFinished:
         try:
