@@ -39,7 +39,7 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     commands: list[ev.Command] = [*_attempts(state, now)]
     if commands:
         return commands
-    commands = [*_batch(state, now), *_gates(state), *_retirement(state), *schedule.assignments(state, now)]
+    commands = [*_batch(state, now), *_gates(state), *schedule.assignments(state, now), *_retirement(state)]
     return commands or _ending(state)
 
 
