@@ -109,7 +109,7 @@ def show_result(document: dict[str, Any], records: Sequence[Recorded]) -> None:
     out.print(result_table(document, width))
     out.print(gantt(course_of(records), width, MOST_BARS))
     out.print()
-    out.print(outcome_line(document), soft_wrap=True)
+    out.print(outcome_line(document), soft_wrap=not out.is_terminal)
     if document["outcome"] != "interrupted":  # else the reason is the same for all, and is said below
         for reason in reasons(document):
-            out.print(reason, soft_wrap=True)
+            out.print(reason, soft_wrap=not out.is_terminal)
