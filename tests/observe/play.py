@@ -79,6 +79,7 @@ class Play:
         self._owners: dict[str, Number] = {}
         self._members: dict[str, frozenset[Number]] = {}
         self._count = 0
+        self._turns: dict[Number, int] = {}
         branches = {
             str(issue.number): f"feature/{issue.number}-{issue.title.split()[0].lower()}"
             for issue in self.issues
@@ -196,7 +197,11 @@ class Play:
 
     def _turn(self, issue: Number, attempt: int, fence: int) -> None:
         part = self.parts.get(issue, Part())
-        self._then(0.5, ev.AttemptStarted(issue, fence, 4000 + fence, f"/trees/agent-issue-{issue}"))
+        self._turns[issue] = self._turns.get(issue, 0) + 1
+        self._then(
+            0.5,
+            ev.AttemptStarted(issue, fence, 10 * issue + self._turns[issue], f"/trees/agent-issue-{issue}"),
+        )
         self._then(0.6, ev.SessionOpened(issue, fence, Session(f"s-{issue}", loadable=True)))
         if part.asks:
             question = Question(f"q-{issue}", part.asks, ("yes", "no"))
@@ -211,7 +216,7 @@ class Play:
 
     def _ended(self, issue: Number, attempt: int, fence: int) -> ev.TurnEnded:
         part = self.parts.get(issue, Part())
-        head = sha(f"head {issue} {attempt} {fence}")
+        head = sha(f"head {issue} {self._turns[issue]}")
         transcript = f"attempts/{issue}-a{attempt}/transcript.jsonl"
         return ev.TurnEnded(issue, fence, head, "end_turn", part.usage, transcript=transcript)
 

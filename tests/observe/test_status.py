@@ -8,6 +8,7 @@ import sys
 from datetime import timedelta
 from typing import Any
 
+import msgspec
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
@@ -34,7 +35,9 @@ def test_the_json_document(snapshot: SnapshotAssertion) -> None:
     say_progress(play, 102)
     play.live.blocker(play.clock.now(), 103, 1, kind="question", text="waits for an answer")
     play.live.restarted(play.clock.now())
-    assert json.loads(to_json(status(play))) == snapshot
+    seen = status(play)
+    newest = msgspec.structs.replace(seen.events[-1], seq=42)  # what else happens before is not of this test
+    assert json.loads(to_json(msgspec.structs.replace(seen, events=(newest,)))) == snapshot
 
 
 def test_every_phase_has_its_name() -> None:
