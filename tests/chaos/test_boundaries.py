@@ -161,11 +161,26 @@ def test_a_run_that_dies_again_while_it_is_resumed_is_gone_on_with(point: str, t
     CHAIN.must_have_come_true(world, world.resume())
 
 
-def test_a_run_that_dies_before_its_first_event_has_never_been(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "point",
+    [
+        "call mawep.state.journal:_take_lock after 1",
+        "call mawep.state.journal:_connect after 1",
+        "journal RunStarted before 1",
+    ],
+)
+def test_a_run_that_dies_before_its_first_event_has_never_been(point: str, tmp_path: Path) -> None:
     world = CHAIN.make(tmp_path)
-    die_at(world, "journal RunStarted before 1", *START)
+    die_at(world, point, *START)
     assert world.resume().code == 2
     CHAIN.must_have_come_true(world, world.start())
+
+
+def test_what_a_dead_process_was_told_is_not_done_by_the_next(tmp_path: Path) -> None:
+    world = CHAIN.make(tmp_path)
+    die_at(world, "effect AttemptAssigned after 1", *START)
+    CHAIN.must_have_come_true(world, world.resume())
+    assert world.lines("began") == ["101 a2", "102 a1"]
 
 
 def test_a_run_that_dies_after_its_last_event_has_ended(tmp_path: Path) -> None:

@@ -110,7 +110,11 @@ class Live:
                 raise AssertionError(f"mawep ended before {what}; it said:\n{self.said}")
             return value
 
-        return wait_until(what, reached, timeout)
+        try:
+            return wait_until(what, reached, timeout)
+        except BaseException:
+            self.kill()
+            raise
 
 
 class World:

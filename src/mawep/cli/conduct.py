@@ -244,6 +244,7 @@ class Conductor:
             supervisor=supervisor,
             clock=self.clock,
         )
+        await worker.forget_the_past()
         listener = Listener(ours, hall, self.clock, self.view.overhear)
         hall.attend(listener.witness)
         refiller = Refiller(workspaces)

@@ -166,7 +166,7 @@ async def remove(repository: Repository, config: Config, found: Leftovers) -> No
     with ExitStack() as claims:
         for branch in sorted({run.target_branch for run in list_runs(repository.common_dir)}):
             claims.enter_context(target_claimed(repository.common_dir, branch))
-        if found.worktrees or found.unlent or found.overdue:
+        if (home(repository.common_dir) / "workspaces").is_dir():
             await _remove_worktrees(repository, config, found)
         for ref, sha in {**found.branches, **found.refs}.items():
             with suppress(RefMovedError):  # somebody works on it again
@@ -183,7 +183,7 @@ async def _remove_worktrees(repository: Repository, config: Config, found: Lefto
         settings = workspace_settings(config, repository)
         workspaces = Workspaces(repository, supervisor, settings, SystemClock())
         await workspaces.open()
-        stack.push_async_callback(workspaces.close)  # which removes what is not lent
+        stack.push_async_callback(workspaces.close)  # which removes what is not lent, and empties the trash
         for record in found.overdue:
             if workspace := workspaces.find(record.name):
                 await workspaces.shelve(workspace)

@@ -81,6 +81,14 @@ class Worker:
         self._desks: dict[tuple[int, int], Desk] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    async def forget_the_past(self) -> None:
+        """Leave unread what an earlier process of this name was told: the orchestrator says again what still holds.
+
+        Call it before the orchestrator speaks.
+        """
+        mailbox = channels.direct(self._settings.name)
+        await self._bus.acknowledge(mailbox, await self._bus.last(mailbox))
+
     async def run(self) -> None:
         """Work until cancelled; then every agent is ended and nothing is reported any more."""
         health = asyncio.create_task(self._report_health())
