@@ -172,6 +172,7 @@ class Turn:
             match event:
                 case ProcessStarted(pid):
                     await self._ears.started(pid)
+                    continue
                 case QuestionAsked(question):
                     self._waiting_for_person = True
                     await self._ears.asked(question)
