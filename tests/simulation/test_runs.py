@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import FailureReason, IssueState
-from mawep.simulate import Run, simulate
+from mawep.simulate import Invariant, Run, simulate
 from mawep.simulate.scenario import scenario
 
 CHUNK = 50
@@ -76,3 +78,11 @@ def test_where_all_are_willing_everything_lands_through_every_crash() -> None:
     willing = [run for run in runs(0) + runs(1) if scenario(run.seed).willing]
     assert sum(run.crashes for run in willing) > len(willing) / 2
     assert {run.state.ended for run in willing} == {"landed"}
+
+
+def test_every_promise_that_is_checked_is_documented() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "simulation.md").read_text()
+    documented = re.findall(r"^\| `([A-Z_]+)` \| (.*) \|$", page, re.MULTILINE)
+    assert [(name, text.replace("`", "")) for name, text in documented] == [
+        (invariant.name, str(invariant)) for invariant in Invariant
+    ]
