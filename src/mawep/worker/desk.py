@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import posixpath
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from mawep.adapters.process import clean_environment
 from mawep.agents.base import AgentFailed, AgentSession, Launch, Runtime
 from mawep.coordination import envelopes as wire
 from mawep.coordination.leases import Lease
 from mawep.core.claims import covers, is_protected
-from mawep.core.model import FailureReason, Issue, Usage
+from mawep.core.model import FailureReason, Issue, Sha, Usage
 from mawep.stages.attempt import Limits, Turn
 from mawep.stages.workspace import Workspace
 
@@ -31,7 +33,10 @@ class WorkerSettings:
 
 @dataclass
 class Desk:
-    """One attempt at work here. `turn` is None between turns; `fence` is that of the last one."""
+    """One attempt at work here.
+
+    `turn` is None between turns; `fence` is that of the last one, `newest` that of one that is to follow.
+    """
 
     work: wire.Assignment
     issue: Issue
@@ -41,6 +46,7 @@ class Desk:
     turn: Turn | None = None
     task: asyncio.Task[None] | None = None
     lease: Lease | None = None
+    newest: int = 0
     reported: float = 0.0
     undelivered: list[wire.Deliver] = field(default_factory=list)
 
@@ -66,7 +72,8 @@ class ClaimPolicy:
 
     def verdict(self, path: str) -> str | None:
         """None when the path may be written."""
-        if path.startswith(("/", "../")):
+        path = posixpath.normpath(path)
+        if path == ".." or path.startswith(("/", "../")):
             return "it is outside the worktree"
         if any(covers(pattern, path) for pattern in self._claimed):
             return "another issue has claimed it"
@@ -92,7 +99,7 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
         command=settings.command,
         cwd=desk.at.path,
         env=clean_environment(passed=settings.env, extra=extra),
-        lock=directory / "lock",
+        lock=lock_of(settings, desk),
         status_file=directory / "status.json",
         token=token or str(desk.fence),
         transcript=directory / "transcript.jsonl",
@@ -106,6 +113,11 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
 def directory_of(settings: WorkerSettings, desk: Desk) -> Path:
     """Where the attempt's prompt, transcript and output are kept."""
     return settings.directory / "attempts" / f"{desk.issue.number}-a{desk.work.attempt}"
+
+
+def lock_of(settings: WorkerSettings, desk: Desk) -> Path:
+    """The file that is locked while any process of the attempt's agent lives."""
+    return directory_of(settings, desk) / "lock"
 
 
 def write_issue(settings: WorkerSettings, desk: Desk) -> None:
@@ -123,6 +135,35 @@ def usage_of(desk: Desk) -> wire.Consumption:
 def consumption(usage: Usage) -> wire.Consumption:
     """A usage as it travels."""
     return wire.Consumption(**{name: getattr(usage, name) for name in usage.__struct_fields__})
+
+
+def result_of(
+    settings: WorkerSettings,
+    desk: Desk,
+    outcome: Literal["finished", "failed", "stopped"],
+    *,
+    usage: wire.Consumption,
+    reason: str | None = None,
+    detail: str = "",
+    head: Sha | None = None,
+    salvage: str | None = None,
+    stop_reason: str = "",
+) -> wire.TurnResult:
+    """What is reported of a turn that is over."""
+    session = desk.session
+    return wire.TurnResult(
+        issue=desk.issue.number,
+        attempt=desk.work.attempt,
+        outcome=outcome,
+        reason=reason,
+        detail=detail,
+        head=head,
+        salvage=salvage,
+        usage=usage,
+        stop_reason=stop_reason,
+        transcript=str(directory_of(settings, desk) / "transcript.jsonl"),
+        session_id=session.session_id if session and session.loadable else None,
+    )
 
 
 def commit_message(issue: Issue) -> str:

@@ -6,10 +6,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
+import structlog
+
 from mawep.clock import Clock
 from mawep.coordination.leases import Lease, Leases, RenewalWatch
 from mawep.errors import LeaseLostError
 from mawep.worker.desk import Desk
+
+log = structlog.get_logger("mawep.worker")
 
 
 @contextlib.asynccontextmanager
@@ -27,6 +31,13 @@ async def renewed(leases: Leases, desk: Desk, clock: Clock) -> AsyncIterator[Non
         if owner is not None:
             owner.cancel()
 
+    async def keep(watch: RenewalWatch) -> None:
+        try:
+            await watch.run()
+        except Exception as error:  # a defect of ours: without a watch the lease runs off unseen
+            log.exception("renewal broke")
+            await give_up(error)
+
     def extended(lease: Lease) -> None:
         desk.lease = lease
         if desk.session:
@@ -35,7 +46,7 @@ async def renewed(leases: Leases, desk: Desk, clock: Clock) -> AsyncIterator[Non
     if desk.lease is None:
         raise LeaseLostError("there is no lease to keep")
     watch = RenewalWatch(leases, desk.lease, clock, lost=give_up, renewed=extended)
-    task = asyncio.create_task(watch.run())
+    task = asyncio.create_task(keep(watch))
     try:
         yield
     except asyncio.CancelledError:

@@ -1,17 +1,18 @@
 """The workshop: takes assignments from its mailbox, runs agents under leases, reports, and decides nothing.
 
 Properties wanted: an agent never outlives its lease; a result is reported once, under the fence it was made
-under; whatever an attempt wrote is committed or salvaged before it is reported. Known race: a stop may cross
-a result on its way; both are reported, and the orchestrator takes the first.
+under; whatever an attempt wrote is committed or salvaged before it is reported; a defect of ours fails the
+attempt that met it, loudly. Known race: a stop may cross a result on its way; both are reported, and the
+orchestrator takes the first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import structlog
@@ -37,8 +38,9 @@ from mawep.worker.desk import (
     Desk,
     WorkerSettings,
     commit_message,
-    directory_of,
     launch_of,
+    lock_of,
+    result_of,
     usage_of,
     write_issue,
 )
@@ -48,8 +50,12 @@ from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 
 log = structlog.get_logger("mawep.worker")
 
+T = TypeVar("T")
+
 LOCK_SECONDS = 15.0
 """How long a turn that is continued waits for what is left of its predecessor to be gone."""
+HANDOVER_SECONDS = 2.0
+"""How long a turn whose result is out may take to wind up before the next turn of its attempt ends it."""
 CONTINUE = (
     "Your session was interrupted and has been restored. Look at the state of your working tree, "
     "go on from there and finish the task."
@@ -95,7 +101,10 @@ class Worker:
         try:
             mailbox = channels.direct(self._settings.name)
             async for received in received_in(self._bus, mailbox, self._clock):
-                self._handle(received)
+                try:
+                    self._handle(received)
+                except Exception:  # the attempt it was for is given up when its lease runs off
+                    log.exception("message not understood", type=received.envelope.type)
                 acknowledge = partial(self._bus.acknowledge, mailbox, received.stream_id)
                 await through_outage(acknowledge, self._clock)
         finally:
@@ -108,8 +117,7 @@ class Worker:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, *others, return_exceptions=True)
-        sessions = [desk.session for desk in self._desks.values() if desk.session]
-        await asyncio.gather(*(session.close() for session in sessions), return_exceptions=True)
+        await asyncio.gather(*(self._close(desk) for desk in self._desks.values()))
         self._desks.clear()
 
     # --- messages
@@ -132,8 +140,8 @@ class Worker:
             case other:
                 log.warning("unexpected message", type=other.type_name)
 
-    def _in_background(self, work: Any) -> None:
-        task: asyncio.Task[None] = asyncio.create_task(work)
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(_logged("message not dealt with", work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -141,10 +149,32 @@ class Worker:
         issue = msgspec.convert(work.issue, Issue)
         desk = self._desks.get((issue.number, work.attempt))
         if desk is None:
-            desk = Desk(work, issue, fence, self._workspaces.find(work.worktree))
+            desk = Desk(work, issue, 0, self._workspaces.find(work.worktree))
             self._desks[desk.key] = desk
+        if fence <= desk.newest:
+            log.warning("assignment repeated", issue=issue.number, attempt=work.attempt, fence=fence)
+            return
+        desk.newest = fence
+        desk.task = asyncio.create_task(self._after(desk.task, desk, work, fence, turn))
+
+    async def _after(
+        self,
+        before: asyncio.Task[None] | None,
+        desk: Desk,
+        work: wire.Assignment,
+        fence: int,
+        turn: Callable[[Desk], Awaitable[str]],
+    ) -> None:
+        """A turn of an attempt begins when its last one is over: two never run at once."""
+        if before is not None:
+            try:
+                await asyncio.wait({before}, timeout=HANDOVER_SECONDS)
+            finally:
+                before.cancel()
+                await asyncio.gather(before, return_exceptions=True)
+        self._desks[desk.key] = desk
         desk.work, desk.fence = work, fence
-        desk.task = asyncio.create_task(self._under_lease(desk, turn))
+        await self._under_lease(desk, turn)
 
     async def _under_lease(self, desk: Desk, turn: Callable[[Desk], Awaitable[str]]) -> None:
         """One turn from lease to result; whatever goes wrong in it is the result."""
@@ -165,12 +195,18 @@ class Worker:
         except LeaseLostError as error:
             # Under this fence nothing can be committed any more; the work is kept, the loss is told.
             bound.warning("lease lost", cause=str(error))
-            lost = await self._failure(desk, FailureReason.LOST, str(error))
+            await self._give_up(desk, FailureReason.LOST, str(error))
+        except Exception as error:
+            bound.exception("turn could not be reported")
+            await self._give_up(desk, FailureReason.WORKSPACE_ERROR, str(error) or repr(error))
+
+    async def _give_up(self, desk: Desk, reason: FailureReason, detail: str) -> None:
+        """Report a turn that cannot commit a result; if even that fails, its lease runs off with nobody to renew it."""
+        try:
+            result = await self._failure(desk, reason, detail)
+        finally:
             self._desks.pop(desk.key, None)
-            await self._reports.send(channels.direct(channels.ORCHESTRATOR), lost, desk.fence)
-        except MawepError as error:
-            bound.error("turn could not be reported", cause=str(error))
-            await self._close(desk)
+        await _logged("failure not reported", self._reports.tell(desk, result))
 
     async def _result(self, desk: Desk, turn: Callable[[Desk], Awaitable[str]]) -> wire.TurnResult:
         try:
@@ -181,15 +217,17 @@ class Worker:
             return await self._failure(desk, failure.reason, detail)
         except LeaseLostError:
             raise
-        except MawepError as error:
+        except (MawepError, OSError) as error:
             return await self._failure(desk, FailureReason.WORKSPACE_ERROR, str(error))
-        except OSError as error:
-            return await self._failure(desk, FailureReason.WORKSPACE_ERROR, f"{error}")
+        except Exception as error:
+            log.exception("turn broke", issue=desk.issue.number, attempt=desk.work.attempt)
+            return await self._failure(desk, FailureReason.WORKSPACE_ERROR, f"MAWEP itself broke: {error!r}")
         if head == desk.work.base:
             return await self._failure(
                 desk, FailureReason.NO_CHANGES, "the agent says it has finished, but nothing has changed"
             )
-        return self._finished(desk, head, stop)
+        usage = usage_of(desk)
+        return result_of(self._settings, desk, "finished", usage=usage, head=head, stop_reason=stop)
 
     # --- turns
 
@@ -208,7 +246,7 @@ class Worker:
         """A turn whose process died with an earlier MAWEP: it may have ended, or be loadable, or be lost."""
         if desk.workspace is None:
             raise AgentFailed("the attempt died with MAWEP before it began", reason=FailureReason.LOST)
-        await until_free(launch_of(self._settings, desk).lock, LOCK_SECONDS)
+        await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
         if isinstance(self._settings.runtime, CommandRuntime):
             if desk.work.ended_fence is not None and finished_before(
                 launch_of(self._settings, desk, token=str(desk.work.ended_fence))
@@ -225,7 +263,7 @@ class Worker:
         command = isinstance(self._settings.runtime, CommandRuntime)
         if desk.session is None or command:
             await self._close(desk)
-            await until_free(launch_of(self._settings, desk).lock, LOCK_SECONDS)
+            await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
             try:
                 await self._open(desk, resume="again" if command else desk.work.session_id)
             except AgentFailed as failure:
@@ -293,30 +331,8 @@ class Worker:
         usage = usage_of(desk)
         await self._close(desk)
         salvage = await self._salvage(desk)
-        return wire.TurnResult(
-            issue=desk.issue.number,
-            attempt=desk.work.attempt,
-            outcome="failed",
-            reason=reason.value,
-            detail=detail,
-            salvage=salvage,
-            usage=usage,
-            stop_reason="",
-            transcript=str(directory_of(self._settings, desk) / "transcript.jsonl"),
-        )
-
-    def _finished(self, desk: Desk, head: Sha, stop: str) -> wire.TurnResult:
-        session = desk.session
-        return wire.TurnResult(
-            issue=desk.issue.number,
-            attempt=desk.work.attempt,
-            outcome="finished",
-            detail="",
-            head=head,
-            usage=usage_of(desk),
-            stop_reason=stop,
-            transcript=str(directory_of(self._settings, desk) / "transcript.jsonl"),
-            session_id=session.session_id if session and session.loadable else None,
+        return result_of(
+            self._settings, desk, "failed", usage=usage, reason=reason.value, detail=detail, salvage=salvage
         )
 
     async def _commit(self, desk: Desk, result: wire.TurnResult) -> None:
@@ -336,55 +352,57 @@ class Worker:
         author = Author(desk.work.agent, f"{desk.work.agent}@mawep.localhost")
         trailers = "\n".join(f"{key}: {value}" for key, value in desk.work.trailers.items())
         message = f"chore: salvage what #{desk.issue.number} left uncommitted\n\n{trailers}"
-        try:
-            sha = await self._workspaces.salvage(desk.workspace, ref, message, author)
-        except MawepError as error:
-            log.warning("salvage failed; the worktree is kept", issue=desk.issue.number, cause=str(error))
-            return None
-        finally:
-            await self._workspaces.shelve(desk.workspace)
+        salvaging = self._workspaces.salvage(desk.workspace, ref, message, author)
+        sha = await _logged("salvage failed; the worktree is kept", salvaging)
+        await _logged("worktree not shelved", self._workspaces.shelve(desk.workspace))
         return ref if sha else None
 
     # --- what may come at any time
 
     async def _stop(self, stop: wire.Stop, fence: int) -> None:
         key = (stop.issue, stop.attempt)
-        desk = self._desks.pop(key, None)
+        desk = self._desks.get(key)
         if desk is None:
             issue = msgspec.convert(stop.work.issue, Issue)
             desk = Desk(stop.work, issue, fence, self._workspaces.find(stop.work.worktree))
+            self._desks[key] = desk
+            gone = until_free(lock_of(self._settings, desk), LOCK_SECONDS)
+            await _logged("the agent may still live", gone)
         usage = usage_of(desk)
         if desk.task is not None:
             desk.task.cancel()
             await asyncio.gather(desk.task, return_exceptions=True)
         await self._close(desk)
-        if desk.lease is not None:
+        if desk.lease is not None:  # else somebody greater has it, or it runs off
             with contextlib.suppress(LeaseLostError, BusGoneError):
                 await self._leases.release(desk.lease)
-        result = wire.TurnResult(
-            issue=stop.issue,
-            attempt=stop.attempt,
-            outcome="stopped",
+        salvage = await self._salvage(desk)
+        result = result_of(
+            self._settings,
+            desk,
+            "stopped",
+            usage=usage,
             reason=stop.reason,
             detail=stop.detail,
-            salvage=await self._salvage(desk),
-            usage=usage,
-            stop_reason="",
-            transcript=str(directory_of(self._settings, desk) / "transcript.jsonl"),
+            salvage=salvage,
         )
+        self._desks.pop(key, None)
         await self._reports.send(channels.direct(channels.ORCHESTRATOR), result, fence)
 
     async def _release(self, key: tuple[int, int]) -> None:
-        desk = self._desks.pop(key, None)
+        desk = self._desks.get(key)
         if desk is not None:
             await self._close(desk)
+            self._desks.pop(key, None)
+            if desk.workspace is not None:
+                await self._workspaces.shelve(desk.workspace)
 
     async def _deliver(self, message: wire.Deliver) -> None:
         desk = self._desks.get((message.issue, message.attempt))
-        if desk is None or desk.session is None:
+        if desk is None:
             return
         text = f"Message from {message.sender}:\n{message.text}"
-        if await desk.session.say(text):
+        if desk.session is not None and await desk.session.say(text):
             await self._delivered(desk, message)
         else:
             desk.undelivered.append(message)
@@ -407,17 +425,28 @@ class Worker:
 
     async def _report_health(self) -> None:
         while True:
-            desks = list(self._desks.values())
-            for desk in desks:
-                if (
-                    desk.session and desk.lease is None
-                ):  # it waits for a verdict; nobody renews a lease for it
-                    desk.session.extend(self._clock.boottime() + self._leases.ttl)
-            health = health_of(self._settings.name, desks, self._clock.boottime())
-            await self._reports.publish(channels.HEALTH_CHECK, health, None)
+            await _logged("health not said", self._say_health())
             await self._clock.sleep(HEALTH_SECONDS)
 
+    async def _say_health(self) -> None:
+        desks = list(self._desks.values())
+        for desk in desks:
+            if desk.session and desk.lease is None:  # it waits for a verdict; nobody renews a lease for it
+                desk.session.extend(self._clock.boottime() + self._leases.ttl)
+        health = health_of(self._settings.name, desks, self._clock.boottime())
+        await self._reports.publish(channels.HEALTH_CHECK, health, None)
+
     async def _close(self, desk: Desk) -> None:
-        session, desk.session, desk.turn = desk.session, None, None
-        if session is not None:
-            await session.close()
+        if desk.session is not None:
+            # Who is stopped in the middle of it leaves the session, for whoever stops it to close again.
+            await _logged("agent not closed", desk.session.close())
+        desk.session, desk.turn = None, None
+
+
+async def _logged(trouble: str, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do the work; if it fails, that is written down, and None returned."""
+    try:
+        return await work
+    except Exception:
+        log.exception(trouble)
+        return None
