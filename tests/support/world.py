@@ -240,6 +240,11 @@ class World:
         """The state of the newest run, from its journal."""
         return replay(self.journal())
 
+    def stands(self, number: int) -> str:
+        """The state of an issue in the newest run; empty before it has begun."""
+        issues = self.state().issues
+        return str(issues[number].state) if number in issues else ""
+
     def events(self, kind: type[E]) -> list[E]:
         """The events of a kind in the newest run's journal."""
         return [recorded.event for recorded in self.journal() if isinstance(recorded.event, kind)]
