@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,42 @@ async def test_ctrl_c_leaves_a_run_that_resume_finishes(tmp_path: Path) -> None:
     assert json.loads(out)["outcome"] == "interrupted"
     site.go()
     assert site.mawep("resume", "--json", code=0).document["outcome"] == "landed"
+
+
+def died_moving(site: Site) -> str:
+    """Make a run that has landed one that died right after it had journalled its last move; where that came from."""
+    (path,) = site.runs.glob("*/journal.db")
+    with sqlite3.connect(path) as db:
+        query = "SELECT seq, json FROM events WHERE type = 'MoveIntended' ORDER BY seq DESC LIMIT 1"
+        seq, text = db.execute(query).fetchone()
+        db.execute("DELETE FROM events WHERE seq > ?", (seq,))
+    db.close()
+    old: str = json.loads(text)["old"]
+    return old
+
+
+@pytest.mark.parametrize("ref_moved", [True, False], ids=["after the move", "between checkout and branch"])
+def test_giving_up_completes_a_landing_that_was_half_done(ref_moved: bool, site: Site) -> None:
+    site.mawep("start", "--issues", "all", code=0)
+    new = git(site.repository, "rev-parse", "main")
+    old = died_moving(site)
+    if not ref_moved:
+        git(site.repository, "update-ref", "refs/heads/main", old)
+        assert git(site.repository, "status", "--porcelain"), "the checkout is ahead of its branch"
+    said = site.mawep("cancel", code=0)
+    assert "0 issues cancelled, 3 landed" in said.out
+    assert "is complete" in said.out
+    assert git(site.repository, "rev-parse", "main") == new
+    assert git(site.repository, "status", "--porcelain") == ""
+    assert set(site.states().values()) == {"landed"}
+    assert site.mawep("audit", code=0)
+
+
+def test_a_run_whose_target_was_rewritten_can_still_be_given_up(site: Site) -> None:
+    site.mawep("start", "--issues", "all", code=0)
+    died_moving(site)
+    git(site.repository, "reset", "--quiet", "--hard", "main~3")
+    git(site.repository, "commit", "--quiet", "--amend", "-m", "another history")
+    assert "contain" in site.mawep("resume", code=3).err
+    assert "given up" in site.mawep("cancel", code=0).out
+    assert site.status()["phase"] == "ended"
