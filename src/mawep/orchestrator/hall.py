@@ -155,8 +155,9 @@ class Orchestrator:
             recorded.extend(self._fold(command) for command in commands)
         await self._journal.commit()
         for one in recorded:
-            self._show(one)
             self._start(one)
+        for one in recorded:
+            self._show(one)
         for item in items:
             if item.settled is not None:
                 self._in_background(item.settled(self.state))
