@@ -7,7 +7,7 @@ import pytest
 from mawep.core import rules
 from mawep.simulate import Invariant, Violation, simulate
 
-MOST_SEEDS = 40
+MOST_SEEDS = 80
 
 WITHOUT = [
     ("dependencies_landed", True, Invariant.DEPENDENCIES_FIRST),

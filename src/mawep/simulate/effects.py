@@ -93,6 +93,8 @@ class Effects:
         return {number: attempt.commit for number, attempt in found if attempt and attempt.commit}
 
     def _compose(self, base: Sha, candidates: dict[Number, Sha]) -> ev.AnyEvent:
+        if self._repository.target != base:
+            return ev.TargetAdvanced(self._repository.target)
         steps, conflicts = self._merge_all(base, candidates)
         return ev.LandingComposed(base, steps, conflicts)
 
@@ -118,6 +120,10 @@ class Effects:
         return tuple(steps), tuple(conflicts)
 
     def _seal(self, event: ev.SealIntended) -> ev.AnyEvent:
+        last = event.steps[-1].issue
+        if self._rng.random() < self._scenario.chances.protected:
+            self._truth.unfit.add(last)
+            return ev.IssueParked(last, "the merge changes protected paths")
         top, steps = event.base, []
         for step in event.steps:
             final = self._repository.reword(step.commit, (top,))

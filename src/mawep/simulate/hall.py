@@ -186,11 +186,10 @@ class Hall:
             self._start()
             return
         self._append(ev.RunResumed("another process", rerun=self._plan.willing or self._rng.random() < 0.8))
-        unanswered = list(self.state.effects.values())
+        self._commit()
+        for intent in list(self.state.effects.values()):
+            self._begin(intent)
         self._settle()
-        for intent in unanswered:
-            if any(known.seq == intent.seq for known in self.state.effects.values()):
-                self._begin(intent)
 
 
 def simulate(seed: int) -> Run:

@@ -83,6 +83,7 @@ class Chances:
     delay: float = 0.0
     lose: float = 0.0
     no_verdict: float = 0.0
+    protected: float = 0.0
     loadable: float = 0.5
 
 
@@ -147,7 +148,7 @@ def _willing(plan: Scenario) -> Scenario:
         red_together=frozenset(),
         clashing=frozenset(),
         deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
-        chances=replace(plan.chances, lose=0.0, no_verdict=0.0),
+        chances=replace(plan.chances, lose=0.0, no_verdict=0.0, protected=0.0),
     )
 
 
@@ -225,5 +226,6 @@ def _chances(rng: random.Random) -> Chances:
         delay=sometimes(0.2),
         lose=sometimes(0.1),
         no_verdict=sometimes(0.1),
+        protected=sometimes(0.1),
         loadable=rng.random(),
     )
