@@ -37,6 +37,7 @@ async def test_pause_cancel_send_and_resume_reach_the_run(waiting: Site) -> None
         assert site.status()["phase"] == "paused"
         assert "sent to #101" in site.mawep("send", "101", "hello", code=0).out
         assert "sent to #101" in site.mawep("send", "agent-0", "hello", code=0).out
+        assert "not text" in site.mawep("send", "101", "\udcff", code=2).err
         assert "no agent works on agent-1" in site.mawep("send", "agent-1", "hello", code=2).err
         assert "cancelled #103" in site.mawep("cancel", "#103", code=0).out
         assert "resumed" in site.mawep("resume", code=0).out

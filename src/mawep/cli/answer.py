@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mawep.cli.completion import issue_numbers
-from mawep.cli.options import ConfigFile, RunOption, number_of
+from mawep.cli.options import ConfigFile, RunOption, number_of, sendable
 
 Asking = Annotated[
     str | None,
@@ -35,7 +35,7 @@ def answer(
     from mawep.cli.visit import steer
     from mawep.coordination.envelopes import AnswerQuestion
 
-    return asyncio.run(steer(config, run, AnswerQuestion(issue=number_of(issue), text=text)))
+    return asyncio.run(steer(config, run, AnswerQuestion(issue=number_of(issue), text=sendable(text))))
 
 
 async def _list(config: Path | None, run: str | None, issue: int | None) -> int:

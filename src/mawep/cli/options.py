@@ -47,3 +47,16 @@ def number_of(text: str) -> int:
     if not digits.isdecimal():
         raise UsageError(f"`{text}` is no number of an issue", next_step="write it as 102 or #102")
     return int(digits)
+
+
+def sendable(text: str) -> str:
+    """The text, if it can be sent.
+
+    Raises:
+        UsageError: it is not text in the encoding of the terminal.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise UsageError("this is not text", cause="it holds bytes that are no UTF-8") from None
+    return text

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mawep.cli.completion import issue_numbers
-from mawep.cli.options import ConfigFile, RunOption
+from mawep.cli.options import ConfigFile, RunOption, sendable
 
 Target = Annotated[
     str,
@@ -32,4 +32,4 @@ def send(
     from mawep.cli.visit import steer
     from mawep.coordination.envelopes import Send
 
-    return asyncio.run(steer(config, run, Send(target=target, text=text)))
+    return asyncio.run(steer(config, run, Send(target=sendable(target), text=sendable(text))))
