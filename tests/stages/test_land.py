@@ -197,15 +197,6 @@ async def test_landing_commits_carry_their_trailers_and_the_gated_trees(
     )
 
 
-async def test_protected_changes_looks_at_what_the_target_would_get(
-    repository: Repository, checkout: Path
-) -> None:
-    old = head(checkout)
-    new = commit(checkout, {".GitHub/x.yml": "x\n", "d.txt": "d\n"})
-    assert await land.protected_changes(repository, old, new, (".github/**",)) == (".GitHub/x.yml",)
-    assert await land.protected_changes(repository, old, new, ()) == ()
-
-
 # --- what the target is
 
 

@@ -19,7 +19,7 @@ from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, Number, Session, Usage
+from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number, Session, Usage
 from mawep.core.state import Attempt, State
 from mawep.errors import BusGoneError
 from mawep.stages import acceptance, land
@@ -237,10 +237,11 @@ class Effects:
         )
 
     async def _heads_of_others(self, state: State, number: Number) -> list[Sha]:
+        """What the last attempts of other issues made that has not landed, whatever became of them."""
         attempts = [
             record.attempt
-            for record in (state.issues[n] for n in state.active if n != number)
-            if record.attempt is not None
+            for n, record in state.issues.items()
+            if n != number and record.attempt is not None and record.state is not IssueState.LANDED
         ]
         heads = {await read_ref(self._repository, f"refs/heads/{attempt.branch}") for attempt in attempts}
         return sorted(head for head in heads | {attempt.commit for attempt in attempts} if head)
@@ -280,13 +281,10 @@ class Effects:
 
     async def _seal(self, intent: ev.SealIntended, recorded: ev.Recorded) -> ev.AnyEvent:
         state = self._state()
-        protected = await land.protected_changes(
-            self._repository, intent.base, intent.steps[-1].commit, self._told.protected
-        )
-        if protected:  # a clean merge can put a file where nobody wrote one
-            return ev.IssueParked(
-                intent.steps[-1].issue, f"the merge changes protected paths: {', '.join(protected)}"
-            )
+        composed = intent.steps[-1].commit
+        unfit = await acceptance.unfit(self._repository, intent.base, composed, self._told.protected)
+        if unfit:  # a clean merge can put a file where nobody wrote one
+            return ev.IssueParked(intent.steps[-1].issue, f"the merge is not fit to land: {'; '.join(unfit)}")
         candidates = {c.issue: c for c in self._candidates([step.issue for step in intent.steps])}
         return await land.seal(
             self._repository,

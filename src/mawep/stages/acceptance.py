@@ -35,15 +35,20 @@ ALWAYS_PROTECTED = (
     "mawep.yaml",
     ".mawep/**",
     ".claude/**",
+    "**/.claude/**",
     ".mcp.json",
     "CLAUDE.md",
+    "**/CLAUDE.md",
     "AGENTS.md",
+    "**/AGENTS.md",
     "GEMINI.md",
+    "**/GEMINI.md",
     ".codex/**",
     ".gemini/**",
     ".vscode/**",
     ".husky/**",
     ".envrc",
+    "**/.envrc",
     ".devcontainer/**",
 )
 """Paths whose content runs in the next agent's or the user's tools; only the configuration can allow them."""
@@ -82,10 +87,15 @@ def candidate_ref(run: str, issue: Number, attempt: int) -> str:
 
 
 def protected_patterns(configured: Iterable[str]) -> tuple[str, ...]:
-    """The patterns in force: the built-in ones and the configured; `!pattern` allows a built-in one."""
+    """The patterns in force: the built-in ones and the configured.
+
+    `!pattern` allows a built-in one, at the root and wherever else it is protected.
+    """
     wanted = tuple(configured)
     allowed = {pattern[1:] for pattern in wanted if pattern.startswith("!")}
-    built_in = (pattern for pattern in ALWAYS_PROTECTED if pattern not in allowed)
+    built_in = (
+        pattern for pattern in ALWAYS_PROTECTED if allowed.isdisjoint({pattern, pattern.removeprefix("**/")})
+    )
     return (*built_in, *(pattern for pattern in wanted if not pattern.startswith("!")))
 
 
@@ -185,10 +195,11 @@ async def _foreign(
     repository: Repository, target: Sha, head: Sha, commits: Sequence[Commit], others: Sequence[Sha]
 ) -> str:
     """Which of the commits another attempt made; '' when none."""
-    excluded = [f"^{sha}" for sha in others if sha not in (target, head)]
+    excluded = "".join(f"^{sha}\n" for sha in others if sha != target)
     if not excluded:
         return ""
-    output = await repository.run("rev-list", head, f"^{target}", *excluded)
+    listing = ("rev-list", "--ignore-missing", "--stdin", head, f"^{target}")
+    output = await repository.run(*listing, input=excluded.encode())
     own = set(output.decode().split())
     return ", ".join(commit.sha[:12] for commit in commits if commit.sha not in own)
 
@@ -201,7 +212,7 @@ async def _fork_point(repository: Repository, target: Sha, head: Sha) -> Sha:
 async def _forbidden(
     repository: Repository, changes: Sequence[Change], guard: Guard
 ) -> tuple[FailureReason, str] | None:
-    strange = await forbidden_entries(repository, changes)
+    strange = await _forbidden_entries(repository, changes)
     if strange:
         return FailureReason.IMPORT_REFUSED, "; ".join(strange[:SHOWN])
     touched = sorted({change.path for change in changes if is_protected(change.path, guard.protected)})
@@ -221,7 +232,18 @@ async def _forbidden(
     return None
 
 
-async def forbidden_entries(repository: Repository, changes: Sequence[Change]) -> list[str]:
+async def unfit(repository: Repository, old: Sha, new: Sha, protected: Sequence[str]) -> list[str]:
+    """What nobody may bring to the target, in the difference of two commits.
+
+    Clean candidates can make it together: one moves a link that another points elsewhere.
+    """
+    changes = await changed_paths_raw(repository, old, new)
+    touched = sorted({change.path for change in changes if is_protected(change.path, protected)})
+    strange = await _forbidden_entries(repository, changes)
+    return [*(f"{path} is protected" for path in touched), *strange]
+
+
+async def _forbidden_entries(repository: Repository, changes: Sequence[Change]) -> list[str]:
     """What no candidate may bring: links to other repositories, and links that leave the tree."""
     found = []
     for change in changes:

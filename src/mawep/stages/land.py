@@ -15,8 +15,9 @@ from datetime import datetime
 
 from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
+from mawep.adapters.git_durable import make_durable
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
-from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, is_ancestor
+from mawep.adapters.git_objects import Identity, commit_tree, is_ancestor
 from mawep.adapters.git_refs import (
     RefMovedError,
     hold,
@@ -25,7 +26,6 @@ from mawep.adapters.git_refs import (
     update_refs_again,
 )
 from mawep.core import events as ev
-from mawep.core.claims import is_protected
 from mawep.core.model import Number
 from mawep.errors import GitError, InfrastructureError
 
@@ -56,7 +56,7 @@ async def compose(
 ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
     """Merge the candidates one after another on `base`; those that conflict are left out and reported.
 
-    The commits made here are provisional: they only carry the trees. The last one is held by a ref.
+    The commits made here are provisional: they only carry the trees. The last one is held by a ref, durably.
     """
     steps: list[ev.Step] = []
     conflicts: list[ev.MergeConflict] = []
@@ -72,6 +72,7 @@ async def compose(
         head = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
         steps.append(ev.Step(candidate.issue, head, merged.tree))
     if steps:
+        await make_durable(repository, [step.commit for step in steps])
         await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
     return tuple(steps), tuple(conflicts)
 
@@ -136,14 +137,6 @@ def _trailers(pairs: Sequence[tuple[str, str]]) -> str:
 
 def _name(steps: Sequence[ev.Step]) -> str:
     return steps[-1].commit[:16]
-
-
-async def protected_changes(
-    repository: Repository, old: Sha, new: Sha, protected: Sequence[str]
-) -> tuple[str, ...]:
-    """The protected paths in which two commits differ."""
-    paths = {change.path for change in await changed_paths_raw(repository, old, new)}
-    return tuple(sorted(path for path in paths if is_protected(path, protected)))
 
 
 async def target_now(repository: Repository, branch: str) -> Sha:
