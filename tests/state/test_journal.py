@@ -305,3 +305,17 @@ async def test_after_a_refused_commit_nothing_is_written_without_what_was_refuse
 async def test_an_empty_chain_has_a_head_too(path: Path) -> None:
     await written(path, 0)
     assert journals.verify(path) == (0, GENESIS)
+
+
+async def test_text_that_is_not_unicode_is_written_with_replacement_characters(tmp_path: Path) -> None:
+    """Git hands over the names of files as bytes, and an agent may choose any."""
+    path = tmp_path / "run" / "journal.db"
+    journal = Journal.create(path, "run")
+    recorded = journal.append(
+        ev.CandidateImported(1, 1, "c" * 40, "d" * 40, ("f\udcff.txt", "ä.txt")),
+        datetime(2026, 1, 1, tzinfo=UTC),
+    )
+    await journal.commit()
+    journal.close()
+    assert recorded.event == ev.CandidateImported(1, 1, "c" * 40, "d" * 40, ("f?.txt", "ä.txt"))
+    assert journals.read(path) == [recorded]

@@ -110,6 +110,7 @@ class Audience:
             self._logs.keep(directory.log)
         if self._metrics is not None:
             self._metrics.begin(hall.state)
+            hall.time_rounds(self._metrics.decision_round)
         self._start(LiveFile(directory.live).follow(self._live, self._clock))
         self._start(self._look(buses))
         if self._terminal is not None:

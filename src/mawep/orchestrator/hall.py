@@ -77,6 +77,11 @@ class Orchestrator:
         self._effects: set[asyncio.Task[None]] = set()
         self._failure: InfrastructureError | None = None
         self._performer: Performer | None = None
+        self._timed: Callable[[float], None] = lambda seconds: None
+
+    def time_rounds(self, timed: Callable[[float], None]) -> None:
+        """Tell `timed` how many seconds each round took, from the first event to the fsync."""
+        self._timed = timed
 
     def attend(self, witness: Witness) -> None:
         """Let `witness` see every event committed from now on."""
@@ -148,12 +153,14 @@ class Orchestrator:
         self.tell(ev.LeasesExtended(fences, until))
 
     async def _round(self, items: list[Incoming]) -> None:
+        began = self._clock.awake()
         recorded: list[ev.Recorded] = []
         for item in items:
             recorded.extend(map(self._fold, item.events(self.state)))
         while commands := decide(self.state, self._clock.now()):
             recorded.extend(self._fold(command) for command in commands)
         await self._journal.commit()
+        self._timed(self._clock.awake() - began)
         for one in recorded:
             self._start(one)
         for one in recorded:

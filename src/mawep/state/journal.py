@@ -23,7 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from mawep.core.events import AnyEvent, Recorded, decode, encode
+from mawep.core.events import AnyEvent, Recorded, decode, encode, writable
 from mawep.errors import JournalError
 
 SCHEMA_VERSION = 1
@@ -106,7 +106,11 @@ class Journal:
             return journal
 
     def append(self, event: AnyEvent, at: datetime) -> Recorded:
-        """Give the event its place; it is durable only after `commit`."""
+        """Give the event its place; it is durable only after `commit`.
+
+        The event that is recorded is the one that can be written (see `mawep.core.events.writable`).
+        """
+        event = writable(event)
         text = encode(event).decode()
         row = _chained(self.head, self.seq + 1, at, type(event).__name__, text)
         self._pending.append(row)

@@ -147,6 +147,30 @@ def encode(event: AnyEvent) -> bytes:
     return msgspec.json.encode(event, order="deterministic")
 
 
+def writable(event: AnyEvent) -> AnyEvent:
+    """The event itself, or what can be written of it: names that are not UTF-8 get replacement characters.
+
+    Git hands over paths as bytes, agents print what they like, and the journal is JSON.
+    """
+    try:
+        encode(event)
+    except UnicodeEncodeError:
+        return msgspec.convert(_replaced(msgspec.to_builtins(event)), type(event))
+    return event
+
+
+def _replaced(value: object) -> object:
+    match value:
+        case str():
+            return value.encode("utf-8", "replace").decode()
+        case dict():
+            return {key: _replaced(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_replaced(inner) for inner in value]
+        case _:
+            return value
+
+
 def gate_digest(record: GateRecord) -> str:
     """The sha256 of a gate record's JSON form: what a landing commit's `Mawep-Gate` trailer names."""
     return hashlib.sha256(msgspec.json.encode(record, order="deterministic")).hexdigest()
@@ -219,4 +243,5 @@ __all__ = [
     "decode",
     "encode",
     "gate_digest",
+    "writable",
 ]
