@@ -44,7 +44,7 @@ from mawep.orchestrator.hall import Witness
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.attempt import Limits
 from mawep.stages.land import target_now
-from mawep.stages.verify import Gate, GateSettings
+from mawep.stages.verify import Gate, GateSettings, until_gates_ended
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
@@ -214,6 +214,7 @@ class Conductor:
     ) -> Effects:
         """Start every part of the run and connect it; the stack ends them in the opposite order."""
         await end_orphans(self.repository.common_dir)
+        await until_gates_ended(directory.gates)
         supervisor = await Supervisor.start()
         stack.push_async_callback(supervisor.close)
         server = await stack.enter_async_context(shared_server(home(self.repository.common_dir) / "valkey"))
@@ -312,7 +313,13 @@ def worker_settings(config: Config, directory: RunDirectory) -> WorkerSettings:
         runtime=RUNTIMES[agents.runtime](),
         command=scripts or tuple(agents.command or ()),
         env=agents.env,
-        limits=Limits(agents.stall_timeout_minutes * 60, agents.turn_timeout_minutes * 60),
+        limits=Limits(
+            stall=agents.stall_timeout_minutes * 60,
+            turn=agents.turn_timeout_minutes * 60,
+            processes=agents.limits.processes,
+            memory=agents.limits.memory_gb * 1e9,
+            disk=agents.limits.disk_gb * 1e9,
+        ),
     )
 
 

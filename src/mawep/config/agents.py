@@ -8,6 +8,7 @@ from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, field_
 
 from mawep.config.fields import (
     Choice,
+    Gigabytes,
     Loose,
     Minutes,
     NotYet,
@@ -37,6 +38,20 @@ class Budget(Section):
     run_usd: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Dollars for the run.")
     issue_tokens: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Tokens for one issue.")
     run_tokens: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Tokens for the run.")
+
+
+class AttemptLimits(Section):
+    """What one attempt may take of the machine."""
+
+    processes: int = Field(
+        1000, ge=1, le=1_000_000, description="Processes of one attempt.", examples=["200"]
+    )
+    memory_gb: Gigabytes = Field(
+        32, description="Resident memory of all its processes together, in 10⁹ bytes.", examples=["8"]
+    )
+    disk_gb: Gigabytes = Field(
+        50, description="What its worktree and TMPDIR hold, in 10⁹ bytes.", examples=["10"]
+    )
 
 
 class Agents(Section):
@@ -104,6 +119,9 @@ class Agents(Section):
         "off", description="A metering proxy in front of the models."
     )
     budget: Budget = Field(Budget.model_validate({}), description="Limits on what is spent.")
+    limits: AttemptLimits = Field(
+        AttemptLimits.model_validate({}), description="Limits on what an attempt takes of the machine."
+    )
 
     @field_validator("runtime", mode="wrap")
     @classmethod

@@ -225,5 +225,6 @@ VariableName: TypeAlias = Annotated[Text, AfterValidator(_variable)]
 Minutes: TypeAlias = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
 Days: TypeAlias = Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)]
+Gigabytes: TypeAlias = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Loose: TypeAlias = Any
 """The shape of a value whose feature does not exist yet."""

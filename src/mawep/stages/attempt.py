@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -33,6 +34,12 @@ from mawep.core.model import FailureReason, PlanEntry, Question, Usage
 BUSY_SHARE = 0.02
 """Less CPU than this share of one core is the idling of a runtime, not work."""
 
+DISK_SHARE = 0.02
+"""Measuring what an attempt holds on the disk may take this share of the time."""
+
+DISK_SECONDS = 5.0
+"""The least time between two measurements."""
+
 SCAN_LIMIT = 50_000
 """Directory entries looked at for a sign of file activity."""
 
@@ -42,10 +49,16 @@ _STARTED, _PER_FILE, _WITHOUT_PLAN = 10.0, 10.0, 60.0
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: `stall` without any sign of life, `turn` for a whole turn."""
+    """Seconds: `stall` without any sign of life, `turn` for a whole turn.
+
+    At any time: `processes`, `memory` they hold resident together and `disk` for worktree and TMPDIR, in bytes.
+    """
 
     stall: float
     turn: float
+    processes: float = math.inf
+    memory: float = math.inf
+    disk: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -120,13 +133,22 @@ class Ears:
 
 
 class Turn:
-    """One prompt and what follows. `progress` can be read at any time."""
+    """One prompt and what follows. `progress` can be read at any time. `scratch` is the attempt's TMPDIR."""
 
     def __init__(
-        self, session: AgentSession, worktree: Path, limits: Limits, clock: Clock, ears: Ears
+        self,
+        session: AgentSession,
+        worktree: Path,
+        limits: Limits,
+        clock: Clock,
+        ears: Ears,
+        *,
+        scratch: Path,
     ) -> None:
         self._session = session
         self._worktree = worktree
+        self._scratch = scratch
+        self._measure_at = clock.awake() + DISK_SECONDS
         self._limits = limits
         self._clock = clock
         self._ears = ears
@@ -200,6 +222,9 @@ class Turn:
         while True:
             before = self._clock.awake()
             await self._clock.sleep(pause)
+            vitals = vitals_of(self._session.pid)
+            if excess := self._excess(vitals) or await self._excess_on_disk():
+                return AgentFailed("the attempt takes more than it may", cause=excess)
             if self._waiting_for_person:
                 continue
             worked += self._clock.awake() - before
@@ -207,7 +232,7 @@ class Turn:
                 return AgentFailed(
                     f"the turn took longer than {limits.turn / 60:g} minutes", reason=FailureReason.TIMEOUT
                 )
-            self._look_at_processor(pause)
+            self._look_at_processor(vitals, pause)
             if self.idle_seconds >= limits.stall and not await asyncio.to_thread(self._files_changed):
                 return AgentFailed(
                     f"no sign of life for {limits.stall / 60:g} minutes",
@@ -215,8 +240,29 @@ class Turn:
                     detail="no protocol event, no CPU time, no file written",
                 )
 
-    def _look_at_processor(self, seconds: float) -> None:
-        vitals = vitals_of(self._session.pid)
+    def _excess(self, vitals: Vitals | None) -> str:
+        """Which limit its processes are over, '' when none."""
+        if vitals is None:
+            return ""
+        if vitals.processes > self._limits.processes:
+            return f"{vitals.processes} processes, the limit is {self._limits.processes:g}"
+        if vitals.rss_mb * 2**20 > self._limits.memory:
+            return f"{vitals.rss_mb:.0f} MiB of memory, the limit is {self._limits.memory / 2**20:.0f}"
+        return ""
+
+    async def _excess_on_disk(self) -> str:
+        """How far it is over its limit on the disk, '' when it is not; measured now and then."""
+        began = self._clock.awake()
+        if began < self._measure_at or math.isinf(self._limits.disk):
+            return ""
+        used = await asyncio.to_thread(bytes_below, self._worktree, self._scratch)
+        took = self._clock.awake() - began
+        self._measure_at = began + max(DISK_SECONDS, took / DISK_SHARE)
+        if used <= self._limits.disk:
+            return ""
+        return f"{used / 1e9:.1f} GB on the disk, the limit is {self._limits.disk / 1e9:g}"
+
+    def _look_at_processor(self, vitals: Vitals | None, seconds: float) -> None:
         if vitals is None:
             return
         if vitals.cpu_seconds - self._last_cpu > BUSY_SHARE * seconds:
@@ -249,6 +295,17 @@ def vitals_of(pid: int) -> Vitals | None:
             cpu += times.user + times.system + times.children_user + times.children_system
             rss += member.memory_info().rss
     return Vitals(round(cpu, 2), round(rss / 2**20, 1), len(family))
+
+
+def bytes_below(*roots: Path) -> int:
+    """What lies below these directories takes so much of the disk; links are not followed."""
+    used = 0
+    for root in roots:
+        for directory, _, files in os.walk(root):
+            for name in files:
+                with contextlib.suppress(OSError):
+                    used += os.lstat(os.path.join(directory, name)).st_blocks * 512  # noqa: PTH118
+    return used
 
 
 def newest_change(root: Path) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from mawep.adapters.git import Sha
-from mawep.adapters.process import Completed, Supervisor, clean_environment, run
+from mawep.adapters.process import Completed, Supervisor, clean_environment, run, until_free
 from mawep.core.events import GateFinished, GateIntended
 from mawep.core.model import CommandResult, GateRecord, GateResult
 
@@ -21,6 +21,9 @@ EXCERPT_LINES = 60
 EXCERPT_BYTES = 8_000
 FULL_DISK_BYTES = 8 * 2**20
 """With less room than this, a failing command says more about the disk than about the tree."""
+
+LEFT_SECONDS = 15.0
+"""How long what is left of an earlier process's gate may take to be gone."""
 
 _KILLED_IN_SHELL = frozenset({137, 143})
 """What `sh -c` exits with when its child was ended by SIGKILL or SIGTERM: by the kernel or by us, not by itself."""
@@ -47,6 +50,16 @@ class GateTrees(Protocol):
     def gate_tree(self, commit: Sha) -> AbstractAsyncContextManager[Path]:
         """A clean, set-up worktree that holds exactly the commit's tree."""
         ...
+
+
+async def until_gates_ended(directory: Path) -> None:
+    """Wait until nothing lives of a gate that a dead process left in its tree, which others are to use.
+
+    `directory` is where that process kept its logs. Raises InfrastructureError naming what still lives.
+    """
+    for lock in directory.glob("*.lock"):
+        await until_free(lock, LEFT_SECONDS)
+        lock.unlink(missing_ok=True)
 
 
 class Gate:

@@ -308,7 +308,8 @@ class Worker:
             asked=lambda question: self._reports.asked(desk, question),
             announced=lambda change: self._reports.announced(desk, change),
         )
-        desk.turn = Turn(session, desk.at.path, self._settings.limits, self._clock, ears)
+        limits, scratch = self._settings.limits, desk.at.tmp
+        desk.turn = Turn(session, desk.at.path, limits, self._clock, ears, scratch=scratch)
         return await desk.turn.run(prompt)
 
     # --- results
