@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterable
 from functools import cache
@@ -72,6 +75,29 @@ def test_faults_strike() -> None:
 def test_a_seed_replays_the_same() -> None:
     assert [simulate(seed).journal for seed in range(10)] == [run.journal for run in runs(0)[:10]]
     assert simulate(3).journal != simulate(4).journal
+
+
+JOURNALS = """
+import hashlib
+from mawep.core import events as ev
+from mawep.simulate import simulate
+written = b"".join(ev.encode(rec.event) for seed in range(10) for rec in simulate(seed).journal)
+print(hashlib.sha256(written).hexdigest())
+"""
+
+
+def test_a_seed_replays_the_same_in_any_process() -> None:
+    written = {
+        subprocess.run(
+            [sys.executable, "-c", JOURNALS],
+            env=os.environ | {"PYTHONHASHSEED": hashseed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for hashseed in ("1", "2")
+    }
+    assert len(written) == 1
 
 
 def test_where_all_are_willing_everything_lands_through_every_crash() -> None:

@@ -187,7 +187,7 @@ class Hall:
             return
         self._append(ev.RunResumed("another process", rerun=self._plan.willing or self._rng.random() < 0.8))
         self._commit()
-        for intent in list(self.state.effects.values()):
+        for intent in sorted(self.state.effects.values(), key=lambda intent: intent.seq):
             self._begin(intent)
         self._settle()
 
