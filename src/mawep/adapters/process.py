@@ -101,6 +101,17 @@ class Process:
         self._liveness.say({"deadline": deadline})
 
 
+class SupervisorGoneError(InfrastructureError):
+    """The fork server is gone: no program can be started any more."""
+
+    def __init__(self, cause: str) -> None:
+        super().__init__(
+            "no program can be started any more",
+            cause=f"the fork server is gone ({cause})",
+            next_step="resume the run",
+        )
+
+
 class Supervisor:
     """Starts programs, and ends them all when it is closed or when this process dies. Made by `start`."""
 
@@ -161,7 +172,7 @@ class Supervisor:
         `env` is all of its environment. `stdin` may be the bytes to read; a Path is appended to.
         `stream_limit` bounds what is buffered per pipe, in bytes; `deadline` is in CLOCK_BOOTTIME seconds.
         Raises ProcessStartError if it cannot be started, the lock is held, or a file cannot be opened, with
-        nothing left behind; InfrastructureError if the fork server is gone.
+        nothing left behind; SupervisorGoneError or InfrastructureError if the fork server is gone or dumb.
         """
         if not argv:
             raise not_started("a program", "its command is empty")
@@ -207,11 +218,11 @@ class Supervisor:
         try:
             socket.send_fds(self._control, [json.dumps(message).encode()], descriptors)
         except OSError as error:
-            raise InfrastructureError(
-                "no program can be started any more",
-                cause=f"the fork server is gone ({error.strerror})",
-                next_step="resume the run",
-            ) from error
+            raise SupervisorGoneError(error.strerror or repr(error)) from error
+
+    async def watch(self) -> None:
+        """Wait for the fork server's end, which comes only when it is killed. Raises SupervisorGoneError then."""
+        raise SupervisorGoneError(f"it ended with {await self._server.wait()}")
 
     async def close(self) -> None:
         """Kill every program that still runs, and end the fork server."""

@@ -260,6 +260,7 @@ class Conductor:
                 restarted=self.view.restarted,
                 clock=self.clock,
             ),
+            supervisor.watch(),
             watch_disk(hall, self.config, self.repository.common_dir, self.clock),
         )
         for part in (listener.run(), worker.run(), *watches):

@@ -20,7 +20,7 @@ import structlog
 from mawep.adapters.git import Repository
 from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.git_refs import read_ref
-from mawep.adapters.process import Supervisor, until_free
+from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
 from mawep.agents.base import AgentFailed
 from mawep.agents.command import CommandRuntime, finished_before
 from mawep.clock import Clock
@@ -196,6 +196,11 @@ class Worker:
             # Under this fence nothing can be committed any more; the work is kept, the loss is told.
             bound.warning("lease lost", cause=str(error))
             await self._give_up(desk, FailureReason.LOST, str(error))
+        except (
+            SupervisorGoneError
+        ) as error:  # not this attempt's fault: the run stops, and resume looks after it
+            bound.error("turn broken off", cause=str(error))
+            await self._close(desk)
         except Exception as error:
             bound.exception("turn could not be reported")
             await self._give_up(desk, FailureReason.WORKSPACE_ERROR, str(error) or repr(error))
@@ -215,7 +220,7 @@ class Worker:
         except AgentFailed as failure:
             detail = "\n".join(part for part in (failure.what, failure.cause, failure.detail) if part)
             return await self._failure(desk, failure.reason, detail)
-        except LeaseLostError:
+        except (LeaseLostError, SupervisorGoneError):
             raise
         except (MawepError, OSError) as error:
             return await self._failure(desk, FailureReason.WORKSPACE_ERROR, str(error))
