@@ -103,6 +103,9 @@ async def test_a_candidate_that_is_not_there_or_on_the_target_already_is_refused
     base = head(checkout)
     refused(await taken_in(repository, "1" * 40, base), FailureReason.IMPORT_REFUSED, "not in the repository")
     refused(await taken_in(repository, base, base), FailureReason.IMPORT_REFUSED, "on the target already")
+    branch(checkout, "feature/5", {"a.txt": "new\n"})
+    for name in ("feature/5", "--all", ""):
+        refused(await taken_in(repository, name, base), FailureReason.IMPORT_REFUSED, "not a commit's name")
 
 
 @pytest.mark.parametrize("how", ["merges it", "goes on from it", "is it"])
@@ -232,7 +235,9 @@ def test_always_protected_is_allowed_only_by_name() -> None:
     assert set(ALWAYS_PROTECTED) - set(allowed) == {"CLAUDE.md", "**/CLAUDE.md"}
 
 
-@pytest.mark.parametrize("target", ["/etc/passwd", "../../outside", "deep/../../outside", ".git/config"])
+@pytest.mark.parametrize(
+    "target", ["/etc/passwd", "../../outside", "deep/../../outside", "deep/.//../a.txt", ".git/config", ".."]
+)
 async def test_a_link_that_leaves_the_tree_is_refused(
     repository: Repository, checkout: Path, target: str
 ) -> None:
@@ -242,6 +247,23 @@ async def test_a_link_that_leaves_the_tree_is_refused(
     made = commit_all(checkout)
     refused(await taken_in(repository, made, base), FailureReason.IMPORT_REFUSED, "leaves the tree")
     assert "leaves the tree" in "".join(await unfit(repository, base, made, ()))
+
+
+async def test_a_link_that_leaves_the_tree_by_way_of_another_is_refused(
+    repository: Repository, checkout: Path
+) -> None:
+    """Each stays inside as it is written; together they lead to what lies beside the tree."""
+    base = head(checkout)
+    git(checkout, "switch", "--quiet", "-c", "feature/5")
+    (checkout / "here").symlink_to(".")
+    (checkout / "deep" / "link").symlink_to("../here/../beside.txt")
+    (checkout.parent / "beside.txt").write_text("not of this tree\n")
+    assert (checkout / "deep" / "link").read_text() == "not of this tree\n"
+    refused(
+        await taken_in(repository, commit_all(checkout), base),
+        FailureReason.IMPORT_REFUSED,
+        "leaves the tree",
+    )
 
 
 async def test_a_link_within_the_tree_is_fine(repository: Repository, checkout: Path) -> None:
@@ -260,6 +282,15 @@ async def test_a_link_to_another_repository_is_refused(repository: Repository, c
     git(checkout, "switch", "--quiet", "main")
     refused(await taken_in(repository, made, base), FailureReason.IMPORT_REFUSED, "another repository")
     assert await unfit(repository, base, made, ()) == ["nested is a link to another repository"]
+
+
+@pytest.mark.parametrize("name", [".git", ".Git"])
+async def test_a_git_directory_is_refused(repository: Repository, checkout: Path, name: str) -> None:
+    base, tree = head(checkout), git(checkout, "rev-parse", "HEAD:deep")
+    listed = git(checkout, "ls-tree", "HEAD")
+    made_tree = git(checkout, "mktree", input=f"{listed}\n040000 tree {tree}\t{name}\n".encode())
+    made = git(checkout, "commit-tree", made_tree, "-p", base, "-m", "hm")
+    refused(await taken_in(repository, made, base), FailureReason.IMPORT_REFUSED, "is a git directory")
 
 
 async def test_a_link_that_only_a_merge_makes_leave_the_tree_does_not_land(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,6 +55,9 @@ ALWAYS_PROTECTED = (
 """Paths whose content runs in the next agent's or the user's tools; only the configuration can allow them."""
 
 SHOWN = 10
+
+_SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_UP_FROM_A_NAME = re.compile(r"(^|/)(?!\.\.?(/|$))[^/]+/(\.?/)*\.\.(/|$)")
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,8 @@ class _Work:
 async def _line_of_work(
     repository: Repository, intent: ImportIntended, *, run: str, target: Sha, others: Sequence[Sha]
 ) -> _Work:
+    if not _SHA.fullmatch(intent.head):
+        raise _Refused(f"its head {intent.head!r} is not a commit's name")
     try:
         commits = await commits_between(repository, target, intent.head)
     except GitError as error:
@@ -259,8 +265,13 @@ async def _forbidden_entries(repository: Repository, changes: Sequence[Change]) 
 
 
 def _leaves(path: str, target: str) -> bool:
+    """True when a link may lead out of the tree, or into what git keeps there.
+
+    The way up from a name is refused: where that is a link itself, it goes up from somewhere else.
+    """
     joined = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    return target.startswith("/") or joined == ".." or joined.startswith("../") or _is_git(joined)
+    outside = target.startswith("/") or joined == ".." or joined.startswith("../")
+    return outside or _UP_FROM_A_NAME.search(target) is not None or _is_git(joined)
 
 
 def _is_git(path: str) -> bool:
