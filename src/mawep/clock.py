@@ -29,10 +29,17 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's own clocks."""
+    """The machine's own clocks.
+
+    The time of day is looked up once and moved on by `boottime`: who sets the machine's clock ends no lease.
+    """
+
+    def __init__(self) -> None:
+        self._origin = datetime.now(UTC)
+        self._booted = self.boottime()
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return self._origin + timedelta(seconds=self.boottime() - self._booted)
 
     def awake(self) -> float:
         return time.monotonic()
