@@ -10,7 +10,7 @@ import pytest
 from mawep.core import events as ev
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import GateRecord, GateResult, Rules
-from tests.core.driver import issue
+from tests.core.driver import START, issue
 
 
 def test_every_event_has_a_handler_and_a_name_of_its_own() -> None:
@@ -48,3 +48,32 @@ def test_a_gate_digest_names_one_record_exactly() -> None:
     )
     assert ev.gate_digest(record) != ev.gate_digest(GateRecord("key", "tree", GateResult.RED, (), 1.5, "log"))
     assert len(ev.gate_digest(record)) == 64
+
+
+ODD, SHOWN = "caf\udce9.py", "caf?.py"
+
+
+@pytest.mark.parametrize(
+    ("event", "written"),
+    [
+        (ev.RunEnded("landed"), ev.RunEnded("landed")),
+        (ev.MoveBlocked((ODD, "b.py"), "here"), ev.MoveBlocked((SHOWN, "b.py"), "here")),
+        (
+            ev.RunStarted(
+                "r", "", "main", "sha", (issue(1, files=(ODD,)),), Rules(), digests={"prompt": ODD}
+            ),
+            ev.RunStarted(
+                "r", "", "main", "sha", (issue(1, files=(SHOWN,)),), Rules(), digests={"prompt": SHOWN}
+            ),
+        ),
+        (
+            ev.SealIntended("sha", (ev.Step(1, ODD, "tree"),), "gate", START),
+            ev.SealIntended("sha", (ev.Step(1, SHOWN, "tree"),), "gate", START),
+        ),
+    ],
+)
+def test_a_name_that_is_not_unicode_is_written_with_replacements(
+    event: ev.AnyEvent, written: ev.AnyEvent
+) -> None:
+    assert ev.writable(event) == written
+    assert ev.decode(ev.encode(ev.writable(event))) == written
