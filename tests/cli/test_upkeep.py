@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
-from mawep.cli.upkeep import watch_disk
+from mawep.adapters.valkey_embedded import EmbeddedServer
+from mawep.cli import upkeep
+from mawep.cli.upkeep import watch_disk, watch_server
 from mawep.clock import SystemClock
 from mawep.config import Config, load_config
 from mawep.core import events as ev
 from mawep.core.model import Issue, Rules
 from mawep.core.state import State
+from mawep.errors import BusGoneError
 from mawep.orchestrator import Orchestrator
 from mawep.state.journal import Journal
 from tests.support.waiting import eventually
@@ -74,10 +78,34 @@ async def test_disk_floor_is_watched_all_the_time(
     watching = asyncio.create_task(watch_disk(hall, configured(tmp_path, floor), tmp_path, SystemClock()))
     if pauses:
         paused = await eventually("dispatch is paused", lambda: hall.state.paused)
-        assert "disk floor" in paused
+        assert paused and "disk floor" in paused
     else:
         await asyncio.wait({watching}, timeout=0.2)
         assert hall.state.paused is None
     watching.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await watching
+
+
+async def test_restarts_of_the_server_are_bounded(
+    hall: Orchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk ends the server each time: somebody has to be told rather than see it start for ever."""
+    monkeypatch.setattr(upkeep, "SERVER_POLL", 0.01)
+    monkeypatch.setattr(upkeep, "MAX_RESTARTS", 2)
+    server = await EmbeddedServer.ensure(tmp_path / "valkey")
+    seen: list[int] = []
+    serves: Callable[[], bool | Awaitable[bool]] = server.alive
+
+    async def alive_again_and_killed() -> None:
+        for _ in range(3):
+            await eventually("another server runs", lambda: server.pid not in seen and server.pid)
+            await eventually("it serves", serves)
+            seen.append(server.pid)
+            os.kill(server.pid, signal.SIGKILL)
+
+    killer = asyncio.create_task(alive_again_and_killed())
+    with pytest.raises(BusGoneError, match="died 3 times"):
+        await watch_server(server, hall, (), grace=20, restarted=lambda: None, clock=SystemClock())
+    await killer
+    await server.stop()
