@@ -89,8 +89,8 @@ INSIDE = {
         CHAIN,
         (
             "call mawep.adapters.git_checkout:_write_durably after 1",
-            "call mawep.stages.land:update_refs before 1",
-            "call mawep.stages.land:update_refs after 1",
+            "call mawep.stages.land:update_refs_again before 1",
+            "call mawep.stages.land:update_refs_again after 1",
         ),
     ),
     "a checkout is torn": (MANY, ("tear many written 1", "tear many written 300")),

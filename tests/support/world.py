@@ -152,14 +152,20 @@ class World:
 
     def issue(self, number: int, *, after: Iterable[int] = (), files: Iterable[str] = ()) -> None:
         """Write and commit an issue."""
-        self._written[number] = tuple(after)
-        header = f"number: {number}\ntitle: Piece {number}\ndepends_on: {list(after)}\nfiles: {list(files)}\n"
-        commit(self.repo, {f"issues/{number}.md": f"---\n{header}---\nDo piece {number}.\n"}, f"#{number}")
+        self._commit({number: (tuple(after), tuple(files))})
 
     def issues(self, edges: Mapping[int, Iterable[int]]) -> None:
-        """Write issues by number with what each depends on."""
-        for number, after in edges.items():
-            self.issue(number, after=after)
+        """Write and commit issues by number with what each depends on."""
+        self._commit({number: (tuple(after), ()) for number, after in edges.items()})
+
+    def _commit(self, issues: Mapping[int, tuple[tuple[int, ...], tuple[str, ...]]]) -> None:
+        pages = {}
+        for number, (after, files) in issues.items():
+            self._written[number] = after
+            header = f"number: {number}\ntitle: Piece {number}\n"
+            header += f"depends_on: {json.dumps(after)}\nfiles: {json.dumps(files)}\n"
+            pages[f"issues/{number}.md"] = f"---\n{header}---\nDo piece {number}.\n"
+        commit(self.repo, pages, "write issues")
 
     @property
     def edges(self) -> dict[int, tuple[int, ...]]:
