@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mawep.adapters.git_process import MARK, Completed, execute, owner_mark
+from mawep.adapters.git_resident import Answer, NoAnswerError, Read, Resident, read_from
 from mawep.adapters.git_view import empty, make_view
 from mawep.errors import GitError, UsageError
 
@@ -132,6 +134,22 @@ class Door:
 
         Raises NotStartedError.
         """
+        argv, environment, where = self._invocation(args, fsync=fsync, cwd=cwd, index=index, env=env)
+        try:
+            return await execute(argv, env=environment, cwd=where, stdin=input)
+        except OSError as error:
+            raise NotStartedError(("git", *args), where, error) from error
+
+    def _invocation(
+        self,
+        args: Sequence[str],
+        *,
+        fsync: bool = False,
+        cwd: Path | None = None,
+        index: Path | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> tuple[list[str], dict[str, str], Path]:
+        """Command line, environment and directory of a git here."""
         place = ["git", f"--git-dir={self.git_dir}"]
         if self._tree is not None:
             place.append(f"--work-tree={self._tree}")
@@ -139,11 +157,17 @@ class Door:
         if chosen := index or self._index:
             environment["GIT_INDEX_FILE"] = str(chosen)
         argv = [*place, *HARDENED, *(DURABLE if fsync else ()), *args]
-        where = cwd or self._tree or empty(self.view)
-        try:
-            return await execute(argv, env=environment, cwd=where, stdin=input)
-        except OSError as error:
-            raise NotStartedError(("git", *args), where, error) from error
+        return argv, environment, cwd or self._tree or empty(self.view)
+
+    async def ask(self, *args: str, question: bytes, read: Read[Answer], fsync: bool = False) -> Answer:
+        """Put a question to `git args`, which reads questions from its stdin and answers them one by one.
+
+        Raises LockHeldError or GitError when it ends without an answer, and NotStartedError.
+        """
+        done = await self.call(*args, input=question, fsync=fsync)
+        if done.code != 0:
+            raise failure(("git", *args), done)
+        return await read_from(done.stdout, read)
 
 
 class WorkTree(Door):
@@ -178,6 +202,10 @@ class WorkTree(Door):
             args = (command, "--ignore-submodules=all", *rest)
         return await super().call(*args, input=input, fsync=fsync, cwd=cwd, index=index, env=env)
 
+    async def ask(self, *args: str, question: bytes, read: Read[Answer], fsync: bool = False) -> Answer:
+        """As the repository does: what is asked this way is about objects and refs."""
+        return await self.repository.ask(*args, question=question, read=read, fsync=fsync)
+
 
 class Repository(Door):
     """The door to a repository's objects and refs; no command run here touches a work tree or its index.
@@ -200,6 +228,30 @@ class Repository(Door):
         self.main_work_tree = main_work_tree
         self.object_format = object_format
         self.worktrees_lock = asyncio.Lock()
+        self._residents: dict[tuple[str, ...], Resident] | None = None
+
+    @asynccontextmanager
+    async def resident(self) -> AsyncIterator[None]:
+        """While this lasts, a git that was asked something stays for the next question."""
+        self._residents = {}
+        try:
+            yield
+        finally:
+            residents, self._residents = self._residents, None
+            await asyncio.gather(*(resident.close() for resident in residents.values()))
+
+    async def ask(self, *args: str, question: bytes, read: Read[Answer], fsync: bool = False) -> Answer:
+        """As `Door.ask`, but by a process that stays, if there may be one."""
+        if self._residents is None:
+            return await super().ask(*args, question=question, read=read, fsync=fsync)
+        argv, environment, where = self._invocation(args, fsync=fsync)
+        resident = self._residents.setdefault(tuple(argv), Resident(argv, env=environment, cwd=where))
+        try:
+            return await resident.ask(question, read)
+        except NoAnswerError as error:
+            raise failure(("git", *args), error.done) from error
+        except OSError as error:
+            raise NotStartedError(("git", *args), where, error) from error
 
     @property
     def null(self) -> Sha:

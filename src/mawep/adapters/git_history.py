@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from asyncio import StreamReader
 from dataclasses import dataclass
+from functools import partial
 
 from mawep.adapters.git import Door, Sha
 from mawep.adapters.git_objects import Identity
@@ -43,8 +44,8 @@ async def commits_between(door: Door, base: Sha, head: Sha) -> tuple[Commit, ...
     """The commits that `head` contains and `base` does not, parents first. Raises GitError."""
     listed = await door.run("rev-list", "--reverse", "--topo-order", head, f"^{base}", "--")
     # Sizes frame the objects: a separator inside a message cannot forge another commit.
-    raw = await door.run("cat-file", "--batch", input=listed)
-    return tuple(_parsed(sha, content) for sha, content in _objects(raw))
+    count = listed.count(b"\n")
+    return await door.ask("cat-file", "--batch", question=listed, read=partial(_read_commits, count))
 
 
 def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
@@ -65,14 +66,14 @@ def parse_trailers(message: str) -> tuple[tuple[str, str], ...]:
     return tuple(trailers)
 
 
-def _objects(raw: bytes) -> Iterator[tuple[Sha, bytes]]:
-    """Split the output of `cat-file --batch`."""
-    position = 0
-    while position < len(raw):
-        end = raw.index(b"\n", position)
-        sha, _, size = raw[position:end].decode().split(" ")
-        position = end + 1 + int(size) + 1
-        yield sha, raw[end + 1 : position - 1]
+async def _read_commits(count: int, answers: StreamReader) -> tuple[Commit, ...]:
+    """So many commits from the output of `cat-file --batch`."""
+    commits = []
+    for _ in range(count):
+        sha, _, size = (await answers.readuntil(b"\n")).decode().split(" ")
+        content = await answers.readexactly(int(size) + 1)
+        commits.append(_parsed(sha, content[:-1]))
+    return tuple(commits)
 
 
 def _parsed(sha: Sha, content: bytes) -> Commit:

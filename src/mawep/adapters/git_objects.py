@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import filecmp
 import tempfile
+from asyncio import StreamReader
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -114,13 +115,25 @@ def _named(who: Identity) -> str:
     return f"{name.strip()} <{email.strip()}>"
 
 
+_DIFF = ("diff-tree", "--stdin", "--always", "-r", "-z", "--raw", "--no-renames", "--full-index")
+
+
 async def changed_paths_raw(door: Door, old: Sha, new: Sha) -> tuple[Change, ...]:
-    """Every path that differs between two commits or trees, in tree order, renames as delete and add."""
-    output = await door.run("diff-tree", "-r", "-z", "--raw", "--no-renames", "--full-index", old, new)
-    fields = output.decode("utf-8", "surrogateescape").split("\0")
+    """Every path that differs between two commits, in tree order, renames as delete and add."""
+    # Git repeats what is no object name: the empty line shows where the answer ends.
+    return await door.ask(*_DIFF, question=f"{new} {old}\n\n".encode(), read=_read_changes)
+
+
+async def _read_changes(answers: StreamReader) -> tuple[Change, ...]:
+    """The name of the new commit, its changes, and an empty line; git passes over what is no commit."""
+    if (await answers.readexactly(1)) == b"\n" or b" " in await answers.readuntil(b"\0"):
+        raise GitError(_DIFF, 128, b"", b"what was to be compared are no commits")
     changes = []
-    for head, path in zip(fields[0:-1:2], fields[1::2], strict=True):
-        old_mode, new_mode, old_sha, new_sha, status = head.removeprefix(":").split(" ")
+    while (await answers.readexactly(1)) == b":":
+        modes, path = [
+            (await answers.readuntil(b"\0"))[:-1].decode("utf-8", "surrogateescape") for _ in range(2)
+        ]
+        old_mode, new_mode, old_sha, new_sha, status = modes.split(" ")
         changes.append(Change(status, old_mode, new_mode, old_sha, new_sha, path))
     return tuple(changes)
 

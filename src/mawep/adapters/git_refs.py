@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
-from mawep.adapters.git import Door, LockHeldError, Repository, Sha, failure
+from mawep.adapters.git import Door, LockHeldError, Repository, Sha
 from mawep.adapters.git_files import written_ref
 from mawep.adapters.git_orphans import remove_stale_lock
-from mawep.adapters.git_process import Completed
 from mawep.errors import GitError
 
 _LOCKED_TOO = ("HEAD", "packed-refs")
@@ -20,10 +20,8 @@ RefUpdate = tuple[str, Sha | None, Sha | None]
 class RefMovedError(GitError):
     """`ref` is not at `expected` but at `actual` (None: no such ref); the whole transaction did nothing."""
 
-    def __init__(
-        self, command: tuple[str, ...], done: Completed, ref: str, expected: Sha | None, actual: Sha | None
-    ) -> None:
-        super().__init__(command, done.code, done.stdout, done.stderr)
+    def __init__(self, error: GitError, ref: str, expected: Sha | None, actual: Sha | None) -> None:
+        super().__init__(error.command, error.code, error.stdout, error.stderr)
         self.ref = ref
         self.expected = expected
         self.actual = actual
@@ -41,18 +39,20 @@ async def update_refs(
     """
     command = ("update-ref", "-m", message, "--no-deref", "--stdin", "-z")
     lines = (_line(ref, new, old, repository.null) for ref, new, old in updates)
-    done = await repository.call(
-        *command, input="".join(lines).encode("utf-8", "surrogateescape"), fsync=fsync
-    )
-    if done.code == 0:
-        return
-    error = failure(("git", *command), done)
-    if type(error) is GitError:
-        for ref, _, old in updates:
-            actual = await read_ref(repository, ref)
-            if actual != old:
-                raise RefMovedError(("git", *command), done, ref, old, actual)
-    raise error
+    question = "".join(["start\0", *lines, "commit\0"]).encode("utf-8", "surrogateescape")
+    try:
+        await repository.ask(*command, question=question, read=_until_committed, fsync=fsync)
+    except GitError as error:
+        if type(error) is GitError:
+            for ref, _, old in updates:
+                actual = await read_ref(repository, ref)
+                if actual != old:
+                    raise RefMovedError(error, ref, old, actual) from error
+        raise
+
+
+async def _until_committed(answers: asyncio.StreamReader) -> None:
+    await answers.readuntil(b"commit: ok\n")
 
 
 async def update_refs_again(

@@ -214,6 +214,7 @@ class Conductor:
     ) -> Effects:
         """Start every part of the run and connect it; the stack ends them in the opposite order."""
         await end_orphans(self.repository.common_dir)
+        await stack.enter_async_context(self.repository.resident())
         await until_gates_ended(directory.gates)
         supervisor = await Supervisor.start()
         stack.push_async_callback(supervisor.close)
