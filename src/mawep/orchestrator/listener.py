@@ -112,6 +112,9 @@ class Listener:
         try:
             if reply is not None:
                 await self._bus.reply(received.envelope, reply)
+            if isinstance(received.payload, wire.TurnResult) and received.payload.outcome != "finished":
+                # What has finished is released when it is queued; its worker keeps a result until then.
+                await self._bus.send(channels.direct(received.envelope.sender), released(received.payload))
             await self._bus.acknowledge(received.channel, received.stream_id)
         except (BusGoneError, QuotaError) as error:
             log.warning("not acknowledged", channel=received.channel, cause=error.cause)
@@ -132,6 +135,11 @@ class Listener:
             return asked_for
 
         self._hall.post(Incoming(events, lambda state: self._settle(received, answer[0])))
+
+
+def released(result: wire.TurnResult) -> wire.Release:
+    """What tells a worker that the journal has the result, and that nothing follows from it for its attempt."""
+    return wire.Release(issue=result.issue, attempt=result.attempt)
 
 
 def facts(payload: wire.Payload, fence: int, state: State) -> list[ev.AnyEvent]:

@@ -47,6 +47,7 @@ from mawep.worker.desk import (
 from mawep.worker.outages import received_in, through_outage
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
+from mawep.worker.results import Results
 
 log = structlog.get_logger("mawep.worker")
 
@@ -80,6 +81,7 @@ class Worker:
         self._bus = bus
         self._reports = Reports(bus, clock)
         self._leases = leases
+        self._results = Results(leases, clock)
         self._workspaces = workspaces
         self._repository = repository
         self._supervisor = supervisor
@@ -128,10 +130,13 @@ class Worker:
             case wire.Assignment() as work:
                 self._start(work, fence, self._first_turn)
             case wire.Repair() as repair:
+                self._results.settled((repair.issue, repair.attempt))
                 self._start(repair.work, fence, lambda desk: self._repair(desk, repair.feedback))
             case wire.Stop() as stop:
+                self._results.settled((stop.issue, stop.attempt))
                 self._in_background(self._stop(stop, fence))
             case wire.Release() as release:
+                self._results.settled((release.issue, release.attempt))
                 self._in_background(self._release((release.issue, release.attempt)))
             case wire.Deliver() as message:
                 self._in_background(self._deliver(message))
@@ -344,9 +349,8 @@ class Worker:
     async def _commit(self, desk: Desk, result: wire.TurnResult) -> None:
         if desk.lease is None:
             return
-        lease = desk.lease
         sealed = self._bus.seal(channels.RESULTS, result, to=channels.ORCHESTRATOR, fence=desk.fence)
-        await through_outage(lambda: self._leases.commit(lease, sealed.to_bytes()), self._clock)
+        await self._results.hand_in(desk.key, desk.lease, sealed.to_bytes())
         desk.lease, desk.turn = None, None
         if result.outcome == "failed":
             self._desks.pop(desk.key, None)
@@ -432,6 +436,7 @@ class Worker:
     async def _report_health(self) -> None:
         while True:
             await _logged("health not said", self._say_health())
+            await _logged("results not handed in again", self._results.hand_in_again())
             await self._clock.sleep(HEALTH_SECONDS)
 
     async def _say_health(self) -> None:
