@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.process import clean_environment
 from mawep.agents.base import AgentFailed, AgentSession, Launch, Runtime
 from mawep.coordination import envelopes as wire
@@ -171,3 +172,14 @@ def commit_message(issue: Issue) -> str:
     kind = "fix" if {"bug", "defect", "hotfix"} & {label.lower() for label in issue.labels} else "feat"
     title = " ".join(issue.title.split())
     return f"{kind}: {title}\n\nCommitted by MAWEP for the agent on #{issue.number}."
+
+
+def salvage_message(desk: Desk) -> str:
+    """The message of a commit that keeps what an attempt left."""
+    trailers = "\n".join(f"{key}: {value}" for key, value in desk.work.trailers.items())
+    return f"chore: salvage what #{desk.issue.number} left uncommitted\n\n{trailers}"
+
+
+def author_of(desk: Desk) -> Author:
+    """Under whose name commits are made for the desk's agent."""
+    return Author(desk.work.agent, f"{desk.work.agent}@mawep.localhost")

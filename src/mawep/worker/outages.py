@@ -1,14 +1,18 @@
-"""Through outages of the bus: the orchestrator decides when one is too long, a worker only waits."""
+"""Through what fails: when the bus is gone a worker waits, and what may fail without harm is written down."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any, TypeVar
+
+import structlog
 
 from mawep.clock import Clock
 from mawep.coordination.bus import Bus
 from mawep.coordination.inbox import Received
 from mawep.errors import BusGoneError
+
+log = structlog.get_logger("mawep.worker")
 
 OUTAGE_POLL = 0.1
 """How often a bus that is gone is asked whether it is back, in seconds."""
@@ -34,3 +38,12 @@ async def through_outage(attempt: Callable[[], Awaitable[T]], clock: Clock) -> T
             return await attempt()
         except BusGoneError:
             await clock.sleep(OUTAGE_POLL)
+
+
+async def logged(trouble: str, work: Coroutine[Any, Any, T]) -> T | None:
+    """Do the work; if it fails, that is written down, and None returned."""
+    try:
+        return await work
+    except Exception:
+        log.exception(trouble)
+        return None

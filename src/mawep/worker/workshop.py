@@ -12,13 +12,12 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 import structlog
 
 from mawep.adapters.git import Repository
-from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.git_refs import read_ref
 from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
 from mawep.agents.base import AgentFailed
@@ -37,21 +36,21 @@ from mawep.worker.desk import (
     ClaimPolicy,
     Desk,
     WorkerSettings,
+    author_of,
     commit_message,
     launch_of,
     lock_of,
     result_of,
+    salvage_message,
     usage_of,
     write_issue,
 )
-from mawep.worker.outages import received_in, through_outage
+from mawep.worker.outages import logged, received_in, through_outage
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 from mawep.worker.results import Results
 
 log = structlog.get_logger("mawep.worker")
-
-T = TypeVar("T")
 
 LOCK_SECONDS = 15.0
 """How long a turn that is continued waits for what is left of its predecessor to be gone."""
@@ -146,7 +145,7 @@ class Worker:
                 log.warning("unexpected message", type=other.type_name)
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(_logged("message not dealt with", work))
+        task = asyncio.create_task(logged("message not dealt with", work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -216,7 +215,7 @@ class Worker:
             result = await self._failure(desk, reason, detail)
         finally:
             self._desks.pop(desk.key, None)
-        await _logged("failure not reported", self._reports.tell(desk, result))
+        await logged("failure not reported", self._reports.tell(desk, result))
 
     async def _result(self, desk: Desk, turn: Callable[[Desk], Awaitable[str]]) -> wire.TurnResult:
         try:
@@ -330,7 +329,7 @@ class Worker:
         await self._workspaces.commit_for_agent(
             desk.at,
             message=commit_message(desk.issue),
-            identity=Author(work.agent, f"{work.agent}@mawep.localhost"),
+            identity=author_of(desk),
             trailers=work.trailers,
         )
         head = await read_ref(self._repository, f"refs/heads/{work.branch}")
@@ -359,12 +358,9 @@ class Worker:
         if desk.workspace is None:
             return None
         ref = f"refs/mawep/{self._settings.run}/salvage/{desk.issue.number}-a{desk.work.attempt}"
-        author = Author(desk.work.agent, f"{desk.work.agent}@mawep.localhost")
-        trailers = "\n".join(f"{key}: {value}" for key, value in desk.work.trailers.items())
-        message = f"chore: salvage what #{desk.issue.number} left uncommitted\n\n{trailers}"
-        salvaging = self._workspaces.salvage(desk.workspace, ref, message, author)
-        sha = await _logged("salvage failed; the worktree is kept", salvaging)
-        await _logged("worktree not shelved", self._workspaces.shelve(desk.workspace))
+        salvaging = self._workspaces.salvage(desk.workspace, ref, salvage_message(desk), author_of(desk))
+        sha = await logged("salvage failed; the worktree is kept", salvaging)
+        await logged("worktree not shelved", self._workspaces.shelve(desk.workspace))
         return ref if sha else None
 
     # --- what may come at any time
@@ -377,7 +373,7 @@ class Worker:
             desk = Desk(stop.work, issue, fence, self._workspaces.find(stop.work.worktree))
             self._desks[key] = desk
             gone = until_free(lock_of(self._settings, desk), LOCK_SECONDS)
-            await _logged("the agent may still live", gone)
+            await logged("the agent may still live", gone)
         usage = usage_of(desk)
         if desk.task is not None:
             desk.task.cancel()
@@ -435,8 +431,8 @@ class Worker:
 
     async def _report_health(self) -> None:
         while True:
-            await _logged("health not said", self._say_health())
-            await _logged("results not handed in again", self._results.hand_in_again())
+            await logged("health not said", self._say_health())
+            await logged("results not handed in again", self._results.hand_in_again())
             await self._clock.sleep(HEALTH_SECONDS)
 
     async def _say_health(self) -> None:
@@ -450,14 +446,5 @@ class Worker:
     async def _close(self, desk: Desk) -> None:
         if desk.session is not None:
             # Who is stopped in the middle of it leaves the session, for whoever stops it to close again.
-            await _logged("agent not closed", desk.session.close())
+            await logged("agent not closed", desk.session.close())
         desk.session, desk.turn = None, None
-
-
-async def _logged(trouble: str, work: Coroutine[Any, Any, T]) -> T | None:
-    """Do the work; if it fails, that is written down, and None returned."""
-    try:
-        return await work
-    except Exception:
-        log.exception(trouble)
-        return None
