@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -28,6 +28,10 @@ from mawep.state.journal import Journal
 
 log = structlog.get_logger("mawep.orchestrator")
 
+SETTLE_SECONDS = 2.0
+"""How long the end of a run waits until those who asked for something have their answer."""
+PULSE = 1.0
+"""How often this process notices that it runs, in seconds."""
 DIRTY_POLL = 1.0
 """How often a checkout that is in the way is looked at again, in seconds."""
 
@@ -75,6 +79,9 @@ class Orchestrator:
         self._witnesses = list(witnesses)
         self._inbox: asyncio.Queue[Incoming] = asyncio.Queue()
         self._effects: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Task[None]] = set()
+        self._noticed_at = clock.boottime()
+        self._was_deaf = False
         self._failure: InfrastructureError | None = None
         self._performer: Performer | None = None
         self._timed: Callable[[float], None] = lambda seconds: None
@@ -109,13 +116,17 @@ class Orchestrator:
             InfrastructureError: something the run stands on is broken; everything known is in the journal.
         """
         self._performer = performer
+        self._noticed_at = self._clock.boottime()
         if resumed is not None:
             recorded = self._fold(resumed)
             await self._journal.commit()
             self._show(recorded)
         for recorded in list(self.state.effects.values()):
             self._start(recorded)
-        watching = asyncio.create_task(self._watch_checkout())
+        watches = [
+            asyncio.create_task(self._guarded(watch))
+            for watch in (self._watch_checkout(), self._feel_pulse())
+        ]
         try:
             await self._round([])
             while not self._over():
@@ -124,8 +135,14 @@ class Orchestrator:
         except InfrastructureError as error:
             await self._stop(error)
             raise
+        except Exception as error:
+            failure = _defect(error)
+            await self._stop(failure)
+            raise failure from error
         finally:
-            await _ended([watching, *self._effects])
+            if self._settling:
+                await asyncio.wait(self._settling, timeout=SETTLE_SECONDS)
+            await _ended([*watches, *self._effects, *self._settling])
 
     # --- one round
 
@@ -134,27 +151,39 @@ class Orchestrator:
         items = []
         moment = next_wakeup(self.state)
         wait = None if moment is None else max(0.0, (moment - self._clock.now()).total_seconds())
-        asked = self._clock.boottime()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 items.append(await self._inbox.get())
         while not self._inbox.empty():
             items.append(self._inbox.get_nowait())
-        slept = self._clock.boottime() - asked
-        if wait is not None and slept > wait + self.state.rules.lease_seconds / 3:
-            self._excuse(slept)
         return items
 
-    def _excuse(self, slept: float) -> None:
-        """This process was stopped or the machine suspended: no worker could be heard, so none is blamed."""
-        log.warning("this process did not run", seconds=round(slept, 1))
-        fences = tuple(a.fence for n in self.state.active if (a := self.state.issues[n].attempt))
-        until = self._clock.now() + timedelta(seconds=self.state.rules.lease_seconds)
-        self.tell(ev.LeasesExtended(fences, until))
+    async def _feel_pulse(self) -> None:
+        while True:
+            await self._clock.sleep(PULSE)
+            self._notice_the_time()
+
+    def _notice_the_time(self) -> None:
+        """See whether this process was stopped or the machine suspended since the last look."""
+        now = self._clock.boottime()
+        lost = now - self._noticed_at - PULSE
+        self._noticed_at = now
+        if lost > self.state.rules.lease_seconds / 3:
+            log.warning("this process did not run", seconds=round(lost, 1))
+            self._was_deaf = True
+
+    def _excuse(self) -> Iterator[ev.AnyEvent]:
+        """While this process did not run no worker could be heard, so none is blamed."""
+        self._notice_the_time()
+        if self._was_deaf:
+            self._was_deaf = False
+            fences = tuple(a.fence for n in self.state.active if (a := self.state.issues[n].attempt))
+            until = self._clock.now() + timedelta(seconds=self.state.rules.lease_seconds)
+            yield ev.LeasesExtended(fences, until)
 
     async def _round(self, items: list[Incoming]) -> None:
         began = self._clock.awake()
-        recorded: list[ev.Recorded] = []
+        recorded = [self._fold(event) for event in self._excuse()]
         for item in items:
             recorded.extend(map(self._fold, item.events(self.state)))
         while commands := decide(self.state, self._clock.now()):
@@ -167,13 +196,16 @@ class Orchestrator:
             self._show(one)
         for item in items:
             if item.settled is not None:
-                self._in_background(item.settled(self.state))
+                self._in_background(item.settled(self.state), self._settling)
         if self._failure is not None:
             raise self._failure
 
     def _fold(self, event: ev.AnyEvent) -> ev.Recorded:
-        recorded = self._journal.append(event, self._clock.now())
-        self.state = evolve(self.state, recorded)
+        """Take an event in; one that cannot be folded is not journalled either, or no resume could go past it."""
+        at = self._clock.now()
+        state = evolve(self.state, ev.Recorded(self._journal.seq + 1, at, event))
+        recorded = self._journal.append(event, at)
+        self.state = state
         return recorded
 
     def _show(self, recorded: ev.Recorded) -> None:
@@ -184,9 +216,9 @@ class Orchestrator:
 
     def _start(self, recorded: ev.Recorded) -> None:
         if isinstance(recorded.event, ev.QuestionAnswered):
-            self._in_background(self._performing().answer(recorded.event))
+            self._in_background(self._performing().answer(recorded.event), self._effects)
         elif isinstance(recorded.event, ev.Intent):
-            self._in_background(self._perform(recorded))
+            self._in_background(self._perform(recorded), self._effects)
 
     async def _perform(self, recorded: ev.Recorded) -> None:
         done = await self._performing().perform(recorded)
@@ -198,10 +230,10 @@ class Orchestrator:
             raise InfrastructureError("effects were started before the run")
         return self._performer
 
-    def _in_background(self, work: Awaitable[None]) -> None:
+    def _in_background(self, work: Awaitable[None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(self._guarded(work))
-        self._effects.add(task)
-        task.add_done_callback(self._effects.discard)
+        among.add(task)
+        task.add_done_callback(among.discard)
 
     async def _guarded(self, work: Awaitable[None]) -> None:
         try:
@@ -210,11 +242,8 @@ class Orchestrator:
             self.fail(error)
         except OSError as error:
             self.fail(InfrastructureError("The machine refused an effect", cause=str(error)))
-        except Exception as error:  # a defect of ours must stop the run, not vanish in a task
-            log.exception("effect broke")
-            self.fail(
-                InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it")
-            )
+        except Exception as error:
+            self.fail(_defect(error))
 
     # --- the end
 
@@ -250,6 +279,12 @@ class Orchestrator:
 def _still_wanted(state: State, recorded: ev.Recorded) -> bool:
     """True while the intent is open: a batch that was given up leaves effects behind that nobody waits for."""
     return any(open_.seq == recorded.seq for open_ in state.effects.values())
+
+
+def _defect(error: Exception) -> InfrastructureError:
+    """A defect of ours stops the run, loudly; it must not vanish in a task."""
+    log.error("a part of the run broke", exc_info=error)
+    return InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it")
 
 
 async def _ended(tasks: Iterable[asyncio.Task[None]]) -> None:
