@@ -12,8 +12,10 @@ def main() -> None:
 
         print(f"mawep {__version__}")
         return
-    from mawep.cli.main import run
-
+    try:
+        from mawep.cli.main import run
+    except KeyboardInterrupt:  # while there was nothing yet to interrupt
+        sys.exit(130)
     sys.exit(run())
 
 

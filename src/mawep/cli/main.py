@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from mawep.cli.streams import mend, nobody_reads
 from mawep.cli.verbs import VERBS, register
 from mawep.errors import MawepError
 
@@ -42,6 +43,7 @@ def mawep(
 
 def run() -> int:
     """Run the command line and return its exit code; every error is one clear text on stderr."""
+    mend()
     arguments = sys.argv[1:] or ["--help"]
     verb = arguments[0] if arguments[0] in VERBS and COMPLETION not in os.environ else None
     try:
@@ -52,8 +54,9 @@ def run() -> int:
         return leaving.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 130
-    except BrokenPipeError:
-        return _nobody_reads()
+    except (BrokenPipeError, SystemExit):  # libraries leave with SystemExit when nobody reads
+        nobody_reads()
+        return 0
     except Exception as error:
         if (usage := getattr(error, "format_message", None)) is not None:
             return _say(f"{usage()}\n  next: `mawep --help` lists the verbs and options", 2)
@@ -64,12 +67,6 @@ def run() -> int:
 def _say(text: str, code: int) -> int:
     print(f"mawep: {text}", file=sys.stderr)
     return code
-
-
-def _nobody_reads() -> int:
-    """Whoever read our output has gone, as `head` does. Python must not find that out again when it flushes."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _broken(error: Exception) -> str:

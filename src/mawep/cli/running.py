@@ -15,6 +15,7 @@ from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues
 from mawep.cli.showing import show_result
+from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.core.graph import Graph
@@ -70,10 +71,13 @@ def finish(conducted: Conducted, *, json: bool) -> int:
     state = conducted.state
     records = journal.read(conducted.directory.journal)
     document = save_report(conducted.directory, state, records)
-    if json:
-        print(jsonlib.dumps(document, ensure_ascii=False))
-    else:
-        show_result(document, records)
+    try:
+        if json:
+            print(jsonlib.dumps(document, ensure_ascii=False), flush=True)
+        else:
+            show_result(document, records)
+    except (BrokenPipeError, SystemExit):  # the exit code still says what became of the run
+        nobody_reads()
     if state.ended is not None and conducted.failure is None:
         return EXIT_CODES[state.ended]
     code, why = unfinished(state, conducted.failure)
