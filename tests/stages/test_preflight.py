@@ -213,6 +213,18 @@ async def test_a_worktree_base_in_the_repository_is_allowed_with_a_warning(shop:
     )
 
 
+async def test_a_worktree_base_that_is_a_checkout_itself_is_refused(shop: Path, place: Path) -> None:
+    git(shop, "worktree", "add", "-q", "-b", "side", str(place / "side"))
+    for base in (shop, place / "side"):
+        assert "is itself a repository or a checkout" in await problem(shop, needs(place, worktree_base=base))
+
+
+async def test_a_worktree_base_in_another_checkout_is_refused(shop: Path, place: Path) -> None:
+    git(shop, "worktree", "add", "-q", "-b", "side", str(place / "side"))
+    base = place / "side" / "trees"
+    assert "inside another repository" in await problem(shop, needs(place, worktree_base=base))
+
+
 async def test_a_worktree_base_in_the_git_directory_is_refused(shop: Path, place: Path) -> None:
     assert "inside the git directory" in await problem(
         shop, needs(place, worktree_base=shop / ".git" / "trees")

@@ -18,7 +18,7 @@ from mawep.adapters.git import Repository
 from mawep.adapters.git_inspect import Facts, inspect
 from mawep.adapters.git_objects import list_tree
 from mawep.adapters.git_refs import list_refs
-from mawep.adapters.git_worktrees import Listed, list_worktrees
+from mawep.adapters.git_worktrees import Listed
 from mawep.core.claims import covers
 from mawep.core.model import Number, Sha
 
@@ -76,17 +76,16 @@ async def preflight(repository: Repository | None, needs: Needs) -> Findings:
     if repository is None:
         return Findings((*problems, *_room(needs, base)))
     facts = await inspect(repository, f"refs/heads/{needs.target}")
-    own = [tree.path.resolve() for tree in list_worktrees(repository)]
     problems += _room(needs, base, repository.common_dir)
     problems += _repository(facts)
     problems += [problem async for problem in _target(repository, facts, needs.target)]
-    problems += _base(base, repository, own)
+    problems += _base(base, repository)
     if facts.commit is not None:
         problems += [problem async for problem in _agent(repository, facts.commit, needs)]
-    around = [path for path in own if base.resolve().is_relative_to(path)]
+    checkout = repository.work_tree
     warning = (
-        f"the worktree base {base} is inside {around[0]}: tools that climb directories see both"
-        if around
+        f"the worktree base {base} is inside {checkout}: tools that climb directories see both"
+        if checkout and base.resolve().is_relative_to(checkout.resolve())
         else ""
     )
     return Findings(tuple(problems), (warning,) if warning else ())
@@ -122,10 +121,8 @@ async def _target(repository: Repository, facts: Facts, target: str) -> AsyncIte
     if facts.commit is None:
         heads = await list_refs(repository, "refs/heads/")
         known = ", ".join(f"`{ref.removeprefix('refs/heads/')}`" for ref in list(heads)[:SHOWN])
-        yield (
-            f"the target branch `{target}` does not exist; "
-            f"make it, or set `orchestrator.target_branch` to one that does ({known})"
-        )
+        others = f", or set `orchestrator.target_branch` to one that does ({known})" if known else ""
+        yield f"the target branch `{target}` does not exist; make it{others}"
     for checkout in facts.checkouts:
         if checkout.under_way:
             yield f"a {checkout.under_way} is under way in {checkout.path}, which is on `{target}`; finish or abort it"
@@ -163,14 +160,19 @@ async def _agent(repository: Repository, commit: Sha, needs: Needs) -> AsyncIter
         )
 
 
-def _base(base: Path, repository: Repository, own: Sequence[Path]) -> Iterator[str]:
+def _base(base: Path, repository: Repository) -> Iterator[str]:
     """Worktrees inside another repository would be taken for a part of it by tools that climb directories."""
+    elsewhere = "set `orchestrator.worktree_base` to another place"
     resolved = base.resolve()
     if resolved.is_relative_to(repository.common_dir):
-        yield f"the worktree base {base} is inside the git directory; set `orchestrator.worktree_base` to another place"
+        yield f"the worktree base {base} is inside the git directory; {elsewhere}"
         return
     around = next((place for place in (resolved, *resolved.parents) if _is_repository(place)), None)
-    if around is not None and around not in own:
+    if around is None:
+        return
+    if around == resolved:
+        yield f"the worktree base {base} is itself a repository or a checkout of one; {elsewhere}"
+    elif repository.work_tree is None or around != repository.work_tree.resolve():
         yield (
             f"the worktree base {base} is inside another repository, {around}; "
             "set `orchestrator.worktree_base` to a place outside of it"
