@@ -264,8 +264,8 @@ async def test_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
 
 
 async def test_a_huge_file_is_refused(folder: Path) -> None:
-    put(folder, "one.md", "number: 1\ntitle: x\n", "x" * (1 << 20))
-    assert await problems(folder) == ["issues/one.md: is longer than 1048576 bytes"]
+    put(folder, "one.md", "number: 1\ntitle: x\n", "x" * (1 << 18))
+    assert await problems(folder) == ["issues/one.md: is longer than 262144 bytes"]
 
 
 async def test_a_folder_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ from mawep.core.model import Issue
 from mawep.errors import ProblemsError, UsageError
 from mawep.trackers.issue_file import IssueFile, read_issue
 
-MAX_BYTES = 1 << 20
-"""No issue file is longer."""
+MAX_BYTES = 1 << 18
+"""No issue file is longer: an assignment carries it whole, in one message."""
 
 
 class FolderTracker:
