@@ -1,0 +1,1 @@
+"""What is measured of MAWEP, each runnable with one command."""
