@@ -131,7 +131,7 @@ def test_interrupted_once_it_lets_what_runs_finish(tmp_path: Path) -> None:
     promises.kept(world)
 
 
-@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,)])
+@pytest.mark.parametrize("numbers", [(signal.SIGINT, signal.SIGINT), (signal.SIGTERM,), (signal.SIGHUP,)])
 def test_interrupted_twice_it_stops_agents_and_keeps_their_work(
     numbers: tuple[signal.Signals, ...], tmp_path: Path
 ) -> None:

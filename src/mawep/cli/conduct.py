@@ -346,7 +346,7 @@ def workspace_settings(config: Config, repository: Repository) -> WorkspaceSetti
 
 @contextlib.contextmanager
 def _interruptible(hall: Orchestrator) -> Iterator[None]:
-    """Ctrl-C once: finish what runs. Twice: stop it. SIGTERM is the second kind."""
+    """Ctrl-C once: finish what runs. Twice: stop it. SIGTERM and a terminal that closes are the second kind."""
     loop = asyncio.get_running_loop()
     level = [0]
 
@@ -355,6 +355,8 @@ def _interruptible(hall: Orchestrator) -> Iterator[None]:
         hall.tell(ev.Interrupted(min(level[0], 2)))
 
     handlers = {signal.SIGINT: 1, signal.SIGTERM: 2}
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to go on
+        handlers[signal.SIGHUP] = 2
     for number, least in handlers.items():
         loop.add_signal_handler(number, interrupt, least)
     try:
