@@ -1,4 +1,4 @@
-"""Whatever the standard streams are, a verb does its work and its exit code says so."""
+"""Whatever the standard streams are, a verb does its work, shows what there is room for, and its exit code says so."""
 
 from __future__ import annotations
 
@@ -74,3 +74,11 @@ class CtrlC:
 sys.meta_path.insert(0, CtrlC())
 main()
 """
+
+
+def test_a_long_title_leaves_room_for_the_rest_of_the_plan(site: Site) -> None:
+    path = site.repository / "issues" / "104.md"
+    path.write_text(f"---\nnumber: 104\ntitle: {'T' * 400}\ndepends_on: [103]\nestimate_hours: 3\n---\n")
+    (row,) = [line for line in site.mawep("plan", code=0).out.splitlines() if "TTT" in line]
+    assert row.split()[1:2] == ["#104"]
+    assert row.split()[-2:] == ["#103", "3"]

@@ -14,19 +14,23 @@ from mawep.observe.look import words
 from mawep.observe.text import count, one_line
 
 MOST_OVERLAPS = 20
+WIDEST = 110
+"""Columns of the table on a terminal that has more."""
 
 
 def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     """Print a plan: every issue in order, the critical path, overlaps, and how long it takes at least."""
     out = console()
     critical = set(document["critical_path"])
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", justify="right", style="bright_black")
+    table = Table(
+        box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, expand=True, width=min(out.width, WIDEST)
+    )
+    table.add_column("", justify="right", no_wrap=True, style="bright_black")
     table.add_column("issue", justify="right", no_wrap=True)
-    table.add_column("title", overflow="ellipsis", no_wrap=True, ratio=3)
-    table.add_column("wave", justify="right")
-    table.add_column("waits for", overflow="ellipsis", no_wrap=True, ratio=2)
-    table.add_column("hours", justify="right")
+    table.add_column("title", overflow="ellipsis", no_wrap=True, ratio=3, min_width=8)
+    table.add_column("wave", justify="right", no_wrap=True)
+    table.add_column("waits for", overflow="ellipsis", no_wrap=True, ratio=2, min_width=5)
+    table.add_column("hours", justify="right", no_wrap=True)
     for place, number in enumerate(graph.order, 1):
         issue = graph.issues[number]
         hours = "?" if issue.estimate_hours is None else f"{issue.estimate_hours:g}"
