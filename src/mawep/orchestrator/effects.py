@@ -6,8 +6,9 @@ The table in docs/effects.md lists intent, observation and done event of each; t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 import structlog
@@ -123,8 +124,9 @@ class Effects:
 
     async def conclude(self) -> None:
         """The run has ended: let go of the compositions that were made on the way."""
-        refs = await land.landing_refs(self._repository, self._state().run)
-        await land.forget_refs(self._repository, dict.fromkeys(refs))
+        state = self._state()
+        refs = await land.landing_refs(self._repository, state.run)
+        await self._forget(dict.fromkeys(refs), state.ended_at)
 
     # --- to the worker
 
@@ -306,11 +308,15 @@ class Effects:
                 await self._workspaces.discard(workspace)
             refs[f"refs/heads/{attempt.branch}"] = attempt.commit
             refs[acceptance.candidate_ref(state.run, number, attempt.number)] = None
-        try:
-            await land.forget_refs(self._repository, refs, intended_at=recorded.at)
-        except (LockHeldError, RefMovedError) as error:  # somebody is at work there: no reason to stop
-            log.warning("refs are kept", issues=intent.issues, cause=str(error))
+        await self._forget(refs, recorded.at)
         return ev.WorkspacesRetired(intent.issues)
+
+    async def _forget(self, refs: Mapping[str, Sha | None], intended_at: datetime | None) -> None:
+        """Let go of refs; while somebody is at work there they are kept, which is no reason to stop."""
+        try:
+            await land.forget_refs(self._repository, refs, intended_at=intended_at)
+        except (LockHeldError, RefMovedError) as error:
+            log.warning("refs are kept", refs=sorted(refs), cause=str(error))
 
 
 def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
@@ -325,7 +331,10 @@ def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
         ]
     if result.outcome == "stopped" and result.reason is None:
         return [ev.AttemptInterrupted(result.issue, fence, result.salvage, usage)]
-    reason = FailureReason(result.reason or FailureReason.AGENT_ERROR)
+    try:
+        reason = FailureReason(result.reason or FailureReason.AGENT_ERROR)
+    except ValueError:  # a newer worker may know more
+        reason = FailureReason.AGENT_ERROR
     return [ev.AttemptFailed(result.issue, fence, reason, result.detail, result.salvage, usage)]
 
 
