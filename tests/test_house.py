@@ -152,7 +152,10 @@ def test_the_pins_carry_hashes_and_no_index() -> None:
 
 
 def sleeps(tree: ast.AST) -> Iterator[int]:
-    """Line numbers of calls of `time.sleep` and `asyncio.sleep`, however they were imported."""
+    """Line numbers of calls of `time.sleep` and `asyncio.sleep`, however they were imported.
+
+    `sleep(0)` does not wait: it lets other tasks have their turn.
+    """
     bare = {
         alias.asname or alias.name
         for node in ast.walk(tree)
@@ -161,9 +164,13 @@ def sleeps(tree: ast.AST) -> Iterator[int]:
         if alias.name == "sleep"
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Call) and (
-            ast.unparse(node.func) in {"time.sleep", "asyncio.sleep"}
-            or (isinstance(node.func, ast.Name) and node.func.id in bare)
+        if (
+            isinstance(node, ast.Call)
+            and [ast.unparse(argument) for argument in node.args] != ["0"]
+            and (
+                ast.unparse(node.func) in {"time.sleep", "asyncio.sleep"}
+                or (isinstance(node.func, ast.Name) and node.func.id in bare)
+            )
         ):
             yield node.lineno
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from mawep.core.state import State
 from tests.chaos.conftest import STRUCK
 from tests.support import promises
+from tests.support.waiting import let_pass_now
 from tests.support.world import Live, World, diamond
 
 pytestmark = pytest.mark.chaos
@@ -47,7 +47,7 @@ def killed(live: Live, world: World, after: float, chance: random.Random) -> Non
     """Kill a run some time after it has that many events, or when it has ended."""
     moment = f"event {after:.0f} or the end"
     live.until(moment, lambda: len(world.journal()) >= after or _is_over(world))
-    time.sleep(chance.uniform(0, 0.02))  # somewhere between two events
+    let_pass_now(chance.uniform(0, 0.02))  # somewhere between two events
     live.kill()
 
 

@@ -20,7 +20,7 @@ from mawep.orchestrator import hall as halls
 from mawep.orchestrator.hall import Incoming, Orchestrator
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, let_pass
 
 PATIENCE = 20.0
 
@@ -203,7 +203,7 @@ async def test_who_asked_is_answered_after_the_journal_and_before_the_end(stage:
     written: list[bool] = []
 
     async def settled(state: State) -> None:
-        await asyncio.sleep(0.2)
+        await let_pass(0.2)
         written.append(any(isinstance(event, ev.IssueCancelled) for event in stage.written()))
 
     cancelled = (ev.IssueCancelled(1, "a person"), ev.AttemptInterrupted(1, fence))
@@ -222,7 +222,7 @@ async def test_an_answer_that_nobody_takes_does_not_keep_the_run(
     fence = await attempt_of(hall, 1)
 
     async def settled(state: State) -> None:
-        await asyncio.sleep(3600)
+        await let_pass(3600)
 
     cancelled = (ev.IssueCancelled(1, "a person"), ev.AttemptInterrupted(1, fence))
     hall.post(Incoming(lambda state: cancelled, settled))

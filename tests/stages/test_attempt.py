@@ -31,7 +31,7 @@ from mawep.clock import SystemClock
 from mawep.core.model import FailureReason, PlanEntry, Question, Usage
 from mawep.stages import attempt
 from mawep.stages.attempt import Ears, Limits, Progress, Turn, newest_change, vitals_of
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, let_pass
 
 END = TurnEnded("end_turn", "done")
 
@@ -49,7 +49,7 @@ class Agent:
     async def prompt(self, text: str) -> AsyncIterator[AgentEvent]:
         for item in self.script:
             if isinstance(item, float | int):
-                await asyncio.sleep(item)
+                await let_pass(item)
                 continue
             yield item
             if isinstance(item, QuestionAsked):
@@ -96,7 +96,9 @@ class Listener:
 def turn_of(
     agent: Agent, worktree: Path, *, stall: float = 30, limit: float = 30, ears: Ears | None = None
 ) -> Turn:
-    return Turn(agent, worktree, Limits(stall, limit), SystemClock(), ears or Listener().ears())
+    return Turn(
+        agent, worktree, Limits(stall, limit), SystemClock(), ears or Listener().ears(), scratch=worktree
+    )
 
 
 @pytest.fixture
@@ -165,7 +167,7 @@ async def test_a_file_that_is_written_is_a_sign_of_life(worktree: Path) -> None:
     while not running.done():
         (worktree / "deep").mkdir(exist_ok=True)
         (worktree / "deep" / "new.txt").write_text("new\n")
-        await asyncio.sleep(0.05)
+        await let_pass(0.05)
     assert (await running).stop == "end_turn"
 
 
@@ -208,7 +210,7 @@ async def test_waiting_for_a_person_is_neither_a_stall_nor_time_of_the_turn(work
     running = asyncio.create_task(turn.run("go"))
     await eventually("it asks", lambda: listener.questions)
     assert turn.idle_seconds == 0.0
-    await asyncio.sleep(1.0)
+    await let_pass(1.0)
     assert not running.done()
     turn.answered()
     await agent.answer("q1", "this one")
@@ -226,7 +228,14 @@ async def test_watchdogs_do_not_count_suspended_time(worktree: Path) -> None:
             return super().boottime() + self.slept
 
     clock = Suspended()
-    turn = Turn(Agent([0.2, MessageText("hm"), 0.2, END]), worktree, Limits(5, 5), clock, Listener().ears())
+    turn = Turn(
+        Agent([0.2, MessageText("hm"), 0.2, END]),
+        worktree,
+        Limits(5, 5),
+        clock,
+        Listener().ears(),
+        scratch=worktree,
+    )
     running = asyncio.create_task(turn.run("go"))
     clock.slept = 3600.0
     assert (await running).stop == "end_turn"
@@ -234,7 +243,7 @@ async def test_watchdogs_do_not_count_suspended_time(worktree: Path) -> None:
 
 async def test_a_cancelled_turn_leaves_no_task(worktree: Path) -> None:
     running = asyncio.create_task(turn_of(Agent([60.0]), worktree).run("go"))
-    await asyncio.sleep(0.05)
+    await let_pass(0.05)
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await running

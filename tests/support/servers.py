@@ -10,7 +10,6 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ import pytest_asyncio
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.coordination.bus import forget_run
+from tests.support.waiting import eventually_now
 
 REDIS = shutil.which("redis-server")
 
@@ -56,11 +56,10 @@ def redis_server(directory: Path) -> Iterator[str]:
     ]
     process = subprocess.Popen([REDIS, *arguments], stdout=subprocess.DEVNULL)
     try:
-        deadline = time.monotonic() + 10
-        while not _answers(path):
-            assert process.poll() is None, "redis-server ended at once"
-            assert time.monotonic() < deadline, "gave up after 10 s waiting until redis-server answers"
-            time.sleep(0.005)
+        eventually_now(
+            "redis-server answers or has ended", lambda: _answers(path) or process.poll() is not None
+        )
+        assert process.poll() is None, "redis-server ended at once"
         yield f"unix://{path}"
     finally:
         process.kill()

@@ -23,3 +23,23 @@ async def eventually(what: str, probe: Callable[[], T | Awaitable[T]], timeout: 
         if time.monotonic() > deadline:
             raise AssertionError(f"gave up after {timeout} s waiting until {what}")
         await asyncio.sleep(0.01)
+
+
+def eventually_now(what: str, probe: Callable[[], T], timeout: float = 10.0) -> T:
+    """`eventually` for code that has no event loop."""
+    deadline = time.monotonic() + timeout
+    while not (value := probe()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"gave up after {timeout} s waiting until {what}")
+        time.sleep(0.005)
+    return value
+
+
+async def let_pass(seconds: float) -> None:
+    """Let real time pass, where its passing is what the test is about: an agent's silence, a watchdog's patience."""
+    await asyncio.sleep(seconds)
+
+
+def let_pass_now(seconds: float) -> None:
+    """`let_pass` for code that has no event loop."""
+    time.sleep(seconds)

@@ -16,7 +16,7 @@ from mawep.core.model import FailureReason
 from mawep.errors import StaleFenceError
 from mawep.stages.attempt import Limits
 from tests.support.repos import git, head
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, let_pass
 from tests.worker.shop import PATIENCE, Shop, hold_lock, lives
 
 # --- one turn
@@ -412,7 +412,7 @@ async def test_a_message_before_the_agent_has_a_session_is_kept_for_it(shop: Sho
     async with worktrees_locked(shop.repository):
         shop.open()
         await shop.leased(101)
-        await asyncio.sleep(0.2)
+        await let_pass(0.2)
     assert (await shop.hears(wire.Delivered, 101)).message_id == "m1"
     await shop.result(101)
     assert "mind the gap" in shop.file("stdin.txt").read_text()
