@@ -1,4 +1,6 @@
-"""`mawep` that ends itself with SIGKILL at the point that `MAWEP_CRASH` names; a program, not a module to import.
+"""`mawep` to which something happens at the point that `MAWEP_CRASH` names; a program, not a module to import.
+
+It ends itself with SIGKILL, or, for `prune`, which is else as `call`, everything that no ref holds is taken away.
 
 A point is four words. `effect NAME before|after N`: around the N-th time that an intent of that name is carried
 out. `journal NAME before|after N`: around the N-th commit that holds such an event. `call MODULE:NAME
@@ -13,6 +15,7 @@ import functools
 import importlib
 import os
 import signal
+import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -29,12 +32,18 @@ def die() -> NoReturn:
     raise SystemExit("SIGKILL did not end this process")
 
 
-class Fuse:
-    """Dies when the right moment comes for the n-th time."""
+def prune() -> None:
+    """What `git gc --prune=now` does to objects that no ref holds."""
+    subprocess.run(["git", "prune", "--expire=now"], check=True)
 
-    def __init__(self, when: str, count: int) -> None:
+
+class Fuse:
+    """Does something when the right moment comes for the n-th time."""
+
+    def __init__(self, when: str, count: int, action: Callable[[], object] = die) -> None:
         self._when = when
         self._left = count
+        self._action = action
 
     def begins(self) -> None:
         """The thing is about to happen."""
@@ -47,7 +56,7 @@ class Fuse:
 
     def _burn(self, when: str) -> None:
         if when == self._when and self._left == 0:
-            die()
+            self._action()
 
 
 def effect(name: str, fuse: Fuse) -> None:
@@ -141,6 +150,8 @@ def main() -> None:
     kind, name, when, count = os.environ.pop("MAWEP_CRASH").split()
     if kind == "tear":
         tear(name, int(count))
+    elif kind == "prune":
+        call(name, Fuse(when, int(count), prune))
     else:
         {"effect": effect, "journal": journal, "call": call}[kind](name, Fuse(when, int(count)))
     from mawep.__main__ import main as mawep

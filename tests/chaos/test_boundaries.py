@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.scenarios import CHAIN, CLASHING, FAILING, MANY, REPAIRED, STOPPED, Scenario
 from tests.support import promises
-from tests.support.world import World
+from tests.support.world import Ended, World
 
 pytestmark = pytest.mark.chaos
 
@@ -122,11 +122,15 @@ INSIDES = [
 ]
 
 
+def crashing(world: World, point: str, *arguments: str) -> Ended:
+    """How `mawep` ended to which something happened at a point."""
+    path = os.pathsep.join([str(HOUSE), os.environ.get("PYTHONPATH", "")])
+    return world.begin(*arguments, program=CRASHING, MAWEP_CRASH=point, PYTHONPATH=path).wait()
+
+
 def die_at(world: World, point: str, *arguments: str) -> None:
     """Run `mawep` until it dies at a point; fails if it never comes there."""
-    path = os.pathsep.join([str(HOUSE), os.environ.get("PYTHONPATH", "")])
-    live = world.begin(*arguments, program=CRASHING, MAWEP_CRASH=point, PYTHONPATH=path)
-    ended = live.wait()
+    ended = crashing(world, point, *arguments)
     assert ended.code == -9, f"it never came to {point}:\n{ended.said}"
 
 
@@ -210,3 +214,18 @@ def test_the_work_of_a_stopped_attempt_is_kept_whenever_mawep_dies(tmp_path: Pat
     salvage = world.state().issues[101].salvage
     assert salvage is not None
     assert world.git("show", f"{salvage}:bad") == "precious"
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        "prune mawep.stages.workspace.commit:update_refs before 1",
+        "prune mawep.stages.land:hold before 1",
+        "prune mawep.stages.land:hold before 2",
+    ],
+)
+def test_what_a_person_prunes_before_a_ref_holds_it_is_made_again(point: str, tmp_path: Path) -> None:
+    world = CHAIN.make(tmp_path)
+    ended = crashing(world, point, *START)
+    assert " again" in ended.said
+    CHAIN.must_have_come_true(world, ended)

@@ -6,9 +6,10 @@ The table in docs/effects.md lists intent, observation and done event of each; t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 import structlog
@@ -22,7 +23,7 @@ from mawep.coordination.bus import Bus
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number, Session, Usage
 from mawep.core.state import Attempt, State
-from mawep.errors import BusGoneError
+from mawep.errors import BusGoneError, GitError
 from mawep.stages import acceptance, land
 from mawep.stages.verify import Gate
 from mawep.stages.workspace import SetupError, Workspaces
@@ -31,6 +32,8 @@ from mawep.state.journal import Journal
 log = structlog.get_logger("mawep.effects")
 
 WORKER = "worker-0"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -270,8 +273,8 @@ class Effects:
     async def _composed(
         self, base: Sha, members: Sequence[Number], recorded: ev.Recorded
     ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
-        state = self._state()
-        return await land.compose(self._repository, state.run, base, self._candidates(members), recorded.at)
+        run, candidates = self._state().run, self._candidates(members)
+        return await _made(lambda: land.compose(self._repository, run, base, candidates, recorded.at))
 
     async def _compose(self, intent: ev.LandingOpened, recorded: ev.Recorded) -> ev.AnyEvent:
         branch = self._state().target_branch
@@ -288,13 +291,16 @@ class Effects:
         if unfit:  # a clean merge can put a file where nobody wrote one
             return ev.IssueParked(intent.steps[-1].issue, f"the merge is not fit to land: {'; '.join(unfit)}")
         candidates = {c.issue: c for c in self._candidates([step.issue for step in intent.steps])}
-        return await land.seal(
-            self._repository,
-            state.run,
-            intent,
-            candidates,
-            target=state.target_branch,
-            journal_head=self._journal.hash_at(recorded.seq),
+        head = self._journal.hash_at(recorded.seq)
+        return await _made(
+            lambda: land.seal(
+                self._repository,
+                state.run,
+                intent,
+                candidates,
+                target=state.target_branch,
+                journal_head=head,
+            )
         )
 
     async def _retire(self, intent: ev.RetireIntended, recorded: ev.Recorded) -> ev.WorkspacesRetired:
@@ -317,6 +323,18 @@ class Effects:
             await land.forget_refs(self._repository, refs, intended_at=intended_at)
         except (LockHeldError, RefMovedError) as error:
             log.warning("refs are kept", refs=sorted(refs), cause=str(error))
+
+
+async def _made(make: Callable[[], Awaitable[T]]) -> T:
+    """Commits and the ref that holds them: made twice if need be, to the same shas.
+
+    Between the two, a person's `git gc --prune=now` takes what no ref holds yet.
+    """
+    try:
+        return await make()
+    except GitError as error:
+        log.warning("made again", cause=str(error))
+        return await make()
 
 
 def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
