@@ -92,7 +92,12 @@ def no_program(site: Site) -> None:
     )
 
 
+def nothing_to_copy(site: Site) -> None:
+    edit(site, "spares: 1}", "spares: 1, copy: [.env.test], link: [node_modules]}")
+
+
 CASES: dict[str, tuple[Callable[[Site], None], tuple[str, ...]]] = {
+    "nothing to copy": (nothing_to_copy, ("'.env.test' does not exist", "'node_modules' does not exist")),
     "duplicate numbers": (duplicate, ("102", "also the number of")),
     "an unknown dependency": (unknown_dependency, ("#999", "does not know")),
     "a cycle": (cycle, ("101 → 104 → 101",)),

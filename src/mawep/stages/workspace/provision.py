@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from mawep.adapters.git import Repository
@@ -20,6 +21,28 @@ from mawep.stages.workspace.values import SetupError, WorkspaceSettings
 MAX_LOG_BYTES = 2 * 2**20
 NAMED_FILES = 10
 REMEMBERED_COMMITS = 512
+
+
+def unprovided(checkout: Path | None, link: Sequence[str], copy: Sequence[str]) -> list[str]:
+    """Every link and copy rule that cannot be followed from this checkout, and why; touches nothing."""
+    rules = [*(("link", path) for path in link), *(("copy", path) for path in copy)]
+    return [
+        f"workspace.{kind}: {path!r} {fault}" for kind, path in rules if (fault := _fault(checkout, path))
+    ]
+
+
+def _fault(checkout: Path | None, path: str) -> str | None:
+    if checkout is None:
+        return "needs a checkout, and the repository has none"
+    parts = Path(path).parts
+    if not parts or Path(path).is_absolute() or ".." in parts or ".git" in parts:
+        return "is not a path inside the checkout"
+    source = checkout / path
+    if not source.exists():
+        return f"does not exist in {checkout}"
+    if not source.resolve().is_relative_to(checkout.resolve()):
+        return f"leaves the checkout: it leads to {source.resolve()}"
+    return None
 
 
 class Provision:
@@ -53,27 +76,9 @@ class Provision:
 
     def check(self) -> None:
         """Raise ProblemsError naming every link and copy rule that cannot be followed."""
-        rules = [("link", path) for path in self._settings.link]
-        rules += [("copy", path) for path in self._settings.copy]
-        problems = [
-            f"workspace.{kind}: {path!r} {fault}" for kind, path in rules if (fault := self._fault(path))
-        ]
+        problems = unprovided(self._repository.work_tree, self._settings.link, self._settings.copy)
         if problems:
             raise ProblemsError("paths that worktrees shall get from the checkout", problems)
-
-    def _fault(self, path: str) -> str | None:
-        checkout = self._repository.work_tree
-        if checkout is None:
-            return "needs a checkout, and the repository has none"
-        parts = Path(path).parts
-        if not parts or Path(path).is_absolute() or ".." in parts or ".git" in parts:
-            return "is not a path inside the checkout"
-        source = checkout / path
-        if not source.exists():
-            return f"does not exist in {checkout}"
-        if not source.resolve().is_relative_to(checkout.resolve()):
-            return f"leaves the checkout: it leads to {source.resolve()}"
-        return None
 
     async def digest(self, commit: Sha) -> str:
         """What the set-up of `commit` depends on; trees of equal digest need not be set up again."""
