@@ -51,7 +51,7 @@ async def test_a_gate_tree_is_exactly_the_commit(site: Site) -> None:
     site.assert_sound()
 
 
-async def test_a_kept_tree_is_switched_in_one_process_and_cleaned_in_one(
+async def test_a_kept_tree_is_switched_in_one_process_and_cleaned_in_one_at_most(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspaces = await site.open()
@@ -60,12 +60,47 @@ async def test_a_kept_tree_is_switched_in_one_process_and_cleaned_in_one(
     await settled(workspaces)
     new = commit(site.checkout, {"src/a.py": "a = 2\n"})
     ran = count_git(monkeypatch)
+    entry = site.checkout / ".git" / "worktrees" / first.name
+    before = entry.stat().st_ino
     async with workspaces.gate_tree(new) as second:
         assert ran == ["read-tree"]
     await settled(workspaces)
-    assert ran == ["read-tree", "clean"]
+    assert ran == ["read-tree"]
+    async with workspaces.gate_tree(site.target()):
+        write(first / "left", "behind\n")
+    await settled(workspaces)
+    assert ran == ["read-tree", "read-tree", "clean"]
     assert first == second
+    assert entry.stat().st_ino == before
     assert len(site.worktrees()) == 1
+
+
+@pytest.mark.parametrize("tamper", ["config", "index", "shared", "commondir", "pointer"])
+async def test_a_worktree_entry_that_a_gate_tampered_with_is_made_afresh(site: Site, tamper: str) -> None:
+    workspaces = await site.open()
+    precious = write(site.base.parent / "precious", "x\n")
+    async with workspaces.gate_tree(site.target()) as tree:
+        entry = site.checkout / ".git" / "worktrees" / tree.name
+        before, index = entry.stat().st_ino, entry / "index"
+        match tamper:
+            case "config":
+                write(entry / "config.worktree", "[core]\n\tfsmonitor = touch pwned\n")
+            case "index":
+                index.unlink()
+                index.symlink_to(precious)
+            case "shared":
+                index.unlink()
+                index.hardlink_to(precious)
+            case "commondir":
+                write(entry / "commondir", f"{site.base}\n")
+            case "pointer":
+                write(tree / ".git", f"gitdir: {site.checkout}/.git\n")
+    async with workspaces.gate_tree(site.target()) as again:
+        assert again == tree
+        assert entry.stat().st_ino != before
+        assert git(again, "status", "--porcelain") == ""
+        assert git(again, "rev-parse", "--git-dir") == str(entry)
+    assert precious.read_text() == "x\n"
 
 
 async def test_nothing_that_a_gate_leaves_is_there_for_the_next(site: Site) -> None:

@@ -1,7 +1,7 @@
 """Gate trees: clean, set-up trees at an exact commit, kept from one gate to the next.
 
-A gate runs code that an agent wrote. Nothing of it stays: afterwards, behind everybody's back, the tree is cleaned
-and gets a new worktree entry; before the next use every file is compared with our own index and brought to the commit.
+A gate runs code that an agent wrote. Nothing of it stays: afterwards, behind everybody's back, the tree is cleaned;
+before the next use every file is compared with our own index and brought to the commit, and so is the worktree entry.
 """
 
 from __future__ import annotations
@@ -29,11 +29,15 @@ MOST_PRODUCTS = 1000
 
 @dataclass
 class _Kept:
-    """A gate tree between two uses. `products` None: what its set-up made is not to be trusted."""
+    """A gate tree between two uses. `products` None: what its set-up made is not to be trusted.
+
+    `names` are those that `_tidy` found before the use; None: nobody looked.
+    """
 
     record: Record
     inode: int
     products: Products | None = None
+    names: frozenset[str] | None = None
     cleaning: asyncio.Task[bool] | None = field(default=None)
 
     @property
@@ -59,6 +63,7 @@ class Gates:
         async with self._slots:
             tree = await self._prepare(commit)
             try:
+                tree.names = await self._names(tree)
                 yield tree.path
             finally:
                 self._put_back(tree)
@@ -98,7 +103,7 @@ class Gates:
             if not fits:
                 await self._sweep(tree, keep=())
             await trees.check_out(tree.record, commit, "--reset")
-            await trees.seat(tree.record)
+            await trees.reseat(tree.record)
             fits = fits and not await trees.provision.is_uncovered(
                 tree.record.name, tree.path, before, commit
             )
@@ -110,6 +115,15 @@ class Gates:
             )
             await self._take_stock(tree)
         return True
+
+    async def _names(self, tree: _Kept) -> frozenset[str] | None:
+        """The names in a tree before its use, by which to tell afterwards whether there is anything to clean.
+
+        None when what the set-up made has to go in any case.
+        """
+        if tree.products is None and self._trees.provision.needed:
+            return None
+        return await asyncio.to_thread(_tidy, tree.path, frozenset(_kept(tree)))
 
     async def _is_furnished(self, tree: _Kept) -> bool:
         """True when what the set-up made is all there and nothing else."""
@@ -132,7 +146,7 @@ class Gates:
     async def _clean(self, tree: _Kept) -> bool:
         """Remove what a gate left; False when the tree is not fit to be used again."""
         try:
-            await self._sweep(tree, keep=tree.products.paths if tree.products else ())
+            await self._sweep(tree, keep=_kept(tree))
         except (MawepError, OSError):
             return False
         return True
@@ -142,10 +156,13 @@ class Gates:
         require_real(tree.path)
         if _inode(tree.path) != tree.inode:
             raise FileNotFoundError(tree.path)
+        kept = frozenset(keep)
+        if await asyncio.to_thread(_tidy, tree.path, kept) == tree.names:
+            return  # git, which looks at every name too, would find nothing to remove
         exceptions = (part for path in keep for part in ("-e", anchored(path)))
         door = self._trees.repository.worktree(tree.path, None)
         await door.run("clean", "-ffdxq", *exceptions, index=self._trees.registry.index(tree.record.name))
-        await asyncio.to_thread(_remove_what_git_overlooks, tree.path, frozenset(keep))
+        await asyncio.to_thread(_tidy, tree.path, kept)
 
     async def close(self) -> None:
         """Remove the gate trees."""
@@ -165,23 +182,34 @@ def _inode(path: Path) -> int:
     return 0
 
 
-def _remove_what_git_overlooks(top: Path, keep: frozenset[str]) -> None:
-    """Git neither lists nor cleans FIFOs, sockets and devices, nor anything named `.git`."""
-    pending = [""]
+def _kept(tree: _Kept) -> tuple[str, ...]:
+    return tree.products.paths if tree.products else ()
+
+
+def _tidy(top: Path, keep: frozenset[str]) -> frozenset[str]:
+    """Remove what git neither lists nor cleans: FIFOs, sockets, devices, and anything named `.git`.
+
+    Returns the names of all else but `keep`: directories with a `/` behind, links with an `@`.
+    """
+    pending, names = [""], set()
     while pending:
         below = pending.pop()
         with os.scandir(top / below) as entries:
             for entry in entries:
                 path = f"{below}/{entry.name}".lstrip("/")
-                if path in keep:
+                if path in keep or (path == ".git" and entry.is_file(follow_symlinks=False)):
                     continue
                 if entry.is_dir(follow_symlinks=False):
                     if entry.name == ".git":
                         shutil.rmtree(entry.path)
                     else:
+                        names.add(f"{path}/")
                         pending.append(path)
                 elif path != ".git" and (entry.name == ".git" or not _is_ordinary(entry)):
                     Path(entry.path).unlink()
+                else:
+                    names.add(f"{path}@" if entry.is_symlink() else path)
+    return frozenset(names)
 
 
 def _is_ordinary(entry: os.DirEntry[str]) -> bool:

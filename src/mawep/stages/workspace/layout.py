@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,9 +32,8 @@ def make_entry(common_dir: Path, name: str, path: Path, head: str, *, index: Pat
     No other entry has that name. `draft` is a path on the repository's file system to build the entry at.
     """
     draft.mkdir()
-    (draft / "commondir").write_text("../..\n", encoding="utf-8")
-    (draft / "locked").write_text(_LOCK_REASON, encoding="utf-8")
-    (draft / "gitdir").write_text(f"{path}/.git\n", encoding="utf-8")
+    for file, text in _constant(path).items():
+        (draft / file).write_text(text, encoding="utf-8")
     (draft / "HEAD").write_text(f"{head}\n", encoding="utf-8")
     copy_index(index, draft / "index")
     entry = entry_of(common_dir, name)
@@ -43,6 +43,27 @@ def make_entry(common_dir: Path, name: str, path: Path, head: str, *, index: Pat
         with suppress(FileNotFoundError):
             draft.rename(entry)
     point(path, entry)
+
+
+def is_as_made(common_dir: Path, name: str, path: Path) -> bool:
+    """True when of the worktree nothing else than HEAD and index can have been written, and nothing was added."""
+    entry, constant = entry_of(common_dir, name), _constant(path)
+    try:
+        inodes = {file.name: file.lstat() for file in entry.iterdir()}
+    except OSError:
+        return False
+    return (
+        not entry.is_symlink()
+        and inodes.keys() == {*constant, "HEAD", "index"}
+        and all(stat.S_ISREG(inode.st_mode) and inode.st_nlink == 1 for inode in inodes.values())
+        and all(read_plain(entry / file) == os.fsencode(text) for file, text in constant.items())
+        and entry_named_by(path) == entry
+    )
+
+
+def _constant(path: Path) -> dict[str, str]:
+    """The files of an entry that stay as they are while the directory is at `path`."""
+    return {"commondir": "../..\n", "locked": _LOCK_REASON, "gitdir": f"{path}/.git\n"}
 
 
 def move_entry(common_dir: Path, old: str, new: str, path: Path, head: str) -> None:

@@ -82,6 +82,13 @@ class Trees:
                 draft=self.registry.house(name) / "entry",
             )
 
+    async def reseat(self, record: Record) -> None:
+        """Bring the entry to the record's commit; one that somebody may have tampered with is made afresh."""
+        if layout.is_as_made(self.repository.common_dir, record.name, Path(record.path)):
+            self.show(record)
+        else:
+            await self.seat(record)
+
     async def furnish(self, record: Record) -> str:
         """Set the tree up as its commit asks, and return the digest of that."""
         digest = await self.provision.digest(record.commit)
