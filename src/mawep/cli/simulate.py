@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from mawep.simulate.makespan import Makespan
 
 MOST_AGENTS = 16
+AFFORDABLE = 10_000
+"""Issues times agents times tries that a person waits for: some seconds."""
 
 
 def simulate(
@@ -28,7 +30,12 @@ def simulate(
     gate_minutes: Annotated[
         float, typer.Option("--gate-minutes", min=0, help="How long one gate run takes.")
     ] = 1.0,
-    tries: Annotated[int, typer.Option("--tries", min=1, max=10_000, help="Simulated runs for each.")] = 100,
+    tries: Annotated[
+        int | None,
+        typer.Option(
+            "--tries", min=1, max=10_000, help="Simulated runs for each; default what takes seconds."
+        ),
+    ] = None,
     json: Json = False,
 ) -> int:
     """Show how long a plan takes with 1 to N agents.
@@ -54,7 +61,7 @@ async def _simulate(
     label: str | None,
     agents: int | None,
     gate_minutes: float,
-    tries: int,
+    tries: int | None,
     *,
     with_dependencies: bool,
     json: bool,
@@ -76,6 +83,7 @@ async def _simulate(
     chosen = list(selection.graph.issues.values())
     most = agents or min(len(chosen), MOST_AGENTS)
     rules = context.config.rules()
+    tries = tries or max(3, min(100, AFFORDABLE // (len(chosen) * most)))
     found = makespans(chosen, rules, range(1, most + 1), gate_minutes=gate_minutes, seeds=tries)
     if json:
         print(

@@ -121,7 +121,7 @@ class Orchestrator:
             recorded = self._fold(resumed)
             await self._journal.commit()
             self._show(recorded)
-        for recorded in list(self.state.effects.values()):
+        for recorded in sorted(self.state.effects.values(), key=lambda intent: intent.seq):
             self._start(recorded)
         watches = [
             asyncio.create_task(self._guarded(watch))
