@@ -67,6 +67,24 @@ async def test_a_spare_at_an_older_commit_is_brought_forward(
     assert head(lent.path) == newer
 
 
+async def test_a_spare_can_be_brought_forward_before_it_is_taken(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspaces = await site.open(spares=2)
+    await workspaces.advance(site.target())
+    await workspaces.refill(site.target())
+    newer = commit(site.checkout, {"src/a.py": "a = 2\n"})
+    ran = count_git(monkeypatch)
+    await workspaces.advance(newer)
+    await workspaces.advance(newer)
+    assert ran == ["read-tree"]
+    lent = await site.lend(workspaces)
+    assert lent.reused_spare and head(lent.path) == newer
+    assert ran.count("read-tree") == 1
+    assert git(lent.path, "status", "--porcelain") == ""
+    site.assert_sound()
+
+
 async def test_agents_can_commit_rebase_and_push_in_a_workspace(site: Site) -> None:
     workspaces = await site.open(spares=1)
     await workspaces.refill(site.target())

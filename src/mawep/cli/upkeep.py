@@ -38,15 +38,24 @@ class Refiller:
         self._task: asyncio.Task[None] | None = None
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
-        """Look whether this event took a spare or made the spares old."""
-        if not isinstance(recorded.event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
+        """Look whether this event took a spare, made the spares old, or will make them so in a moment."""
+        if self._task is not None and not self._task.done():
             return
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._refill(state))
+        event = recorded.event
+        if isinstance(event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
+            open_issues = len(state.graph.issues) - state.terminal
+            self._begin(self._workspaces.refill(state.target, at_most=open_issues))
+        elif isinstance(event, ev.LandingSealed) and any(
+            state.graph.dependents[s.issue] for s in event.steps
+        ):
+            self._begin(self._workspaces.advance(event.steps[-1].commit))
 
-    async def _refill(self, state: State) -> None:
+    def _begin(self, work: Awaitable[None]) -> None:
+        self._task = asyncio.create_task(self._guarded(work))
+
+    async def _guarded(self, work: Awaitable[None]) -> None:
         try:
-            await self._workspaces.refill(state.target, at_most=len(state.graph.issues) - state.terminal)
+            await work
         except MawepError as error:  # the attempt that needs a worktree will say it again, and count
             log.warning("no spare could be made", cause=str(error))
 

@@ -66,6 +66,15 @@ class Spares:
             while await self._step():
                 pass
 
+    async def advance(self, commit: Sha) -> None:
+        """Bring one spare to `commit`, ahead of its taker, unless there is one."""
+        async with self._refilling:
+            await self._nobody_waits.wait()
+            if self._ready and all(spare.commit != commit for spare in self._ready):
+                spare = self._ready.pop()
+                if brought := await self.bring(spare, commit):
+                    self._ready.append(brought)
+
     async def _step(self) -> bool:
         """Do one piece of work, if there is any."""
         await self._nobody_waits.wait()

@@ -217,6 +217,13 @@ class Workspaces:
         self._places.require_space(self._settings.disk_floor_gb)
         await self._spares.refill(base, at_most)
 
+    async def advance(self, base: Sha) -> None:
+        """Have one spare at `base`, from which attempts will start soon, if there is any spare.
+
+        Raises SetupError or GitError.
+        """
+        await self._spares.advance(base)
+
     async def commit_for_agent(
         self,
         workspace: Workspace,
