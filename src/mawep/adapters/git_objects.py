@@ -166,12 +166,14 @@ async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> tup
     with tempfile.TemporaryDirectory(dir=repository.common_dir / "mawep", prefix="check-") as scratch:
         revisions = f"{head}\n^{base}\n".encode()
         try:
+            # What an attempt makes is little, and the pack is thrown away: no threads, no search for deltas.
             packed = await repository.run(
-                "pack-objects", "--quiet", "--revs", f"{scratch}/new", input=revisions
+                *("pack-objects", "--quiet", "--threads=1", "--window=0", "--revs", f"{scratch}/new"),
+                input=revisions,
             )
             pack = Path(scratch, f"new-{packed.decode().strip()}.pack")
             again = Path(scratch, "again.idx")
-            await repository.run("index-pack", "--strict", "-o", str(again), str(pack))
+            await repository.run("index-pack", "--strict", "--threads=1", "-o", str(again), str(pack))
         except GitError as error:
             raise UnsoundObjectsError(f"the objects of {head} are not sound", cause=error.cause) from error
         if not filecmp.cmp(pack.with_suffix(".idx"), again, shallow=False):
