@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -25,6 +26,7 @@ from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import FailureReason, IssueState, Question, Session, Usage
 from mawep.core.state import State
+from mawep.errors import BusGoneError
 from mawep.orchestrator.effects import result_events
 from mawep.orchestrator.hall import Orchestrator
 from mawep.orchestrator.listener import (
@@ -361,10 +363,11 @@ async def test_facts_of_a_worker_are_journalled_before_they_are_acknowledged(hou
         await worker.resend()
         return worker.unacknowledged == 0
 
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not await settled():
-        assert asyncio.get_running_loop().time() < deadline, "it is never acknowledged"
-        await asyncio.sleep(0.01)
+    await holds("it is acknowledged", settled)
+
+
+async def holds(what: str, probe: Callable[[], bool | Awaitable[bool]]) -> None:
+    await eventually(what, probe, PATIENCE)
 
 
 async def test_late_results_under_an_old_fence_are_counted_and_not_applied(house: House) -> None:
@@ -387,12 +390,9 @@ async def test_status_is_shown_and_health_keeps_leases(house: House) -> None:
 
     async def heard() -> bool:
         await worker.send(channels.HEALTH_CHECK, health)  # what was said before they listened is gone
-        await asyncio.sleep(0.05)
         return bool(house.overheard)
 
-    deadline = asyncio.get_running_loop().time() + PATIENCE
-    while not await heard():
-        assert asyncio.get_running_loop().time() < deadline, "it is never shown"
+    await holds("it is shown", heard)
     assert house.overheard[0] == health
 
 
@@ -416,11 +416,11 @@ async def test_an_outage_of_the_bus_is_heard_through(house: House) -> None:
     await fence_of(hall, 1)
     await house.connection.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no")
     person = house.bus("cli-1")
-    reply = None
-    for _ in range(50):
-        try:
+
+    async def answered() -> bool:
+        with suppress(BusGoneError, NoReplyError):
             reply = await person.request(MAILBOX, wire.Ping(), 1.0)
-            break
-        except Exception:
-            await asyncio.sleep(0.05)
-    assert isinstance(reply, wire.Reply) and reply.text == "here"
+            return isinstance(reply, wire.Reply) and reply.text == "here"
+        return False
+
+    await holds("it answers again", answered)

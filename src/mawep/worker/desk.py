@@ -18,6 +18,12 @@ from mawep.core.model import FailureReason, Issue, Sha, Usage
 from mawep.stages.attempt import Limits, Turn
 from mawep.stages.workspace import Workspace
 
+CONTINUE = (
+    "Your session was interrupted and has been restored. Look at the state of your working tree, "
+    "go on from there and finish the task."
+)
+"""What an agent is told whose session is continued by a new process."""
+
 
 @dataclass(frozen=True)
 class WorkerSettings:

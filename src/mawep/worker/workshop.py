@@ -33,6 +33,7 @@ from mawep.errors import BusGoneError, GitError, LeaseLostError, MawepError
 from mawep.stages.attempt import Ears, Turn, TurnOutcome
 from mawep.stages.workspace import Workspaces
 from mawep.worker.desk import (
+    CONTINUE,
     ClaimPolicy,
     Desk,
     WorkerSettings,
@@ -56,10 +57,6 @@ LOCK_SECONDS = 15.0
 """How long a turn that is continued waits for what is left of its predecessor to be gone."""
 HANDOVER_SECONDS = 2.0
 """How long a turn whose result is out may take to wind up before the next turn of its attempt ends it."""
-CONTINUE = (
-    "Your session was interrupted and has been restored. Look at the state of your working tree, "
-    "go on from there and finish the task."
-)
 
 
 class Worker:
@@ -388,15 +385,9 @@ class Worker:
         if desk.lease is not None:  # else somebody greater has it, or it runs off
             with contextlib.suppress(LeaseLostError, BusGoneError):
                 await self._leases.release(desk.lease)
-        salvage = await self._salvage(desk)
+        kept = await self._salvage(desk)
         result = result_of(
-            self._settings,
-            desk,
-            "stopped",
-            usage=usage,
-            reason=stop.reason,
-            detail=stop.detail,
-            salvage=salvage,
+            self._settings, desk, "stopped", usage=usage, reason=stop.reason, detail=stop.detail, salvage=kept
         )
         self._desks.pop(key, None)
         await self._reports.send(channels.direct(channels.ORCHESTRATOR), result, fence)
