@@ -29,7 +29,7 @@ from mawep.coordination.bus import Bus
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
 from mawep.core.model import FailureReason, Issue, Sha
-from mawep.errors import BusGoneError, GitError, LeaseLostError, MawepError
+from mawep.errors import BusGoneError, LeaseLostError, MawepError
 from mawep.stages.attempt import Ears, Turn, TurnOutcome
 from mawep.stages.workspace import Workspaces
 from mawep.worker.desk import (
@@ -323,18 +323,12 @@ class Worker:
     async def _commit_work(self, desk: Desk) -> Sha:
         """Commit what the agent left uncommitted; the head of its recorded branch."""
         work = desk.work
-        commit = partial(
-            self._workspaces.commit_for_agent,
+        await self._workspaces.commit_for_agent(
             desk.at,
             message=commit_message(desk.issue),
             identity=author_of(desk),
             trailers=work.trailers,
         )
-        try:
-            await commit()
-        except GitError as error:  # a person's `git gc --prune=now` takes what no ref holds yet
-            log.warning("committed again", issue=desk.issue.number, cause=str(error))
-            await commit()
         head = await read_ref(self._repository, f"refs/heads/{work.branch}")
         if head is None:
             raise AgentFailed(f"the branch {work.branch} is gone", reason=FailureReason.WORKSPACE_ERROR)

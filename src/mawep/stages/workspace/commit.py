@@ -8,16 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import structlog
+
 from mawep.adapters.git import Repository
 from mawep.adapters.git_objects import Identity, commit_tree, is_ancestor, rev_parse
-from mawep.adapters.git_refs import update_refs
+from mawep.adapters.git_refs import RefMovedError, update_refs
 from mawep.clock import Clock
 from mawep.core.model import Sha
+from mawep.errors import GitError
 from mawep.stages.workspace.layout import branch_head
 from mawep.stages.workspace.registry import Registry
 from mawep.stages.workspace.snapshot import Snapshot, snapshot
 from mawep.stages.workspace.trees import require_real
 from mawep.stages.workspace.values import BranchMovedError, LeftOutError, Workspace
+
+log = structlog.get_logger("mawep.workspace")
 
 
 class Committer:
@@ -46,6 +51,18 @@ class Committer:
         be read, TreeGoneError when the directory is not the one that was lent.
         """
         require_real(workspace.path)
+        try:
+            return await self._commit(workspace, message, identity, trailers)
+        except RefMovedError:
+            raise
+        except GitError as error:  # a person's `git gc --prune=now` takes what no ref holds yet
+            log.warning("committed again", workspace=workspace.name, cause=str(error))
+            self._indexed.pop(workspace.name, None)
+            return await self._commit(workspace, message, identity, trailers)
+
+    async def _commit(
+        self, workspace: Workspace, message: str, identity: Identity, trailers: Mapping[str, str]
+    ) -> Sha | None:
         head = branch_head(self._repository.common_dir, workspace.ref)
         parent = head or workspace.base
         house, index = self._registry.house(workspace.name), self._registry.index(workspace.name)
