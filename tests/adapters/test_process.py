@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -319,8 +320,8 @@ async def test_a_spawn_given_up_leaves_nothing(bench: Bench) -> None:
         for _ in range(turns):
             await one_turn()
         spawning.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await spawning
+        with contextlib.suppress(asyncio.CancelledError):  # at the latest moments it may just have come through
+            await (await spawning).kill()
     await eventually("every one of them is gone", lambda: not bench.alive())
 
 
