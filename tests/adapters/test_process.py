@@ -320,7 +320,9 @@ async def test_a_spawn_given_up_leaves_nothing(bench: Bench) -> None:
         for _ in range(turns):
             await one_turn()
         spawning.cancel()
-        with contextlib.suppress(asyncio.CancelledError):  # at the latest moments it may just have come through
+        with contextlib.suppress(
+            asyncio.CancelledError
+        ):  # at the latest moments it may just have come through
             await (await spawning).kill()
     await eventually("every one of them is gone", lambda: not bench.alive())
 
