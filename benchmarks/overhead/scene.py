@@ -1,4 +1,8 @@
-"""A repository of a hundred files with issues for it, and the two ways of having them done."""
+"""A repository of a hundred files with issues for it, and the two ways of having them done.
+
+Issues rewrite the files in turn, so that the repository does not grow with them; by the time that a file comes
+round again, its last issue has landed.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,17 @@ from pathlib import Path
 from benchmarks.overhead.meter import Spent, measure
 
 HERE = Path(__file__).parent
-FILES = 100
+MODULES = 99
+"""With the configuration, the repository has a hundred files."""
 AGENTS = 8
-BEGAN = "BENCH_BEGAN"
+GIVEN = ("BENCH_BEGAN", "BENCH_FILES")
 
 _CONFIG = f"""\
 mawep:
   orchestrator: {{max_agents: {AGENTS}}}
   issues: {{path: ../issues}}
   workspace: {{disk_floor_gb: 0.5}}
-  agents: {{runtime: command, command: ["{HERE / "agent.sh"}"], env: [{BEGAN}], sandbox: off}}
+  agents: {{runtime: command, command: ["{HERE / "agent.sh"}"], env: [{", ".join(GIVEN)}], sandbox: off}}
   verify: {{commands: ["true"]}}
 """
 
@@ -44,7 +49,7 @@ class Scene:
     def build(self) -> Scene:
         """Make it."""
         (self.root / "trees").mkdir(parents=True)
-        for number in range(FILES - 1):
+        for number in range(MODULES):
             file = self.repository / f"part{number // 10}" / f"module{number % 10}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("".join(f"value_{line} = {number * line}\n" for line in range(40)))
@@ -73,7 +78,12 @@ class Scene:
 
     def landed(self) -> int:
         """How many issues are on `main` now."""
-        return sum((self.repository / f"work-{number}.txt").is_file() for number in range(1, self.issues + 1))
+        merges = ("git", "rev-list", "--count", "--merges", "main")
+        environment = self._environment()
+        done = subprocess.run(
+            merges, cwd=self.repository, env=environment, check=True, capture_output=True, text=True
+        )
+        return int(done.stdout)
 
     def reactions(self) -> list[float]:
         """For each link of the chain: seconds from "landed" in the journal to the first line of the next agent."""
@@ -117,7 +127,7 @@ class Scene:
             "HOME": str(self.root),
             "XDG_RUNTIME_DIR": str(runtime),
             "GIT_CONFIG_NOSYSTEM": "1",
-            BEGAN: str(self.root / "began"),
+            **dict(zip(GIVEN, (str(self.root / "began"), str(MODULES)), strict=True)),
             **{
                 f"GIT_{who}_{what}": value
                 for who in ("AUTHOR", "COMMITTER")
