@@ -14,6 +14,7 @@ from pathlib import Path
 
 from benchmarks.overhead.measures import Fields, Measure, chained, independent, many, table
 from benchmarks.overhead.meter import become_reaper
+from benchmarks.overhead.scene import FILES
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -31,9 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _measure(fields: Fields, options: argparse.Namespace) -> list[Measure]:
-    side_by_side, ours = independent(fields, options.issues, options.rounds)
+    side_by_side, ours = independent(fields, options.issues, options.files, options.rounds)
     chain = chained(fields, options.issues)
-    size = many(fields, options.many, ours, options.issues) if options.many else []
+    size = many(fields, options.many, options.files, ours, options.issues) if options.many else []
     return [*side_by_side, *chain, *size]
 
 
@@ -52,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--issues", type=int, default=100, help="issues of the side by side runs and the chain"
     )
+    parser.add_argument("--files", type=int, default=FILES, help="files of the repository, but for the chain")
     parser.add_argument("--rounds", type=int, default=3, help="side by side runs, of which medians are taken")
     parser.add_argument("--many", type=int, default=1000, help="issues of the large run; 0 leaves it out")
     parser.add_argument("--directory", type=Path, help="where repositories are made; default: $TMPDIR")

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from benchmarks.overhead.meter import Spent
-from benchmarks.overhead.scene import Scene
+from benchmarks.overhead.scene import FILES, Scene
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,24 @@ class Fields:
         self._root = root
         self._made = 0
 
-    def scene(self, issues: int, *, chain: bool = False) -> Scene:
+    def scene(self, issues: int, *, chain: bool = False, files: int = FILES) -> Scene:
         """A repository of its own for one run."""
         self._made += 1
-        return Scene(self._root / str(self._made), issues, chain).build()
+        return Scene(self._root / str(self._made), issues, chain, files).build()
 
 
-def independent(fields: Fields, issues: int, rounds: int) -> tuple[list[Measure], Spent]:
+def independent(fields: Fields, issues: int, files: int, rounds: int) -> tuple[list[Measure], Spent]:
     """MAWEP and the loop in turn, so that whatever else the machine does meets both; medians of the rounds."""
-    pairs = [(fields.scene(issues).loop(), fields.scene(issues).conduct()) for _ in range(rounds)]
+    pairs = [
+        (fields.scene(issues, files=files).loop(), fields.scene(issues, files=files).conduct())
+        for _ in range(rounds)
+    ]
     loop, ours = (_median([pair[side] for pair in pairs]) for side in (0, 1))
     wall = statistics.median(our.wall / its.wall for its, our in pairs)
     cpu = statistics.median(our.cpu / its.cpu for its, our in pairs)
     return [
-        Measure(f"{issues} independent issues: wall time, loop = 1", wall, "", 1.0),
-        Measure(f"{issues} independent issues: processor time, loop = 1", cpu, "", 1.5),
+        Measure(f"{issues} issues, {files} files: wall time, loop = 1", wall, "", 1.0),
+        Measure(f"{issues} issues, {files} files: processor time, loop = 1", cpu, "", 1.5),
         Measure("  wall time an issue, loop", loop.wall / issues * 1e3, "ms"),
         Measure("  wall time an issue, MAWEP", ours.wall / issues * 1e3, "ms"),
         Measure("  processor time an issue, loop", loop.cpu / issues * 1e3, "ms"),
@@ -80,9 +83,9 @@ def chained(fields: Fields, issues: int) -> list[Measure]:
     ]
 
 
-def many(fields: Fields, issues: int, few: Spent, of: int) -> list[Measure]:
+def many(fields: Fields, issues: int, files: int, few: Spent, of: int) -> list[Measure]:
     """Whether time an issue stays what it is, and memory too."""
-    spent = fields.scene(issues).conduct()
+    spent = fields.scene(issues, files=files).conduct()
     each, before = spent.wall / issues, few.wall / of
     return [
         Measure(f"{issues} issues: time an issue, at {of} = 1", each / before, "", 1.2),

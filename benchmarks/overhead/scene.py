@@ -1,4 +1,4 @@
-"""A repository of a hundred files with issues for it, and the two ways of having them done.
+"""A repository with issues for it, and the two ways of having them done.
 
 Issues rewrite the files in turn, so that the repository does not grow with them; by the time that a file comes
 round again, its last issue has landed.
@@ -18,8 +18,8 @@ from pathlib import Path
 from benchmarks.overhead.meter import Spent, measure
 
 HERE = Path(__file__).parent
-MODULES = 99
-"""With the configuration, the repository has a hundred files."""
+FILES = 100
+"""Of the repository, unless something else is said; the configuration is one of them."""
 AGENTS = 8
 GIVEN = ("BENCH_BEGAN", "BENCH_FILES")
 
@@ -40,6 +40,7 @@ class Scene:
     root: Path
     issues: int
     chain: bool = False
+    files: int = FILES
 
     @property
     def repository(self) -> Path:
@@ -49,7 +50,7 @@ class Scene:
     def build(self) -> Scene:
         """Make it."""
         (self.root / "trees").mkdir(parents=True)
-        for number in range(MODULES):
+        for number in range(self.files - 1):
             file = self.repository / f"part{number // 10}" / f"module{number % 10}.py"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text("".join(f"value_{line} = {number * line}\n" for line in range(40)))
@@ -127,7 +128,7 @@ class Scene:
             "HOME": str(self.root),
             "XDG_RUNTIME_DIR": str(runtime),
             "GIT_CONFIG_NOSYSTEM": "1",
-            **dict(zip(GIVEN, (str(self.root / "began"), str(MODULES)), strict=True)),
+            **dict(zip(GIVEN, (str(self.root / "began"), str(self.files - 1)), strict=True)),
             **{
                 f"GIT_{who}_{what}": value
                 for who in ("AUTHOR", "COMMITTER")
