@@ -87,9 +87,7 @@ async def test_disk_floor_is_watched_all_the_time(
         await watching
 
 
-async def test_restarts_of_the_server_are_bounded(
-    hall: Orchestrator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_restarts_of_the_server_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A full disk ends the server each time: somebody has to be told rather than see it start for ever."""
     monkeypatch.setattr(upkeep, "SERVER_POLL", 0.01)
     monkeypatch.setattr(upkeep, "MAX_RESTARTS", 2)
@@ -106,6 +104,24 @@ async def test_restarts_of_the_server_are_bounded(
 
     killer = asyncio.create_task(alive_again_and_killed())
     with pytest.raises(BusGoneError, match="died 3 times"):
-        await watch_server(server, hall, (), grace=20, restarted=lambda: None, clock=SystemClock())
+        await watch_server(server, (), grace=20, restarted=lambda: None, clock=SystemClock())
     await killer
     await server.stop()
+
+
+async def test_a_server_that_is_not_back_within_its_grace_stops_the_run_as_a_bus_that_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "SERVER_POLL", 0.01)
+    server = await EmbeddedServer.ensure(tmp_path / "valkey")
+    journal = Journal.create(tmp_path / "run" / "journal.db", "run")
+    hall = Orchestrator(journal, State(), SystemClock())
+    os.kill(server.pid, signal.SIGKILL)
+    try:
+        await hall.guard(watch_server(server, (), grace=0, restarted=lambda: None, clock=SystemClock()))
+        with pytest.raises(BusGoneError, match="gone for longer than its grace"):
+            await hall.run(Nobody())
+    finally:
+        await server.restart()
+        await server.stop()
+        journal.close()

@@ -260,7 +260,7 @@ async def test_an_answer_to_a_question_is_brought_to_the_agent(stage: Stage) -> 
     [
         (BusGoneError("the bus is gone"), "the bus is gone"),
         (UsageError("a setting cannot be followed"), "a setting cannot be followed"),
-        (OSError(28, "no room"), "The machine refused an effect"),
+        (OSError(28, "no room"), "The machine refused what the run needs"),
         (RuntimeError("a defect"), "MAWEP itself broke"),
     ],
 )

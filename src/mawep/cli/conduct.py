@@ -24,7 +24,7 @@ from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.prompt import load_template
 from mawep.agents.registry import RUNTIMES
-from mawep.cli.upkeep import Refiller, ended, essential, shared_server, watch_disk, watch_server
+from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
@@ -255,7 +255,6 @@ class Conductor:
         watches = (
             watch_server(
                 server,
-                hall,
                 (ours, workers),
                 grace=self.config.message_bus.grace_seconds,
                 restarted=self.view.restarted,
@@ -265,7 +264,7 @@ class Conductor:
             watch_disk(hall, self.config, self.repository.common_dir, self.clock),
         )
         for part in (listener.run(), worker.run(), *watches):
-            stack.push_async_callback(ended, asyncio.create_task(essential(part, hall)))
+            stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))
         self.view.began(directory, hall, (ours, workers))
         return self._effects(directory, journal, hall, ours, workspaces, supervisor)
 

@@ -18,7 +18,7 @@ from mawep.config import Config
 from mawep.coordination.bus import Bus
 from mawep.core import events as ev
 from mawep.core.state import State
-from mawep.errors import BusGoneError, InfrastructureError, MawepError
+from mawep.errors import BusGoneError, MawepError
 from mawep.orchestrator import Orchestrator
 from mawep.stages.workspace import Workspaces
 
@@ -85,14 +85,17 @@ async def shared_server(data_dir: Path) -> AsyncIterator[EmbeddedServer]:
 
 async def watch_server(
     server: EmbeddedServer,
-    hall: Orchestrator,
     buses: Iterable[Bus],
     *,
     grace: float,
     restarted: Callable[[], None],
     clock: Clock,
 ) -> None:
-    """Bring the embedded server back when it dies, loudly, and send again what it had not confirmed."""
+    """Bring the embedded server back when it dies, loudly, and send again what it had not confirmed.
+
+    Raises:
+        BusGoneError: it keeps dying, or is not back within its grace (seconds).
+    """
     restarts = 0
     while True:
         await clock.sleep(SERVER_POLL)
@@ -107,8 +110,15 @@ async def watch_server(
                 cause=f"see {server.data_dir / 'server.log'}",
                 next_step="`mawep resume` when it stays up",
             )
-        async with asyncio.timeout(grace):
-            await server.restart()
+        try:
+            async with asyncio.timeout(grace):
+                await server.restart()
+        except TimeoutError as error:  # it is an OSError too, and would be taken for the machine's fault
+            raise BusGoneError(
+                "The message bus is gone for longer than its grace",
+                cause=f"the embedded server was not back within {grace:g} s",
+                next_step="`mawep resume`",
+            ) from error
         for bus in buses:
             await bus.resend()
 
@@ -128,21 +138,6 @@ async def watch_disk(hall: Orchestrator, config: Config, common_dir: Path, clock
             hall.tell(ev.DispatchUnpaused("the disk floor"))
             paused = ""
         await clock.sleep(DISK_POLL)
-
-
-async def essential(part: Awaitable[None], hall: Orchestrator) -> None:
-    """A part that the run cannot do without: when it ends by itself, the run stops."""
-    try:
-        await part
-    except InfrastructureError as error:
-        hall.fail(error)
-    except TimeoutError:
-        hall.fail(
-            BusGoneError("The message bus is gone for longer than its grace", next_step="`mawep resume`")
-        )
-    except Exception as error:
-        log.exception("a part of the run broke")
-        hall.fail(InfrastructureError("MAWEP itself broke", cause=repr(error), next_step="please report it"))
 
 
 def _existing(path: Path) -> Path:

@@ -109,6 +109,17 @@ class Orchestrator:
         self._failure = self._failure or error
         self.post(Incoming(lambda state: ()))
 
+    async def guard(self, work: Awaitable[None]) -> None:
+        """Do something that the run cannot do without: when it breaks, the run stops, resumable."""
+        try:
+            await work
+        except MawepError as error:
+            self.fail(error)
+        except OSError as error:
+            self.fail(InfrastructureError("The machine refused what the run needs", cause=str(error)))
+        except Exception as error:
+            self.fail(_defect(error))
+
     async def run(self, performer: Performer, resumed: ev.RunResumed | None = None) -> State:
         """Conduct the run; `resumed` when an earlier process has conducted it before.
 
@@ -124,8 +135,7 @@ class Orchestrator:
         for recorded in sorted(self.state.effects.values(), key=lambda intent: intent.seq):
             self._start(recorded)
         watches = [
-            asyncio.create_task(self._guarded(watch))
-            for watch in (self._watch_checkout(), self._feel_pulse())
+            asyncio.create_task(self.guard(watch)) for watch in (self._watch_checkout(), self._feel_pulse())
         ]
         try:
             await self._round([])
@@ -231,19 +241,9 @@ class Orchestrator:
         return self._performer
 
     def _in_background(self, work: Awaitable[None], among: set[asyncio.Task[None]]) -> None:
-        task = asyncio.ensure_future(self._guarded(work))
+        task = asyncio.ensure_future(self.guard(work))
         among.add(task)
         task.add_done_callback(among.discard)
-
-    async def _guarded(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except MawepError as error:
-            self.fail(error)
-        except OSError as error:
-            self.fail(InfrastructureError("The machine refused an effect", cause=str(error)))
-        except Exception as error:
-            self.fail(_defect(error))
 
     # --- the end
 
