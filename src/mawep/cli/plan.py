@@ -38,25 +38,18 @@ async def _plan(
     import json as jsonlib
     import sys
 
-    from mawep.cli.context import open_context
-    from mawep.cli.plan_source import chosen_issues
-    from mawep.errors import ProblemsError
+    from mawep.cli.plan_source import read_plan
     from mawep.observe.documents import plan_document
 
-    context = await open_context(config, overrides, uses=("orchestrator", "issues"))
-    selection = await chosen_issues(
-        context.config, context.repository, issues, label, with_dependencies=with_dependencies
-    )
-    if selection.graph is None:
-        raise ProblemsError("There is no plan:", selection.problems)
-    agents = context.config.orchestrator.max_agents
-    document = plan_document(selection.graph.issues.values(), selection.graph, agents)
+    found = await read_plan(config, overrides, issues, label, with_dependencies=with_dependencies)
+    agents = found.config.orchestrator.max_agents
+    document = plan_document(found.graph.issues.values(), found.graph, agents)
     if json:
         print(jsonlib.dumps(document, ensure_ascii=False))
         return 0
-    for number in selection.already_landed:
-        print(f"mawep: #{number} has landed before and is left out", file=sys.stderr)
+    for note in found.notes:
+        print(f"mawep: {note}", file=sys.stderr)
     from mawep.cli.plan_tables import show_plan
 
-    show_plan(selection.graph, document, agents)
+    show_plan(found.graph, document, agents)
     return 0

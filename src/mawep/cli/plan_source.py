@@ -2,11 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
 from mawep.adapters.git import Repository
+from mawep.cli.context import open_context
 from mawep.config import Config
+from mawep.core.graph import Graph
+from mawep.errors import ProblemsError
 from mawep.stages.intake import Selection, select, wanted
 from mawep.stages.land import landed_issues
 from mawep.trackers.registry import TRACKERS
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run would begin with; `notes` say what of the selection is not in it."""
+
+    config: Config
+    graph: Graph
+    notes: tuple[str, ...]
+
+
+async def read_plan(
+    path: Path | None,
+    overrides: Sequence[str] | None,
+    issues: str | None,
+    label: str | None,
+    *,
+    with_dependencies: bool,
+) -> Plan:
+    """The plan for the issues that a person means, for verbs that only look at it.
+
+    Raises:
+        ProblemsError: issues cannot be read, or there is no plan for them.
+        UsageError: it is not clear which issues are meant, or there is no repository.
+    """
+    context = await open_context(path, overrides, uses=("orchestrator", "issues"))
+    selection = await chosen_issues(
+        context.config, context.repository, issues, label, with_dependencies=with_dependencies
+    )
+    if selection.graph is None:
+        raise ProblemsError("There is no plan:", selection.problems)
+    return Plan(context.config, selection.graph, left_out(selection))
 
 
 async def chosen_issues(
@@ -28,3 +67,8 @@ async def chosen_issues(
     landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else frozenset()
     pull_in = with_dependencies or config.issues.with_dependencies
     return select(known, asked, with_dependencies=pull_in, landed=landed)
+
+
+def left_out(selection: Selection) -> tuple[str, ...]:
+    """A sentence for each issue that is not worked on because it has landed."""
+    return tuple(f"#{number} has landed before and is left out" for number in selection.already_landed)

@@ -13,7 +13,7 @@ from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
-from mawep.cli.plan_source import chosen_issues
+from mawep.cli.plan_source import chosen_issues, left_out
 from mawep.cli.showing import show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
@@ -124,8 +124,7 @@ async def check(
     problems += findings.problems
     if problems or graph is None or repository is None:
         raise ProblemsError(_TITLE, list(dict.fromkeys(problems)))
-    landed = selection.already_landed if selection else ()
-    skipped = [f"#{number} has landed before and is left out" for number in landed]
+    skipped = left_out(selection) if selection else ()
     return Context(config, repository), graph, [*(f"warning: {text}" for text in findings.warnings), *skipped]
 
 

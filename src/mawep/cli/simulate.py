@@ -69,30 +69,23 @@ async def _simulate(
     import json as jsonlib
     from dataclasses import asdict
 
-    from mawep.cli.context import open_context
-    from mawep.cli.plan_source import chosen_issues
-    from mawep.errors import ProblemsError
+    from mawep.cli.plan_source import read_plan
     from mawep.simulate.makespan import makespans
 
-    context = await open_context(config, overrides, uses=("orchestrator", "issues"))
-    selection = await chosen_issues(
-        context.config, context.repository, issues, label, with_dependencies=with_dependencies
-    )
-    if selection.graph is None:
-        raise ProblemsError("There is no plan:", selection.problems)
-    chosen = list(selection.graph.issues.values())
+    found = await read_plan(config, overrides, issues, label, with_dependencies=with_dependencies)
+    chosen = list(found.graph.issues.values())
     most = agents or min(len(chosen), MOST_AGENTS)
-    rules = context.config.rules()
+    rules = found.config.rules()
     tries = tries or max(3, min(100, AFFORDABLE // (len(chosen) * most)))
-    found = makespans(chosen, rules, range(1, most + 1), gate_minutes=gate_minutes, seeds=tries)
+    expected = makespans(chosen, rules, range(1, most + 1), gate_minutes=gate_minutes, seeds=tries)
     if json:
         print(
             jsonlib.dumps(
-                {"gate_minutes": gate_minutes, "tries": tries, "agents": [asdict(o) for o in found]}
+                {"gate_minutes": gate_minutes, "tries": tries, "agents": [asdict(one) for one in expected]}
             )
         )
     else:
-        _show(found, context.config.orchestrator.max_agents)
+        _show(expected, found.config.orchestrator.max_agents)
     return 0
 
 
