@@ -63,6 +63,7 @@ class Shop:
     heard: list[Received] = field(default_factory=list)
     limits: Limits = field(default_factory=lambda: Limits(stall=60, turn=60))
     ttl: float = 5.0
+    worker: Worker | None = None
     working: asyncio.Task[None] | None = None
 
     @property
@@ -90,7 +91,7 @@ class Shop:
         name = WORKER
         agents = self.root / "agents"
         command = ("sh", "-c", f". {shlex.quote(str(agents))}/$MAWEP_ISSUE.sh")
-        worker = Worker(
+        self.worker = Worker(
             WorkerSettings(
                 name=name,
                 run=self.run,
@@ -107,7 +108,7 @@ class Shop:
             supervisor=self.supervisor,
             clock=SystemClock(),
         )
-        self.working = asyncio.create_task(worker.run())
+        self.working = asyncio.create_task(self.worker.run())
 
     async def close(self) -> None:
         """End the worker, as Ctrl-C does."""

@@ -209,6 +209,21 @@ async def test_a_late_result_under_an_old_fence_is_told_but_not_committed(shop: 
     assert holder is not None and holder[:2] == ("another worker", 8)
 
 
+async def test_a_result_without_a_lease_is_told_as_lost_and_not_dropped(shop: Shop) -> None:
+    shop.ttl = 60.0  # no renewal in between brings the lease back
+    shop.agent(101, "touch ../../begun; while [ ! -e ../../go ]; do sleep 0.05; done; echo x > work.txt")
+    shop.open()
+    await shop.assign(101, fence=7)
+    await eventually("it works", shop.file("begun").exists, PATIENCE)
+    assert shop.worker is not None
+    shop.worker._desks[101, 1].lease = None
+    shop.file("go").touch()
+    result = await shop.result(101, fence=7)
+    assert (result.outcome, result.reason) == ("failed", FailureReason.LOST)
+    assert result.salvage is not None
+    assert shop.show(f"{result.salvage}:work.txt") == "x"
+
+
 async def test_a_lease_is_renewed_while_the_agent_works_and_health_is_said(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -344,7 +344,7 @@ class Worker:
 
     async def _commit(self, desk: Desk, result: wire.TurnResult) -> None:
         if desk.lease is None:
-            return
+            raise LeaseLostError("there is no lease to hand the result in under")
         sealed = self._bus.seal(channels.RESULTS, result, to=channels.ORCHESTRATOR, fence=desk.fence)
         await self._results.hand_in(desk.key, desk.lease, sealed.to_bytes())
         desk.lease, desk.turn = None, None
