@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import pytest
 
 from mawep.core.model import Dependency, Issue
@@ -11,6 +9,7 @@ from mawep.errors import UsageError
 from mawep.stages.intake import Selection, Wanted, select, wanted
 
 ALL = Wanted()
+SHA = "5ca1ab1e" * 5
 
 
 def issue(number: int, *on: int, label: str = "", source: str = "front_matter") -> Issue:
@@ -119,37 +118,56 @@ def test_two_issues_of_one_number_are_told() -> None:
 
 
 def test_a_dependency_that_has_landed_is_met() -> None:
-    selection = select(SPRINT, Wanted((102, 105)), landed={101, 104})
+    selection = select(SPRINT, Wanted((102, 105)), landed={101: SHA, 104: SHA})
     assert chosen(selection) == [102, 105]
     assert selection.graph is not None
     assert selection.graph.dependencies == {102: (), 105: ()}
-    assert chosen(select([issue(3, 1)], ALL, landed={1})) == [3]
-
-
-def test_what_has_landed_runs_again_only_by_number() -> None:
-    selection = select(SPRINT, ALL, landed={101, 102})
-    assert chosen(selection) == [103, 104, 105]
-    assert selection.already_landed == (101, 102)
-    again = select(SPRINT, Wanted((101,)), landed={101})
-    assert chosen(again) == [101]
-    assert again.already_landed == ()
+    assert chosen(select([issue(3, 1)], ALL, landed={1: SHA})) == [3]
 
 
 @pytest.mark.parametrize(
-    ("issues", "asked", "landed", "problem"),
+    ("asked", "rest", "done"),
     [
-        ([], ALL, (), "the tracker has no issues"),
-        (
-            SPRINT,
-            ALL,
-            range(101, 106),
-            "every one of these issues has landed already; there is nothing to do",
-        ),
-        (SPRINT, Wanted(label="uii"), (), "no issue has the label `uii`; did you mean `ui`?"),
-        (SPRINT, Wanted(label="zzz"), (), "no issue has the label `zzz`"),
+        (ALL, [103, 104, 105], [101, 102]),
+        (Wanted((102, 103)), [103], [102]),
+        (Wanted((101, 103, 102)), [103], [101, 102]),
+        (Wanted((103,)), [103], []),
     ],
 )
-def test_nothing_to_do_is_told(
-    issues: list[Issue], asked: Wanted, landed: Iterable[int], problem: str
+def test_what_has_landed_is_done_and_the_rest_goes_on(
+    asked: Wanted, rest: list[int], done: list[int]
 ) -> None:
-    assert problems(select(issues, asked, landed=set(landed))) == [problem]
+    selection = select(SPRINT, asked, landed={101: SHA, 102: SHA})
+    assert chosen(selection) == rest
+    assert selection.already_landed == dict.fromkeys(done, SHA)
+
+
+def test_what_landed_and_left_the_tracker_is_done_too() -> None:
+    selection = select(SPRINT, Wanted((99, 101)), landed={99: SHA})
+    assert chosen(selection) == [101]
+    assert selection.already_landed == {99: SHA}
+
+
+@pytest.mark.parametrize("asked", [ALL, Wanted(label="ui")])
+def test_when_all_has_landed_nothing_is_left_and_nothing_is_wrong(asked: Wanted) -> None:
+    selection = select(SPRINT, asked, landed=dict.fromkeys(range(101, 106), SHA))
+    assert selection.problems == ()
+    assert selection.graph is not None and not selection.graph.issues
+    assert selection.already_landed
+
+
+def test_who_asks_by_number_for_what_has_landed_is_told_where() -> None:
+    (problem,) = problems(select(SPRINT, Wanted((101,)), landed={101: SHA}))
+    assert SHA[:12] in problem and "#101 has landed already" in problem
+
+
+@pytest.mark.parametrize(
+    ("issues", "asked", "problem"),
+    [
+        ([], ALL, "the tracker has no issues"),
+        (SPRINT, Wanted(label="uii"), "no issue has the label `uii`; did you mean `ui`?"),
+        (SPRINT, Wanted(label="zzz"), "no issue has the label `zzz`"),
+    ],
+)
+def test_a_question_that_nothing_answers_is_told(issues: list[Issue], asked: Wanted, problem: str) -> None:
+    assert problems(select(issues, asked)) == [problem]

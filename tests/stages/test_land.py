@@ -483,5 +483,6 @@ async def test_what_landed_is_read_from_git_alone(repository: Repository, checko
     )
     await move(repository, intent)
     git(checkout, "commit", "--quiet", "--allow-empty", "-m", "talk\n\nMawep-Issue: 9")
-    assert await land.landed_issues(repository, "main") == {7, 8}
-    assert await land.landed_issues(repository, "release") == frozenset()
+    seven, eight = (step.commit for step in intent.steps)
+    assert await land.landed_issues(repository, "main") == {7: seven, 8: eight}
+    assert await land.landed_issues(repository, "release") == {}

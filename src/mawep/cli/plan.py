@@ -49,7 +49,8 @@ async def _plan(
         return 0
     for note in found.notes:
         print(f"mawep: {note}", file=sys.stderr)
-    from mawep.cli.plan_tables import show_plan
+    if found.graph.issues:
+        from mawep.cli.plan_tables import show_plan
 
-    show_plan(found.graph, document, agents)
+        show_plan(found.graph, document, agents)
     return 0

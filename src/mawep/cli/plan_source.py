@@ -11,6 +11,7 @@ from mawep.cli.context import open_context
 from mawep.config import Config
 from mawep.core.graph import Graph
 from mawep.errors import ProblemsError
+from mawep.observe.text import short
 from mawep.stages.intake import Selection, select, wanted
 from mawep.stages.land import landed_issues
 from mawep.trackers.registry import TRACKERS
@@ -18,7 +19,10 @@ from mawep.trackers.registry import TRACKERS
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run would begin with; `notes` say what of the selection is not in it."""
+    """What a run would begin with; `notes` say what of the selection is not in it, and why.
+
+    The graph is empty when everything has landed.
+    """
 
     config: Config
     graph: Graph
@@ -45,7 +49,7 @@ async def read_plan(
     )
     if selection.graph is None:
         raise ProblemsError("There is no plan:", selection.problems)
-    return Plan(context.config, selection.graph, left_out(selection))
+    return Plan(context.config, selection.graph, landed_before(context.config, selection))
 
 
 async def chosen_issues(
@@ -64,11 +68,22 @@ async def chosen_issues(
     """
     asked = wanted(issues, label)
     known = await TRACKERS[config.issues.tracker](config.issues.path).issues()
-    landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else frozenset()
+    landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else {}
     pull_in = with_dependencies or config.issues.with_dependencies
     return select(known, asked, with_dependencies=pull_in, landed=landed)
 
 
-def left_out(selection: Selection) -> tuple[str, ...]:
-    """A sentence for each issue that is not worked on because it has landed."""
-    return tuple(f"#{number} has landed before and is left out" for number in selection.already_landed)
+def landed_before(config: Config, selection: Selection) -> tuple[str, ...]:
+    """What a person is told of issues that have landed already."""
+    landed = selection.already_landed
+    if selection.graph is not None and not selection.graph.issues:
+        branch = config.orchestrator.target_branch
+        return (f"nothing left to do: {_all_of(len(landed))} landed on {branch}",)
+    return tuple(
+        f"#{number} has landed before, as {short(commit)}, and is left out"
+        for number, commit in landed.items()
+    )
+
+
+def _all_of(many: int) -> str:
+    return "the one issue has" if many == 1 else f"all {many} issues have"

@@ -7,20 +7,24 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mawep.adapters.git import Repository, find_repository
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
-from mawep.cli.plan_source import chosen_issues, left_out
+from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.showing import show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.core.graph import Graph
+from mawep.core.state import State
 from mawep.errors import GitError, ProblemsError, UsageError
+from mawep.observe.documents import result_document
 from mawep.stages.intake import Selection, wanted
+from mawep.stages.land import target_now
 from mawep.stages.preflight import Findings, Needs, preflight
 from mawep.stages.workspace import unprovided
 from mawep.state import journal
@@ -36,13 +40,17 @@ async def begin_run(
     with_dependencies: bool,
     json: bool,
 ) -> int:
-    """Check everything, begin a run and conduct it; its exit code."""
+    """Check everything, begin a run and conduct it; its exit code. Where all has landed, no run begins."""
     wanted(issues, label)  # what is wrong with the command itself is said before anything is looked at
     context, graph, warnings = await check(
         path, overrides, issues=issues, label=label, with_dependencies=with_dependencies
     )
     for warning in warnings:
         print(f"mawep: {warning}", file=sys.stderr)
+    if not graph.issues:
+        if json:
+            print(jsonlib.dumps(await _nothing_to_do(context), ensure_ascii=False))
+        return EXIT_CODES["landed"]
     async with _audience(context) as audience:
         conducted = await _conductor(context, audience.view).start(list(graph.issues.values()))
     return finish(conducted, json=json)
@@ -65,6 +73,14 @@ async def resume_run(
     async with _audience(context) as audience:
         conducted = await _conductor(context, audience.view).resume(summary, rerun=rerun)
     return finish(conducted, json=json)
+
+
+async def _nothing_to_do(context: Context) -> dict[str, Any]:
+    """The document of a run that did not have to begin."""
+    branch = context.config.orchestrator.target_branch
+    now = await target_now(context.repository, branch)
+    landed = State(target_branch=branch, first_target=now, target=now, ended="landed")
+    return {**result_document(landed, ()), "run": None}
 
 
 def finish(conducted: Conducted, *, json: bool) -> int:
@@ -106,7 +122,7 @@ async def check(
     label: str | None,
     with_dependencies: bool,
 ) -> tuple[Context, Graph, list[str]]:
-    """What a run needs to begin, and warnings; touches nothing.
+    """What a run needs to begin, and warnings; touches nothing. No issues are left if all have landed.
 
     Raises:
         ProblemsError: everything that stands in the way.
@@ -120,11 +136,12 @@ async def check(
         refuse_unfinished(repository.common_dir, config.orchestrator.target_branch)
     selection = await _selection(config, repository, problems, issues, label, with_dependencies)
     graph = selection.graph if selection else None
-    findings = await _preflight(config, repository, graph)
+    nothing_to_do = graph is not None and not graph.issues
+    findings = Findings(()) if nothing_to_do else await _preflight(config, repository, graph)
     problems += findings.problems
     if problems or graph is None or repository is None:
         raise ProblemsError(_TITLE, list(dict.fromkeys(problems)))
-    skipped = left_out(selection) if selection else ()
+    skipped = landed_before(config, selection) if selection else ()
     return Context(config, repository), graph, [*(f"warning: {text}" for text in findings.warnings), *skipped]
 
 

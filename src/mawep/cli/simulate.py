@@ -67,6 +67,7 @@ async def _simulate(
     json: bool,
 ) -> int:
     import json as jsonlib
+    import sys
     from dataclasses import asdict
 
     from mawep.cli.plan_source import read_plan
@@ -74,9 +75,9 @@ async def _simulate(
 
     found = await read_plan(config, overrides, issues, label, with_dependencies=with_dependencies)
     chosen = list(found.graph.issues.values())
-    most = agents or min(len(chosen), MOST_AGENTS)
+    most = (agents or min(len(chosen), MOST_AGENTS)) if chosen else 0
     rules = found.config.rules()
-    tries = tries or max(3, min(100, AFFORDABLE // (len(chosen) * most)))
+    tries = tries or max(3, min(100, AFFORDABLE // max(1, len(chosen) * most)))
     expected = makespans(chosen, rules, range(1, most + 1), gate_minutes=gate_minutes, seeds=tries)
     if json:
         print(
@@ -84,7 +85,10 @@ async def _simulate(
                 {"gate_minutes": gate_minutes, "tries": tries, "agents": [asdict(one) for one in expected]}
             )
         )
-    else:
+        return 0
+    for note in found.notes:
+        print(f"mawep: {note}", file=sys.stderr)
+    if expected:
         _show(expected, found.config.orchestrator.max_agents)
     return 0
 

@@ -6,11 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from types import MappingProxyType
 
 import msgspec
 
 from mawep.core.graph import CycleError, Graph, build
-from mawep.core.model import Dependency, Issue, Number
+from mawep.core.model import Dependency, Issue, Number, Sha
 from mawep.errors import UsageError
 
 _NUMBER = re.compile(r"#?([1-9][0-9]{0,17})")
@@ -29,12 +30,13 @@ class Wanted:
 class Selection:
     """The issues of a run. With `problems` there is no `graph` and nothing may start.
 
-    `already_landed` are issues that all or a label would have chosen, had they not landed before.
+    `already_landed` are issues that would have been chosen, had they not landed before, each with its landing
+    commit. The graph is empty when all of them have, and were not asked for one by one.
     """
 
     graph: Graph | None
     problems: tuple[str, ...]
-    already_landed: tuple[Number, ...]
+    already_landed: Mapping[Number, Sha]
 
 
 def wanted(issues: str | None, label: str | None) -> Wanted:
@@ -64,12 +66,12 @@ def select(
     asked: Wanted,
     *,
     with_dependencies: bool = False,
-    landed: Collection[Number] = frozenset(),
+    landed: Mapping[Number, Sha] = MappingProxyType({}),
 ) -> Selection:
     """Choose the issues of a run and check that everything they wait for is among them or has landed.
 
-    `landed` are the numbers that have landed on the target before; a dependency on one of them is met. An
-    issue that has landed is chosen again only when it is asked for by number.
+    `landed` are those that have landed on the target before, with their landing commits: they are not chosen
+    again, and a dependency on one of them is met.
     """
     known: dict[Number, Issue] = {}
     problems: list[str] = []
@@ -77,8 +79,12 @@ def select(
         first = known.setdefault(issue.number, issue)
         if first is not issue:
             problems.append(f"{_name(issue)} has the same number as {_name(first)}")
-    chosen, wrong = _chosen(known, asked, landed)
+    meant, wrong = _meant(known, asked, landed)
     problems += wrong
+    done = {number: landed[number] for number in sorted(meant) if number in landed}
+    chosen = meant.difference(done)
+    if asked.numbers and not chosen and not wrong:
+        problems += [_done_already(number, commit) for number, commit in done.items()]
     if with_dependencies:
         chosen = _with_dependencies(known, chosen, landed)
     problems += _missing(known, chosen, landed)
@@ -87,35 +93,35 @@ def select(
         graph = build(_closed(known[number], chosen) for number in sorted(chosen))
     except CycleError as cycle:
         problems.append(f"these issues wait for each other: {cycle}; take one of the dependencies away")
-    skipped = [] if asked.numbers else sorted(set(_matching(known, asked)).intersection(landed))
-    return Selection(None if problems else graph, tuple(problems), tuple(skipped))
+    return Selection(None if problems else graph, tuple(problems), done)
 
 
-def _chosen(
+def _meant(
     known: Mapping[Number, Issue], asked: Wanted, landed: Collection[Number]
 ) -> tuple[set[Number], list[str]]:
+    """The issues that a person means, landed or not, and what is wrong with the question."""
     if asked.numbers:
-        unknown = [
-            f"#{number} is not an issue of the tracker" for number in asked.numbers if number not in known
+        there = {number for number in asked.numbers if number in known or number in landed}
+        return there, [
+            f"#{number} is not an issue of the tracker" for number in asked.numbers if number not in there
         ]
-        return {number for number in asked.numbers if number in known}, unknown
-    matching = _matching(known, asked)
-    chosen = {number for number in matching if number not in landed}
-    if chosen:
-        return chosen, []
+    matching = {n for n, issue in known.items() if asked.label is None or asked.label in issue.labels}
     if matching:
-        return chosen, ["every one of these issues has landed already; there is nothing to do"]
+        return matching, []
     if asked.label is None:
-        return chosen, ["the tracker has no issues"]
+        return matching, ["the tracker has no issues"]
     labels = {label for issue in known.values() for label in issue.labels}
     near = get_close_matches(asked.label, labels, n=1)
-    return chosen, [
+    return matching, [
         f"no issue has the label `{asked.label}`" + (f"; did you mean `{near[0]}`?" if near else "")
     ]
 
 
-def _matching(known: Mapping[Number, Issue], asked: Wanted) -> list[Number]:
-    return [n for n, issue in known.items() if asked.label is None or asked.label in issue.labels]
+def _done_already(number: Number, commit: Sha) -> str:
+    return (
+        f"#{number} has landed already, as {commit[:12]}: it needs neither `mawep retry` nor an edit; "
+        "what is new goes into an issue with a number of its own"
+    )
 
 
 def _with_dependencies(

@@ -255,14 +255,22 @@ async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
     return tuple(await list_refs(repository, f"refs/mawep/{run}/landing/"))
 
 
-async def landed_issues(repository: Repository, branch: str) -> frozenset[Number]:
-    """The issues that landed on the branch, from git alone: its own line of commits that name gate and journal."""
+async def landed_issues(repository: Repository, branch: str) -> dict[Number, Sha]:
+    """The issues that landed on the branch, each with its last landing commit.
+
+    From git alone: the branch's own line of commits that name gate and journal.
+    """
     ref = f"refs/heads/{branch}"
     if await read_ref(repository, ref) is None:
-        return frozenset()
-    wanted = "%(trailers:key=Mawep-Issue,valueonly,separator=%x2C)"
+        return {}
+    wanted = "%H,%(trailers:key=Mawep-Issue,valueonly,separator=%x2C)"
     output = await repository.run(
         "log", "--first-parent", "--grep=^Mawep-Gate: ", f"--format={wanted}", ref, "--"
     )
-    numbers = output.decode(errors="replace").replace(",", "\n").split()
-    return frozenset(int(number) for number in numbers if number.isdecimal())
+    found: dict[Number, Sha] = {}
+    for line in output.decode(errors="replace").splitlines():
+        commit, *numbers = line.split(",")
+        for number in numbers:
+            if number.isdecimal():
+                found.setdefault(int(number), commit)
+    return found
