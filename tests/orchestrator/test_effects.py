@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from mawep.core.model import Dependency, FailureReason, Issue, IssueState
 from mawep.orchestrator.hall import Orchestrator
 from mawep.state import journal as journals
 from mawep.state.runs import RunDirectory
+from tests.support.outages import workers_cut_off
 from tests.support.repos import commit, git, head, make_repository, write
 from tests.support.waiting import eventually
 
@@ -229,6 +230,23 @@ async def asked(person: Bus, verb: wire.Payload) -> wire.Reply:
     reply = await person.request(channels.direct(channels.ORCHESTRATOR), verb, PATIENCE)
     assert isinstance(reply, wire.Reply)
     return reply
+
+
+async def test_what_an_agent_must_hear_is_said_again_after_a_short_outage(site: Site) -> None:
+    """The server lives on and nobody restarts it: who was not heard has to say it again himself."""
+    site.agent(1, "echo half > half.txt; exec sleep 60")
+    running = asyncio.create_task(site.conduct(issue(1)))
+    await site.said(1, IssueState.WORKING)
+    half = site.root / "trees" / "agent-0-issue-1" / "half.txt"
+    await eventually("it has begun", half.exists, PATIENCE)
+    assert site.directory is not None
+    async with workers_cut_off(site.buses[0]._connection, site.directory.run) as refused:
+        assert (await asked(person_on(site), wire.Cancel(issues=[1]))).ok
+        probe: Callable[[], bool | Awaitable[bool]] = refused
+        await eventually("the worker is told in vain", probe, PATIENCE)
+    record = (await running).state.issues[1]
+    assert record.state is IssueState.CANCELLED
+    assert record.salvage is not None, "its worker has heard that it is to stop"
 
 
 async def test_an_answer_of_a_person_reaches_the_agent(site: Site) -> None:

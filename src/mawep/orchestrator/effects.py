@@ -17,13 +17,14 @@ import structlog
 from mawep.adapters.git import LockHeldError, Repository, Sha
 from mawep.adapters.git_refs import RefMovedError, read_ref
 from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
-from mawep.coordination import channels
+from mawep.clock import Clock
+from mawep.coordination import channels, outages
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number, Session, Usage
 from mawep.core.state import Attempt, State
-from mawep.errors import BusGoneError, GitError
+from mawep.errors import GitError
 from mawep.stages import acceptance, land
 from mawep.stages.verify import Gate
 from mawep.stages.workspace import SetupError, Workspaces
@@ -59,6 +60,7 @@ class Effects:
         workspaces: Workspaces,
         told: Told,
         state: Callable[[], State],
+        clock: Clock,
     ) -> None:
         self._repository = repository
         self._journal = journal
@@ -67,6 +69,7 @@ class Effects:
         self._workspaces = workspaces
         self._told = told
         self._state = state
+        self._clock = clock
 
     async def perform(self, recorded: ev.Recorded) -> ev.AnyEvent | None:
         """Carry out one intent; its done event, or None when that comes over the bus or not at all.
@@ -134,11 +137,8 @@ class Effects:
     # --- to the worker
 
     async def _send(self, payload: wire.Payload, fence: int | None) -> None:
-        """Into the worker's mailbox; while the bus is gone it stays in our outbox and is sent on its return."""
-        try:
-            await self._bus.send(channels.direct(WORKER), payload, fence=fence)
-        except BusGoneError:
-            return
+        """Into the worker's mailbox, through outages of the bus: nobody else would say it again."""
+        await outages.tell(self._bus, channels.direct(WORKER), payload, self._clock, fence=fence)
 
     def _attempt(self, issue: Number) -> Attempt:
         attempt = self._state().issues[issue].attempt

@@ -19,6 +19,7 @@ from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus, QuotaError
 from mawep.coordination.inbox import Gap, Received, later
+from mawep.coordination.outages import hear
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number, Question, Session
 from mawep.core.state import Progress, State
@@ -28,7 +29,6 @@ from mawep.orchestrator.hall import Incoming, Orchestrator
 
 log = structlog.get_logger("mawep.listener")
 
-OUTAGE_POLL = 0.1
 MAILBOX = channels.direct(channels.ORCHESTRATOR)
 LISTENED = (MAILBOX, channels.RESULTS, *channels.CAPPED)
 
@@ -68,16 +68,11 @@ class Listener:
         """Listen until cancelled, through outages of the bus."""
         cursors = dict.fromkeys(channels.CAPPED, "$")
         self._since = await self._bus.last(MAILBOX)
-        while True:
-            try:
-                async for item in self._bus.read(LISTENED, cursors):
-                    if isinstance(item, Gap):
-                        log.warning("messages were missed", channel=item.channel)
-                        continue
-                    cursors[item.channel] = item.stream_id
-                    self._take(item)
-            except BusGoneError:
-                await self._clock.sleep(OUTAGE_POLL)
+        async for item in hear(self._bus, LISTENED, self._clock, cursors):
+            if isinstance(item, Gap):
+                log.warning("messages were missed", channel=item.channel)
+            else:
+                self._take(item)
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Tell the others what an event means for them."""

@@ -10,14 +10,13 @@ import structlog
 
 from mawep.agents.base import BreakingChange
 from mawep.clock import Clock
-from mawep.coordination import channels
+from mawep.coordination import channels, outages
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
 from mawep.core.model import Question
 from mawep.errors import BusGoneError
 from mawep.stages.attempt import Progress, vitals_of
 from mawep.worker.desk import Desk, consumption
-from mawep.worker.outages import through_outage
 
 log = structlog.get_logger("mawep.worker")
 
@@ -115,10 +114,7 @@ class Reports:
 
     async def send(self, channel: str, payload: wire.Payload, fence: int | None) -> None:
         """Put it into a mailbox; while the bus is gone it waits in the outbox."""
-        try:
-            await self._bus.send(channel, payload, fence=fence)
-        except BusGoneError:
-            await through_outage(self._bus.resend, self._clock)
+        await outages.tell(self._bus, channel, payload, self._clock, fence=fence)
 
     async def publish(self, channel: str, payload: wire.Payload, fence: int | None) -> None:
         """Say it to whoever listens; lost if the bus is gone, as the next one says it better."""

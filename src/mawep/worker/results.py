@@ -12,8 +12,8 @@ import structlog
 
 from mawep.clock import Clock
 from mawep.coordination.leases import Lease, Leases
+from mawep.coordination.outages import through_outage
 from mawep.errors import BusGoneError, LeaseLostError, StaleFenceError
-from mawep.worker.outages import through_outage
 
 log = structlog.get_logger("mawep.worker")
 

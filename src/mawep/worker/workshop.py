@@ -28,6 +28,7 @@ from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
+from mawep.coordination.outages import hear, through_outage
 from mawep.core.model import FailureReason, Issue, Sha
 from mawep.errors import BusGoneError, LeaseLostError, MawepError
 from mawep.stages.attempt import Ears, Turn, TurnOutcome
@@ -46,7 +47,7 @@ from mawep.worker.desk import (
     usage_of,
     write_issue,
 )
-from mawep.worker.outages import logged, received_in, through_outage
+from mawep.worker.mishaps import logged
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 from mawep.worker.results import Results
@@ -98,7 +99,9 @@ class Worker:
         health = asyncio.create_task(self._report_health())
         try:
             mailbox = channels.direct(self._settings.name)
-            async for received in received_in(self._bus, mailbox, self._clock):
+            async for received in hear(self._bus, [mailbox], self._clock):
+                if not isinstance(received, Received):
+                    continue
                 try:
                     self._handle(received)
                 except Exception:  # the attempt it was for is given up when its lease runs off
