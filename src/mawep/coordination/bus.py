@@ -122,6 +122,7 @@ class Bus:
     ) -> Envelope:
         """Append to the channel's stream and publish; return once the server has it.
 
+        What an outage kept from a mailbox goes first: nothing overtakes what was said before it.
         Raises QuotaError, EnvelopeTooLargeError, BusGoneError. After BusGoneError a mailbox envelope stays
         in the outbox for `resend`; any other is given up, though the server may have it.
         """
@@ -130,9 +131,10 @@ class Bus:
                 channel, payload, to=to, correlation=correlation, fence=fence, traceparent=traceparent
             )
             pending = _Pending(envelope)
-            if is_mailbox(channel):
-                self._outbox.setdefault(channel, deque()).append(pending)
-            await self._append(channel, pending)
+            outbox = self._outbox.setdefault(channel, deque()) if is_mailbox(channel) else deque()
+            outbox.append(pending)
+            for unsent in [kept for kept in outbox if kept.entry is None]:
+                await self._append(channel, unsent)
             return pending.envelope
 
     async def last(self, channel: str) -> str:
