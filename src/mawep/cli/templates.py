@@ -1,0 +1,108 @@
+"""The repository's own prompt templates: read from a commit, and tried on every issue before a run begins with them."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mawep.adapters.git import Repository, Sha
+from mawep.adapters.git_objects import list_tree, read_blob
+from mawep.agents.prompt import (
+    Feedback,
+    PromptContext,
+    Quote,
+    load_template,
+    render_feedback,
+    render_prompt,
+)
+from mawep.core.model import Issue
+from mawep.errors import UsageError
+
+PROMPT = ".mawep/prompt.md.j2"
+FEEDBACK = ".mawep/feedback.md.j2"
+
+_PLAIN_FILES = ("100644", "100755")
+
+
+@dataclass(frozen=True)
+class Templates:
+    """Texts of the repository's own templates; None where the shipped one is used."""
+
+    prompt: str | None
+    feedback: str | None
+
+    def digests(self) -> dict[str, str]:
+        """The sha256 of each template that agents are told by."""
+        return {
+            "prompt": load_template("prompt", self.prompt).digest,
+            "feedback": load_template("feedback", self.feedback).digest,
+        }
+
+
+async def read_templates(repository: Repository, commit: Sha) -> Templates:
+    """The templates as they are in `commit`; never what lies in a work tree.
+
+    Raises:
+        UsageError: one is no plain file of UTF-8; names file and line.
+    """
+    return Templates(await _read(repository, commit, PROMPT), await _read(repository, commit, FEEDBACK))
+
+
+async def _read(repository: Repository, commit: Sha, path: str) -> str | None:
+    entries = await list_tree(repository, commit, path)
+    if not entries:
+        return None
+    if entries[0].mode not in _PLAIN_FILES:
+        raise _unusable(path, None, "it is not a plain file")
+    content = await read_blob(repository, entries[0].sha)
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise _unusable(path, line, "it is not UTF-8") from error
+
+
+def try_templates(templates: Templates, issues: Sequence[Issue], *, base: Sha, target: str) -> None:
+    """Render everything that agents on these issues will be told, with and without what may be absent.
+
+    Raises:
+        UsageError: a template cannot be rendered; names file and line.
+    """
+    quote = Quote("a trial", "some text")
+    feedback = Feedback("Your work does not pass yet.", (quote,))
+    for issue in issues:
+        bare = PromptContext("trial", "agent-0", 1, "feature/trial", base, target)
+        full = PromptContext(
+            *("trial", "agent-0", 1, "feature/trial", base, target, "OWNER"),
+            gate=("true",),
+            protected=("a",),
+            own_claims=("b",),
+            claims_of_others=("c",),
+            messages=(quote,),
+        )
+        for context in (bare, full):
+            try:
+                path = PROMPT
+                render_prompt(templates.prompt, issue, context)
+                path = FEEDBACK
+                render_feedback(templates.feedback, issue, feedback, context)
+            except Exception as error:  # a template is a program: it may fail in any way
+                found = error.__cause__ or error
+                raise _unusable(path, _line_of(found), str(found) or repr(found)) from error
+
+
+def _line_of(error: BaseException) -> int | None:
+    """The line of the template where it failed; Jinja puts it into the traceback, or names it in the error."""
+    frames = traceback.walk_tb(error.__traceback__)
+    lines = [line for frame, line in frames if frame.f_code.co_filename == "<template>"]
+    found = getattr(error, "lineno", None) or (lines[-1] if lines else None)
+    return found if isinstance(found, int) else None
+
+
+def _unusable(path: str, line: int | None, cause: str) -> UsageError:
+    return UsageError(
+        f"The prompt template {path}{f', line {line},' if line else ''} cannot be used",
+        cause=cause,
+        next_step="correct it in a commit on the target branch",
+    )
