@@ -286,6 +286,7 @@ class Conductor:
                 protected=protected_patterns(verify.protected_paths),
             ),
             state=lambda: hall.state,
+            clock=self.clock,
         )
 
 
