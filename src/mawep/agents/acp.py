@@ -18,6 +18,7 @@ from mawep.agents.base import (
     AgentEvent,
     AgentFailed,
     Launch,
+    Needs,
     PathPolicy,
     ProcessStarted,
     ResumeUnsupported,
@@ -50,13 +51,17 @@ class AcpRuntime:
     def __init__(self, handshake_seconds: float = HANDSHAKE_SECONDS) -> None:
         self._handshake_seconds = handshake_seconds
 
+    def needs(self, command: tuple[str, ...]) -> Needs:
+        """See Runtime.needs."""
+        return Needs()
+
     async def open(
         self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
     ) -> AcpSession:
         """See Runtime.open."""
         try:
             process = await supervisor.spawn(
-                launch.command,
+                launch.argv,
                 cwd=launch.cwd,
                 env=launch.env,
                 lock=launch.lock,

@@ -161,12 +161,49 @@ class ResumeUnsupported(AgentFailed):
 
 
 @dataclass(frozen=True)
+class ModelEndpoint:
+    """Where an agent reaches its model through the gateway: `url` has no path, `token` stands in for the key."""
+
+    url: str
+    token: str
+
+
+@dataclass(frozen=True)
+class ToolEndpoint:
+    """How an agent reaches the tools that MAWEP gives it: a program that speaks MCP on its stdio, as the agent's child.
+
+    `env` holds what that program has to know, the attempt's token among it; a `command` agent gets it too.
+    """
+
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a runtime has to find on this machine, whatever walls are around it.
+
+    `visible`: paths of its programs, to be shown read-only. `keys`: variables that may hold its API key.
+    `logins`: files, relative to a home, that a login leaves. `api`: the shape in which it talks to its model
+    (`anthropic`, `openai`, `gemini`), None when the gateway cannot stand between. `own_home`: it keeps settings
+    in HOME, so it gets one of its own.
+    """
+
+    visible: tuple[Path, ...] = ()
+    keys: tuple[str, ...] = ()
+    logins: tuple[str, ...] = ()
+    api: str | None = None
+    own_home: bool = False
+
+
+@dataclass(frozen=True)
 class Launch:
     """Everything that starting an agent needs.
 
-    `command` is the program and its arguments (scripted: the directory of scripts). `lock` is held while any
-    process of the agent lives; `status_file` gets its exit status with `token`. `deadline`, in seconds of
-    CLOCK_BOOTTIME, is when the process is killed unless the session is extended first; None is never.
+    `command` is the program and its arguments (scripted: the directory of scripts), `prefix` what it runs behind:
+    the walls around it. `lock` is held while any process of the agent lives; `status_file` gets its exit status with
+    `token`. `deadline`, in seconds of CLOCK_BOOTTIME, is when the process is killed unless the session is extended
+    first; None is never. `home` is a HOME of the attempt's own, if it has one.
     """
 
     command: tuple[str, ...]
@@ -180,6 +217,15 @@ class Launch:
     prompt_file: Path
     feedback_file: Path
     deadline: float | None = None
+    prefix: tuple[str, ...] = ()
+    home: Path | None = None
+    model: ModelEndpoint | None = None
+    tools: ToolEndpoint | None = None
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """What is really started."""
+        return (*self.prefix, *self.command)
 
 
 class PathPolicy(Protocol):
@@ -242,6 +288,10 @@ class Runtime(Protocol):
     @property
     def name(self) -> str:
         """As the configuration spells it."""
+        ...
+
+    def needs(self, command: tuple[str, ...]) -> Needs:
+        """What the runtime has to find, if it is to run `command`. Raises AgentFailed when a program is missing."""
         ...
 
     async def open(

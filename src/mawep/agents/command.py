@@ -10,6 +10,7 @@ from mawep.agents.base import (
     AgentEvent,
     AgentFailed,
     Launch,
+    Needs,
     Output,
     PathPolicy,
     ProcessStarted,
@@ -36,6 +37,10 @@ class CommandRuntime:
     """Runs `launch.command` in the worktree, once for the prompt and once for every repair."""
 
     name = "command"
+
+    def needs(self, command: tuple[str, ...]) -> Needs:
+        """See Runtime.needs."""
+        return Needs()
 
     async def open(
         self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
@@ -142,7 +147,7 @@ class CommandSession:
         self._transcript.write("out", {"command": list(launch.command), "stdin": told})
         try:
             return await self._supervisor.spawn(
-                launch.command,
+                launch.argv,
                 cwd=launch.cwd,
                 env={**launch.env, **extra},
                 lock=launch.lock,

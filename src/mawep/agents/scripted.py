@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 
+import mawep
 from mawep.adapters.process import Supervisor
 from mawep.agents.acp import AcpRuntime, AcpSession
-from mawep.agents.base import AgentFailed, Launch, PathPolicy
+from mawep.agents.base import AgentFailed, Launch, Needs, PathPolicy
 from mawep.agents.scripted_session import STATE
 
 
@@ -19,6 +21,17 @@ class ScriptedRuntime:
     """
 
     name = "scripted"
+
+    def needs(self, command: tuple[str, ...]) -> Needs:
+        """It is a program of ours, and of the Python that runs this."""
+        return Needs(
+            visible=(
+                Path(sys.prefix),
+                Path(sys.base_prefix),
+                Path(mawep.__file__).parent,
+                *map(Path, command),
+            )
+        )
 
     async def open(
         self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
