@@ -19,6 +19,7 @@ from mawep.config import load_config
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
+from mawep.coordination.envelopes import MAX_BYTES
 from mawep.coordination.identity import Identity, Keyring
 from mawep.core import events as ev
 from mawep.core.model import Dependency, FailureReason, Issue, IssueState
@@ -230,6 +231,61 @@ async def asked(person: Bus, verb: wire.Payload) -> wire.Reply:
     reply = await person.request(channels.direct(channels.ORCHESTRATOR), verb, PATIENCE)
     assert isinstance(reply, wire.Reply)
     return reply
+
+
+@pytest.mark.parametrize(
+    "large",
+    [
+        Issue(1, "Thing 1", body="x" * MAX_BYTES),
+        Issue(1, "Thing 1", files=tuple(f"{n}/{'x' * 4000}" for n in range(300))),
+    ],
+    ids=["body", "files"],
+)
+async def test_an_issue_too_large_to_be_assigned_fails_and_the_rest_lands(site: Site, large: Issue) -> None:
+    for number in (1, 2):
+        site.agent(number, f"echo {number} > {number}.txt")
+    conducted = await site.conduct(large, issue(2))
+    record = conducted.state.issues[1]
+    assert (record.state, record.reason) == (IssueState.FAILED, FailureReason.WORKSPACE_ERROR)
+    assert "too large for one message" in record.detail
+    assert (conducted.failure, conducted.state.ended) == (None, "partial")
+    assert git(site.checkout, "show", "main:2.txt") == "2"
+
+
+async def test_a_repair_too_large_to_be_told_fails_the_attempt_and_ends_its_agent(site: Site) -> None:
+    scripts = site.root / "scripts"
+    site.extra = {"agents": {"runtime": "scripted", "command": None, "script_dir": str(scripts)}}
+    write(scripts / "1.yaml", json.dumps({"steps": [{"write": {"path": "one.txt", "text": "one\n"}}]}))
+    wait = f"while [ ! -e {site.root}/go ]; do sleep 0.05; done; echo two > two.txt"
+    write(scripts / "2.yaml", json.dumps({"steps": [{"run": wait}]}))
+    evidence = "{ head -c 7900 /dev/zero | tr '\\0' x; exit 1; }"
+    large = Issue(1, "Thing 1", body="x" * (MAX_BYTES - 66_000))  # little is left beside it and its prompt
+    running = asyncio.create_task(site.conduct(large, issue(2), gate=f"! test -f one.txt || {evidence}"))
+    await site.said(1, IssueState.FAILED)
+    (began,) = [
+        e for e in site.events(ev.AttemptStarted) if isinstance(e, ev.AttemptStarted) and e.issue == 1
+    ]
+    await eventually("its agent has ended", lambda: not Path(f"/proc/{began.pid}").exists(), PATIENCE)
+    (site.root / "go").touch()
+    conducted = await running
+    record = conducted.state.issues[1]
+    assert record.reason is FailureReason.WORKSPACE_ERROR and record.attempt is not None
+    assert len(site.events(ev.RepairIntended)) == 1
+    assert git(site.checkout, "show", f"{record.attempt.branch}:one.txt") == "one"
+    assert conducted.state.issues[2].state is IssueState.LANDED
+
+
+async def test_an_agent_is_stopped_however_much_there_is_to_say_about_it(site: Site) -> None:
+    site.agent(1, "echo half > half.txt; exec sleep 60")
+    running = asyncio.create_task(site.conduct(issue(1)))
+    await site.said(1, IssueState.WORKING)
+    half = site.root / "trees" / "agent-0-issue-1" / "half.txt"
+    await eventually("it has begun", half.exists, PATIENCE)
+    assert site.hall is not None
+    site.hall.tell(ev.IssueCancelled(1, "x" * MAX_BYTES))
+    record = (await running).state.issues[1]
+    assert record.state is IssueState.CANCELLED
+    assert record.salvage is not None, "its worker has heard that it is to stop"
 
 
 async def test_what_an_agent_must_hear_is_said_again_after_a_short_outage(site: Site) -> None:

@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from typing import TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from mawep.clock import Clock
 from mawep.coordination import channels, outages
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
+from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number, Session, Usage
 from mawep.core.state import Attempt, State
@@ -33,6 +35,10 @@ from mawep.state.journal import Journal
 log = structlog.get_logger("mawep.effects")
 
 WORKER = "worker-0"
+CLAIMS_TOLD = wire.MAX_BYTES // 4
+"""Bytes of what others claim that an agent is told beforehand; the import checks all of it."""
+DETAIL_TOLD = 20_000
+"""Characters of the reason to stop that a worker is told; the journal has all of it."""
 
 T = TypeVar("T")
 
@@ -80,13 +86,13 @@ class Effects:
         match recorded.event:
             case ev.AttemptAssigned(issue=issue) | ev.AttemptReclaimed(issue=issue):
                 resume = isinstance(recorded.event, ev.AttemptReclaimed)
-                await self._send(self._assignment(issue, resume=resume), recorded.seq)
+                return await self._order(issue, self._assignment(issue, resume=resume), recorded.seq)
             case ev.RepairIntended() as repair:
-                await self._send(self._repair(repair), recorded.seq)
+                return await self._order(repair.issue, self._repair(repair), recorded.seq)
             case ev.StopIntended() as stop:
-                await self._send(self._stop(stop), stop.fence)
+                return await self._order(stop.issue, self._stop(stop), stop.fence)
             case ev.CandidateQueued(issue=issue):
-                await self._send(wire.Release(issue=issue, attempt=self._attempt(issue).number), None)
+                await self._release(issue)
             case ev.MessageSent() as message:
                 await self._deliver(message)
             case ev.ImportIntended() as intent:
@@ -136,6 +142,22 @@ class Effects:
 
     # --- to the worker
 
+    async def _order(self, number: Number, order: wire.Payload, fence: int) -> ev.AttemptFailed | None:
+        """Tell the worker what to do; an attempt whose order no envelope can carry has failed."""
+        try:
+            await self._send(order, fence)
+        except EnvelopeTooLargeError as error:
+            await self._release(number)  # an agent that waits for a verdict would wait for ever
+            detail = (
+                f"what its worker has to be told is too large for one message ({error.cause}); "
+                "shorten the issue's text or its list of files"
+            )
+            return ev.AttemptFailed(number, fence, FailureReason.WORKSPACE_ERROR, detail)
+        return None
+
+    async def _release(self, number: Number) -> None:
+        await self._send(wire.Release(issue=number, attempt=self._attempt(number).number), None)
+
     async def _send(self, payload: wire.Payload, fence: int | None) -> None:
         """Into the worker's mailbox, through outages of the bus: nobody else would say it again."""
         await outages.tell(self._bus, channels.direct(WORKER), payload, self._clock, fence=fence)
@@ -162,7 +184,7 @@ class Effects:
             worktree=attempt.name,
             prompt=render_prompt(self._told.prompt, issue, context),
             title=issue.title,
-            claims_of_others=list(others),
+            claims_of_others=_at_most(CLAIMS_TOLD, tuple(others)),
             own_claims=list(issue.files),
             protected=list(self._told.protected),
             trailers=dict(given.trailers()),
@@ -191,12 +213,14 @@ class Effects:
         )
 
     def _stop(self, stop: ev.StopIntended) -> wire.Stop:
+        """Without what only an agent needs: who could be told to begin can be told to stop."""
+        work = self._assignment(stop.issue, resume=False)
         return wire.Stop(
             issue=stop.issue,
             attempt=self._attempt(stop.issue).number,
             reason=stop.reason.value if stop.reason else None,
-            detail=stop.detail,
-            work=self._assignment(stop.issue, resume=False),
+            detail=stop.detail[:DETAIL_TOLD],
+            work=work.model_copy(update={"prompt": "", "claims_of_others": []}),
         )
 
     async def _deliver(self, message: ev.MessageSent) -> None:
@@ -335,6 +359,12 @@ async def _made(make: Callable[[], Awaitable[T]]) -> T:
     except GitError as error:
         log.warning("made again", cause=str(error))
         return await make()
+
+
+def _at_most(room: int, texts: Sequence[str]) -> list[str]:
+    """The first of these texts, as many as there is room for in bytes."""
+    sizes = accumulate(len(text.encode()) for text in texts)
+    return [text for text, size in zip(texts, sizes, strict=True) if size <= room]
 
 
 def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
