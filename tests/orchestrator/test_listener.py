@@ -30,6 +30,7 @@ from mawep.errors import BusGoneError
 from mawep.orchestrator.effects import result_events
 from mawep.orchestrator.hall import Orchestrator
 from mawep.orchestrator.listener import (
+    TEXT_LIMIT,
     Listener,
     Refused,
     announcements,
@@ -170,6 +171,22 @@ def test_an_answer_needs_its_question() -> None:
         said(wire.AnswerQuestion(issue=1, question_id="q1", text="perhaps"), driver.state)
     with pytest.raises(Refused, match="does not wait"):
         said(wire.AnswerQuestion(issue=1, question_id="q0", text="yes"), driver.state)
+
+
+def test_what_no_message_can_bring_to_an_agent_is_refused() -> None:
+    """Journalled first, it would stop the run at every resume."""
+    driver = running(1)
+    driver.tell(ev.QuestionAsked(1, fence(driver.state, 1), Question("q1", "?")))
+    worst = "\0" * TEXT_LIMIT
+    for verb in (
+        wire.Send(target="1", text=worst),
+        wire.AnswerQuestion(issue=1, question_id="q1", text=worst),
+    ):
+        assert len(said(verb, driver.state)[1]) == 1
+        with pytest.raises(Refused, match="too many for a message"):
+            said(verb.model_copy(update={"text": worst + "x"}), driver.state)
+    deliver = wire.Deliver(issue=1, attempt=1, message_id="m", text=worst, sender="cli-1")
+    assert len(deliver.model_dump_json()) < wire.MAX_BYTES * 3 / 4
 
 
 def test_what_cannot_be_done_is_refused_with_a_reason() -> None:
@@ -424,3 +441,14 @@ async def test_an_outage_of_the_bus_is_heard_through(house: House) -> None:
         return False
 
     await holds("it answers again", answered)
+
+
+async def test_an_answer_that_no_envelope_can_carry_does_not_stop_the_run(house: House) -> None:
+    hall = await house.begin(1)
+    await fence_of(hall, 1)
+    person = house.bus("cli-1")
+    room = wire.MAX_BYTES - len(person.seal(MAILBOX, wire.Send(target="", text="")).to_bytes())
+    with pytest.raises(NoReplyError):
+        await person.request(MAILBOX, wire.Send(target="x" * room, text=""), 0.5)
+    reply = await house.bus("cli-2").request(MAILBOX, wire.Ping(), PATIENCE)
+    assert isinstance(reply, wire.Reply) and reply.text == "here"

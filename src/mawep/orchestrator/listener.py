@@ -20,6 +20,7 @@ from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus, QuotaError
 from mawep.coordination.inbox import Gap, Received, later
 from mawep.coordination.outages import hear
+from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number, Question, Session
 from mawep.core.state import Progress, State
@@ -30,6 +31,8 @@ from mawep.orchestrator.hall import Incoming, Orchestrator
 log = structlog.get_logger("mawep.listener")
 
 MAILBOX = channels.direct(channels.ORCHESTRATOR)
+TEXT_LIMIT = 100_000
+"""Characters that a person may say to an agent at once; so much goes into any message, however it is escaped."""
 LISTENED = (MAILBOX, channels.RESULTS, *channels.CAPPED)
 
 Verb = (
@@ -84,7 +87,7 @@ class Listener:
     async def _announce(self, channel: str, payload: wire.Payload) -> None:
         try:
             await self._bus.send(channel, payload)
-        except (BusGoneError, QuotaError) as error:
+        except (BusGoneError, QuotaError, EnvelopeTooLargeError) as error:
             log.warning("not announced", channel=channel, cause=error.cause)
 
     def _take(self, received: Received) -> None:
@@ -111,7 +114,7 @@ class Listener:
                 # What has finished is released when it is queued; its worker keeps a result until then.
                 await self._bus.send(channels.direct(received.envelope.sender), released(received.payload))
             await self._bus.acknowledge(received.channel, received.stream_id)
-        except (BusGoneError, QuotaError) as error:
+        except (BusGoneError, QuotaError, EnvelopeTooLargeError) as error:
             log.warning("not acknowledged", channel=received.channel, cause=error.cause)
 
     def _asked(self, received: Received, verb: Verb) -> None:
@@ -192,6 +195,7 @@ def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev
             open_ = [n for n, record in state.issues.items() if _may_be_cancelled(record.state)]
             return _cancel(open_ if verb.issues is None else verb.issues, by, state)
         case wire.Send():
+            _check_length(verb.text)
             number = _addressee(verb.target, state)
             return f"sent to #{number}", [ev.MessageSent(number, id_, verb.text, by)]
         case wire.AnswerQuestion():
@@ -239,7 +243,15 @@ def _addressee(target: str, state: State) -> Number:
     return number
 
 
+def _check_length(text: str) -> None:
+    if len(text) > TEXT_LIMIT:
+        raise Refused(
+            f"{len(text)} characters are too many for a message", next_step=f"say it in at most {TEXT_LIMIT}"
+        )
+
+
 def _answer(verb: wire.AnswerQuestion, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
+    _check_length(verb.text)
     _known(verb.issue, state)
     question = state.issues[verb.issue].question
     if question is None or verb.question_id not in (None, question.id):
