@@ -74,6 +74,16 @@ def test_one_that_takes_too_long(tmp_path: Path) -> None:
     assert salvaged(world, "half") == "precious"
 
 
+def test_one_that_leaves_a_file_of_holes(tmp_path: Path) -> None:
+    """It takes no room, so no limit ends the agent; git would read terabytes of it."""
+    hole = "echo precious > half\ntruncate -s 4T disk.img\n"
+    world, ended = run_with(tmp_path, hole)
+    failed_for("workspace_error", world, ended)
+    assert salvaged(world, "half") == "precious"
+    assert "'disk.img' alone has 4398.0 (holes count)" in world.explain(BAD)
+    assert "4398.0 GB to read, the limit is 50" in world.explain(BAD)
+
+
 def test_one_that_does_nothing(tmp_path: Path) -> None:
     failed_for("no_changes", *run_with(tmp_path, "true\n"))
 

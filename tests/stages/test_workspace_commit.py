@@ -10,7 +10,7 @@ import pytest
 
 from mawep.stages.workspace import BranchMovedError, LeftOutError, TreeGoneError, Workspace, Workspaces
 from tests.stages.test_workspace_lend import count_git
-from tests.stages.workspace_site import AGENT, Site, next_second, site
+from tests.stages.workspace_site import AGENT, Site, make_hole, next_second, site
 from tests.support.repos import commit, git, head, write
 
 __all__ = ["site"]
@@ -314,6 +314,29 @@ async def test_what_cannot_be_committed_is_an_error_that_names_it(site: Site) ->
     with pytest.raises(LeftOutError, match=r"src/a\.py is not a file"):
         await commit_for(workspaces, lent)
     assert head(site.checkout, lent.branch) == lent.base
+
+
+@pytest.mark.parametrize("place", ["disk.img", "nested/disk.img", "src/a.py"])
+async def test_a_file_of_holes_is_refused_before_anybody_reads_it(site: Site, place: str) -> None:
+    workspaces = await site.open(quota_gb=0.001)
+    lent = await site.lend(workspaces)
+    if place.startswith("nested"):
+        git(lent.path, "init", "--quiet", "nested")
+    write(lent.path / "README.md", "changed\n")
+    make_hole(lent.path / place)
+    with pytest.raises(LeftOutError, match=r"4398\.0 GB to read, the limit is 0\.001"):
+        await commit_for(workspaces, lent)
+    assert head(site.checkout, lent.branch) == lent.base
+
+
+async def test_holes_in_ignored_files_are_in_nobodys_way(site: Site) -> None:
+    workspaces = await site.open(quota_gb=0.001)
+    lent = await site.lend(workspaces)
+    write(lent.path / "build/data.mdb", "")
+    make_hole(lent.path / "build/data.mdb")
+    write(lent.path / "README.md", "changed\n")
+    made = await commit_for(workspaces, lent)
+    assert made is not None and changes(site, lent.base, made) == ["M\tREADME.md"]
 
 
 async def test_a_fifo_does_not_hang_the_commit(site: Site) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mawep.stages.workspace import Workspace, Workspaces, snapshot
-from tests.stages.workspace_site import AGENT, Site, site
+from tests.stages.workspace_site import AGENT, Site, make_hole, site
 from tests.support.repos import commit, git, head, write
 
 __all__ = ["site"]
@@ -168,6 +168,39 @@ async def test_salvage_leaves_out_and_names_what_is_too_large(
     assert made is not None and added(site, lent, made) == {"part-0", "part-1", "part-2"}
     message = git(site.checkout, "log", "-1", "--format=%B", made)
     assert "Not in this commit:" in message and "'core.dump'" in message and "'part-3'" in message
+
+
+@pytest.mark.parametrize("noted", [True, False], ids=["noted", "not noted"])
+async def test_salvage_reads_no_file_of_holes_tracked_or_not(site: Site, noted: bool) -> None:
+    """Git compares what it has not looked at yet, such as what the agent has just committed, by reading it."""
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    commit(lent.path, {"mine.bin": "x\n", "empty": ""})
+    if not noted:
+        (site.common / "mawep" / "workspaces" / lent.name / "index").unlink()
+    for name in ("mine.bin", "empty", "src/a.py", "new.img"):
+        make_hole(lent.path / name)
+    write(lent.path / "README.md", "changed\n")
+    made = await salvage(workspaces, lent)
+    assert made is not None and added(site, lent, made) == {"mine.bin", "empty"}
+    assert git(site.checkout, "show", f"{made}:README.md") == "changed"
+    message = git(site.checkout, "log", "-1", "--format=%B", made)
+    for name in ("mine.bin", "empty", "src/a.py", "new.img"):
+        assert f"'{name}' has 4194304 MiB, more than 100" in message
+
+
+async def test_salvage_takes_a_large_file_that_is_as_it_was(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshot, "LARGEST_FILE", 10)
+    large = commit(site.checkout, {"large.txt": "more than ten bytes\n"})
+    workspaces = await site.open()
+    lent = await site.lend(workspaces, base=large)
+    os.utime(lent.path / "large.txt")
+    write(lent.path / "new", "x\n")
+    made = await salvage(workspaces, lent)
+    assert made is not None and added(site, lent, made) == {"new"}
+    assert "Not in this commit" not in git(site.checkout, "log", "-1", "--format=%B", made)
 
 
 async def test_salvage_bounds_nested_repositories(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -93,6 +94,12 @@ class Site:
         roots = [self.base, self.common / "mawep" / "workspaces", self.common / "mawep" / "trash"]
         found = [path for root in roots if root.exists() for path in root.rglob("*")]
         return sorted(str(path) for path in found if path.is_symlink() or not path.is_dir())
+
+
+def make_hole(file: Path) -> None:
+    """Make a file four TiB of nothing, which take no room: who reads it is not done within a test's time."""
+    file.touch()
+    os.truncate(file, 2**42)
 
 
 async def next_second(file: Path) -> None:

@@ -323,6 +323,7 @@ def workspace_settings(config: Config, repository: Repository) -> WorkspaceSetti
         copy=workspace.copy_,
         ports_from=workspace.ports_from,
         disk_floor_gb=workspace.disk_floor_gb,
+        quota_gb=config.agents.limits.disk_gb,
         env=config.verify.env,
         retention_days=config.cleanup.worktree_retention_days,
         setup_timeout=workspace.setup_timeout_minutes * 60,

@@ -50,7 +50,9 @@ class AttemptLimits(Section):
         32, description="Resident memory of all its processes together, in 10⁹ bytes.", examples=["8"]
     )
     disk_gb: Gigabytes = Field(
-        50, description="What its worktree and TMPDIR hold, in 10⁹ bytes.", examples=["10"]
+        50,
+        description="What its worktree and TMPDIR hold, in 10⁹ bytes; for what is committed, holes count.",
+        examples=["10"],
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from mawep.adapters.disk import bytes_on_disk
 from mawep.agents.base import (
     AgentEvent,
     AgentFailed,
@@ -255,7 +256,7 @@ class Turn:
         began = self._clock.awake()
         if began < self._measure_at or math.isinf(self._limits.disk):
             return ""
-        used = await asyncio.to_thread(bytes_below, self._worktree, self._scratch)
+        used = await asyncio.to_thread(bytes_on_disk, self._worktree, self._scratch)
         took = self._clock.awake() - began
         self._measure_at = began + max(DISK_SECONDS, took / DISK_SHARE)
         if used <= self._limits.disk:
@@ -295,17 +296,6 @@ def vitals_of(pid: int) -> Vitals | None:
             cpu += times.user + times.system + times.children_user + times.children_system
             rss += member.memory_info().rss
     return Vitals(round(cpu, 2), round(rss / 2**20, 1), len(family))
-
-
-def bytes_below(*roots: Path) -> int:
-    """What lies below these directories takes so much of the disk; links are not followed."""
-    used = 0
-    for root in roots:
-        for directory, _, files in os.walk(root):
-            for name in files:
-                with contextlib.suppress(OSError):
-                    used += os.lstat(os.path.join(directory, name)).st_blocks * 512  # noqa: PTH118
-    return used
 
 
 def newest_change(root: Path) -> float:

@@ -26,12 +26,16 @@ log = structlog.get_logger("mawep.workspace")
 
 
 class Committer:
-    """Commits what differs between a worktree's files and its recorded branch."""
+    """Commits what differs between a worktree's files and its recorded branch.
 
-    def __init__(self, repository: Repository, registry: Registry, clock: Clock) -> None:
+    With more than `quota` bytes to read, nothing is committed.
+    """
+
+    def __init__(self, repository: Repository, registry: Registry, clock: Clock, quota: float) -> None:
         self._repository = repository
         self._registry = registry
         self._clock = clock
+        self._quota = quota
         self._indexed: dict[str, Sha] = {}
 
     def began(self, name: str, commit: Sha) -> None:
@@ -48,7 +52,7 @@ class Committer:
         """Commit and return the new head of the recorded branch; None when it holds everything already.
 
         Raises BranchMovedError when the branch is no line of commits from its base, LeftOutError when a file cannot
-        be read, TreeGoneError when the directory is not the one that was lent.
+        be read or there is too much to read, TreeGoneError when the directory is not the one that was lent.
         """
         require_real(workspace.path)
         try:
@@ -68,6 +72,7 @@ class Committer:
         house, index = self._registry.house(workspace.name), self._registry.index(workspace.name)
         with snapshot(self._repository, workspace.path, house, rescuing=False) as taken:
             await taken.start_from(parent, index, self._indexed.get(workspace.name))
+            await taken.require_at_most(self._quota)
             tree = await self._changed_tree(taken, parent, index)
             if tree is None:
                 return None

@@ -12,13 +12,16 @@ import secrets
 import shutil
 import stat
 import tarfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mawep.adapters.disk import bytes_to_read, files_over
 from mawep.adapters.git import Door, Repository
+from mawep.adapters.git_objects import SUBMODULE
 from mawep.core.model import Sha
 from mawep.stages.workspace.layout import copy_index
+from mawep.stages.workspace.values import LeftOutError
 
 LARGEST_FILE = 100 * 2**20
 LARGEST_TOTAL = 2**30
@@ -58,6 +61,26 @@ class Snapshot:
         merge = ("-m", "-i") if self.index.exists() else ()
         await self._door.run("read-tree", *merge, commit, index=self.index)
 
+    async def require_at_most(self, limit: float) -> None:
+        """See that git has no more than `limit` bytes to go through, as it reads holes like anything else.
+
+        What it ignores is not counted. Known race: whoever still writes there may put more after our look.
+        Raises LeftOutError.
+        """
+        if await asyncio.to_thread(bytes_to_read, self._top) <= limit:
+            return
+        sizes = await asyncio.to_thread(_sizes, self._top, list(await self._list("--cached")))
+        total = sum(sizes.values())
+        if total <= limit:
+            return
+        largest = max(sizes, key=sizes.__getitem__)
+        raise LeftOutError(
+            "the work of an agent is too much to be committed for it",
+            cause=f"there are {total / 1e9:.1f} GB to read, the limit is {limit / 1e9:g}; "
+            f"{largest!r} alone has {sizes[largest] / 1e9:.1f} (holes count)",
+            next_step="look at the worktree, which is kept; `agents.limits.disk_gb` sets the limit",
+        )
+
     async def stage_quickly(self) -> bool | None:
         """Stage everything in one process: True if something differed, False if nothing did.
 
@@ -74,6 +97,8 @@ class Snapshot:
 
     async def stage_carefully(self) -> None:
         """Stage everything file by file, and nested repositories as plain files."""
+        if self._rescuing:
+            await self._set_aside(await asyncio.to_thread(files_over, LARGEST_FILE, self._top))
         links = await self._gitlinks()
         nested = [f"{link}/" for link in links if (self._top / link).is_dir()]
         changed, gone = [], links
@@ -95,6 +120,29 @@ class Snapshot:
         """Write what is staged as a tree."""
         return (await self._door.run("write-tree", index=self.index)).decode().strip()
 
+    async def _set_aside(self, large: Mapping[Path, int]) -> None:
+        """Leave out large files that differ from what is staged by their length: git would read them to compare."""
+        sizes = {str(path.relative_to(self._top)): size for path, size in large.items()}
+        if not sizes:
+            return
+        staged = {path: sha for _, sha, path in await self._staged() if path in sizes}
+        asked = "".join(f"{sha}\n" for sha in staged.values()).encode()
+        lengths = await self._door.run("cat-file", "--batch-check=%(objectsize)", input=asked)
+        pairs = zip(staged, lengths.decode().splitlines(), strict=True)
+        changed = [path for path, length in pairs if length != str(sizes[path])]
+        await self._update(("--assume-unchanged",), changed)
+        self.left_out |= {path: _too_large(sizes[path]) for path in changed}
+
+    async def _staged(self) -> list[tuple[str, Sha, str]]:
+        """Mode, object and path of every entry of the index."""
+        output = await self._door.run("ls-files", "-z", "--stage", index=self.index)
+        entries = []
+        for entry in output.decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            head, _, path = entry.partition("\t")
+            mode, sha, _ = head.split(" ")
+            entries.append((mode, sha, path))
+        return entries
+
     async def _update(self, how: tuple[str, ...], paths: Iterable[str]) -> None:
         await self._door.run(
             "update-index", *how, "-z", "--stdin", input=_null_separated(paths), index=self.index
@@ -104,9 +152,7 @@ class Snapshot:
         """Nested repositories that a commit holds as links."""
         if _GITLINK_MODE not in self.index.read_bytes():
             return []
-        output = await self._door.run("ls-files", "-z", "--stage", index=self.index)
-        entries = output.decode("utf-8", "surrogateescape").split("\0")[:-1]
-        return [entry.partition("\t")[2] for entry in entries if entry.startswith("160000 ")]
+        return [path for mode, _, path in await self._staged() if mode == SUBMODULE]
 
     async def _list(self, *which: str, below: str = "") -> Iterator[str]:
         """Paths that nothing ignores, and `which` else; nested repositories end in `/`."""
@@ -170,7 +216,7 @@ class Snapshot:
 
     def _too_much(self, size: int) -> str | None:
         if size > LARGEST_FILE:
-            return f"has {size >> 20} MiB, more than {LARGEST_FILE >> 20}"
+            return _too_large(size)
         if self._bytes + size > LARGEST_TOTAL:
             return f"would make more than {LARGEST_TOTAL >> 20} MiB"
         self._bytes += size
@@ -183,7 +229,7 @@ class Snapshot:
             return
         archive = self._scratch / "nested.tar"
         try:
-            reason = self._too_much(await asyncio.to_thread(_size, source))
+            reason = self._too_much(await asyncio.to_thread(bytes_to_read, source))
             if reason is None:
                 await asyncio.to_thread(_pack, source, archive)
         except OSError as error:
@@ -211,10 +257,19 @@ def _null_separated(paths: Iterable[str]) -> bytes:
     return "".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape")
 
 
-def _size(directory: Path) -> int:
-    return sum(
-        os.lstat(Path(place, name)).st_size for place, _, names in os.walk(directory) for name in names
-    )
+def _too_large(size: int) -> str:
+    return f"has {size >> 20} MiB, more than {LARGEST_FILE >> 20}"
+
+
+def _sizes(top: Path, paths: Iterable[str]) -> dict[str, int]:
+    """The bytes to read of files, and of everything in nested repositories, of those that are there."""
+    found = {}
+    for path in paths:
+        place = top / path
+        with suppress(OSError):
+            inode = place.lstat()
+            found[path] = bytes_to_read(place) if stat.S_ISDIR(inode.st_mode) else inode.st_size
+    return found
 
 
 def _pack(source: Path, archive: Path) -> None:

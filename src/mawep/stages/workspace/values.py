@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ class WorkspaceSettings:
     `base` is the directory of all of them; `spares` and `gate_slots` are how many trees are kept ready for attempts
     and for gates. `setup` are shell commands, run again when a file of `setup_inputs` differs and given the
     environment variables named in `env`. `link` and `copy` are paths of ignored files in the user's checkout.
-    `disk_floor_gb` is in 10⁹ bytes, `setup_timeout` in seconds for each command.
+    `disk_floor_gb` is in 10⁹ bytes, and so is `quota_gb`, how much a worktree may hold when it is committed, holes
+    counted. `setup_timeout` is in seconds for each command.
     """
 
     base: Path
@@ -28,6 +30,7 @@ class WorkspaceSettings:
     copy: tuple[str, ...] = ()
     ports_from: int = 20000
     disk_floor_gb: float = 5.0
+    quota_gb: float = math.inf
     env: tuple[str, ...] = ()
     retention_days: float = 7.0
     setup_timeout: float = 900.0

@@ -55,7 +55,7 @@ class Workspaces:
         self._spares = Spares(self._trees, settings.spares)
         self._gates = Gates(self._trees, settings.gate_slots)
         self._ports = Ports(settings.ports_from)
-        self._committer = Committer(repository, self._registry, clock)
+        self._committer = Committer(repository, self._registry, clock, settings.quota_gb * 1e9)
         self._salvager = Salvager(repository, self._registry, clock)
 
     async def open(self) -> tuple[str, ...]:
