@@ -19,7 +19,6 @@ LATER = [
     "agents.runtime=gemini",
     "agents.runtime=opencode",
     "agents.credentials=[~/.claude.json]",
-    "agents.routes=[{label: docs, runtime: acp}]",
     "agents.update_frequency_minutes=5",
     "agents.permissions.default=ask",
     "agents.sandbox=required",

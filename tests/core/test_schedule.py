@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, Issue, Priority, Question, Rules
+from mawep.core.model import FailureReason, Issue, Priority, Question, Routed, Rules
 from mawep.core.schedule import RefusalKind, refusals
 from mawep.core.state import replace
 from tests.core.driver import Driver, green, issue, red
@@ -46,6 +46,16 @@ def test_two_issues_that_declare_one_path_do_not_run_at_once() -> None:
 def test_an_issue_that_waits_names_what_it_waits_for() -> None:
     run = Driver(issue(1), issue(2), issue(3, 1, 2)).land(1)
     assert why(run, 3) == [("dependency", "waits for #2 (assigned) to land")]
+
+
+def test_an_issue_is_driven_as_the_run_says_or_as_its_route_does() -> None:
+    run = Driver()
+    routed = {"2": Routed("gemini", "its label `docs`")}
+    run.go(ev.RunStarted("r", "", "main", "t", (issue(1), issue(2)), Rules(), runtime="acp", routed=routed))
+    assert {n: record.attempt.runtime for n, record in run.state.issues.items() if record.attempt} == {
+        1: "acp",
+        2: "gemini",
+    }
 
 
 def test_a_name_that_is_taken_gets_a_suffix() -> None:

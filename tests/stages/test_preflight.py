@@ -37,7 +37,7 @@ def needs(place: Path, **others: Any) -> Needs:
         setup=(),
         provided=(),
         gate=("true",),
-        agent=(),
+        agents={},
         scripts=None,
         issues=(1, 2),
         search_path=os.environ["PATH"],
@@ -266,7 +266,7 @@ async def test_programs_that_are_not_there_are_told(
     for key, wanted in {
         "verify.commands": needs(place, gate=(command,)),
         "workspace.setup": needs(place, setup=(command,)),
-        "agents.command": needs(place, agent=("sh", "-c", command), setup=("true",)),
+        "agents.command": needs(place, agents={"agents.command": ("sh", "-c", command)}, setup=("true",)),
     }.items():
         expected = [f"`{key}`: there is no program `{program}`; install it, or correct the command"]
         assert list((await look(shop, wanted)).problems) == (expected if program else [])
@@ -274,17 +274,21 @@ async def test_programs_that_are_not_there_are_told(
 
 async def test_an_agent_in_the_repository_has_to_be_on_the_target(shop: Path, place: Path) -> None:
     write(shop / "mine.sh", "#!/bin/sh\n")
-    assert (await look(shop, needs(place, agent=("./agent.sh",)))).problems == ()
-    assert await problem(shop, needs(place, agent=("./mine.sh", "x"))) == (
+    assert (await look(shop, needs(place, agents={"agents.command": ("./agent.sh",)}))).problems == ()
+    assert await problem(shop, needs(place, agents={"agents.command": ("./mine.sh", "x")})) == (
         "`agents.command`: `./mine.sh` is not on `main`, so that no worktree has it; commit it, or write its full path"
     )
     for provided in ({"provided": ("mine.sh",)}, {"setup": ("true",)}):
-        assert (await look(shop, needs(place, agent=("./mine.sh",), **provided))).problems == ()
-    assert (await look(shop, needs(place, agent=(str(shop / "mine.sh"),)))).problems == (
+        assert (
+            await look(shop, needs(place, agents={"agents.command": ("./mine.sh",)}, **provided))
+        ).problems == ()
+    assert (await look(shop, needs(place, agents={"agents.command": (str(shop / "mine.sh"),)}))).problems == (
         f"`agents.command`: there is no program `{shop / 'mine.sh'}`; install it, or correct the command",
     )
     (shop / "mine.sh").chmod(0o755)
-    assert (await look(shop, needs(place, agent=(str(shop / "mine.sh"),)))).problems == ()
+    assert (
+        await look(shop, needs(place, agents={"agents.command": (str(shop / "mine.sh"),)}))
+    ).problems == ()
 
 
 async def test_scripted_agents_need_a_script_for_every_issue(shop: Path, place: Path) -> None:
@@ -300,7 +304,7 @@ async def test_everything_is_told_at_once(shop: Path, place: Path) -> None:
     wanted = needs(
         place,
         gate=("no-such-gate",),
-        agent=("no-such-agent",),
+        agents={"agents.command": ("no-such-agent",)},
         disk_floor_gb=1e9,
         worktree_base=shop / ".git/t",
     )

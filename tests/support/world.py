@@ -150,20 +150,27 @@ class World:
             config[name] = {**config.get(name, {}), **values}
         commit(self.repo, {"mawep.yaml": json.dumps({"mawep": config}, indent=1)}, "configure")
 
-    def issue(self, number: int, *, after: Iterable[int] = (), files: Iterable[str] = ()) -> None:
-        """Write and commit an issue."""
-        self._commit({number: (tuple(after), tuple(files))})
+    def issue(
+        self, number: int, *, after: Iterable[int] = (), files: Iterable[str] = (), **more: Any
+    ) -> None:
+        """Write and commit an issue; `more` goes into its front matter."""
+        self._commit({number: (tuple(after), tuple(files))}, more)
 
     def issues(self, edges: Mapping[int, Iterable[int]]) -> None:
         """Write and commit issues by number with what each depends on."""
         self._commit({number: (tuple(after), ()) for number, after in edges.items()})
 
-    def _commit(self, issues: Mapping[int, tuple[tuple[int, ...], tuple[str, ...]]]) -> None:
+    def _commit(
+        self,
+        issues: Mapping[int, tuple[tuple[int, ...], tuple[str, ...]]],
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
         pages = {}
         for number, (after, files) in issues.items():
             self._written[number] = after
             header = f"number: {number}\ntitle: Piece {number}\n"
             header += f"depends_on: {json.dumps(after)}\nfiles: {json.dumps(files)}\n"
+            header += "".join(f"{key}: {json.dumps(value)}\n" for key, value in (more or {}).items())
             pages[f"issues/{number}.md"] = f"---\n{header}---\nDo piece {number}.\n"
         commit(self.repo, pages, "write issues")
 

@@ -34,7 +34,7 @@ from mawep.coordination.leases import Leases
 from mawep.core.model import Issue
 from mawep.stages.attempt import Limits
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
-from mawep.worker import Worker, WorkerSettings
+from mawep.worker import Driving, Worker, WorkerSettings
 from tests.support.leaks import MARK
 from tests.support.repos import git, head, make_repository, write
 from tests.support.servers import embedded_server
@@ -65,6 +65,7 @@ class Shop:
     ttl: float = 5.0
     worker: Worker | None = None
     working: asyncio.Task[None] | None = None
+    runtime: str = "command"
 
     @property
     def checkout(self) -> Path:
@@ -91,14 +92,19 @@ class Shop:
         name = WORKER
         agents = self.root / "agents"
         command = ("sh", "-c", f". {shlex.quote(str(agents))}/$MAWEP_ISSUE.sh")
+        drivings = {
+            name: Driving(RUNTIMES[name](), (str(agents),) if name == "scripted" else command, (MARK,))
+            for name in ("command", "scripted", "acp")
+        }
+        self.runtime = runtime if isinstance(runtime, str) else runtime.name
+        if not isinstance(runtime, str):
+            drivings[self.runtime] = Driving(runtime, command, (MARK,))
         self.worker = Worker(
             WorkerSettings(
                 name=name,
                 run=self.run,
                 directory=self.directory,
-                runtime=RUNTIMES[runtime]() if isinstance(runtime, str) else runtime,
-                command=(str(agents),) if runtime == "scripted" else command,
-                env=(MARK,),
+                runtimes=drivings,
                 limits=self.limits,
             ),
             bus=Bus(self.connection, self.run, self._identity(name), self.keyring, SystemClock()),
@@ -131,6 +137,7 @@ class Shop:
             "branch": f"defect/{number}-thing",
             "base": head(self.checkout, "main"),
             "worktree": f"agent-0-issue-{number}",
+            "runtime": self.runtime,
             "prompt": "the prompt",
             "title": issue.title,
             "claims_of_others": ["locked/**"],

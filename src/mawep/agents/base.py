@@ -203,7 +203,8 @@ class Launch:
     `command` is the program and its arguments (scripted: the directory of scripts), `prefix` what it runs behind:
     the walls around it. `lock` is held while any process of the agent lives; `status_file` gets its exit status with
     `token`. `deadline`, in seconds of CLOCK_BOOTTIME, is when the process is killed unless the session is extended
-    first; None is never. `home` is a HOME of the attempt's own, if it has one.
+    first; None is never. `home` is a HOME of the attempt's own, if it has one. `model_name` is the model that the
+    agent is told to use, None for what it uses by itself.
     """
 
     command: tuple[str, ...]
@@ -221,6 +222,7 @@ class Launch:
     home: Path | None = None
     model: ModelEndpoint | None = None
     tools: ToolEndpoint | None = None
+    model_name: str | None = None
 
     @property
     def argv(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.registry import RUNTIMES
+from mawep.cli.driving import routing, ways_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
@@ -48,7 +49,7 @@ from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
 from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_runs, target_claimed
-from mawep.worker import Worker, WorkerSettings
+from mawep.worker import Driving, Worker, WorkerSettings
 
 log = structlog.get_logger("mawep.run")
 
@@ -112,6 +113,8 @@ async def _begin(
         digests={"mawep": __version__, **templates.digests()},
         suffixed=await _taken(repository, config, branches),
         branches={str(number): branch for number, branch in branches.items()},
+        runtime=config.agents.runtime,
+        routed={str(number): to for number, to in routing(config.agents, issues).routed.items()},
     )
     directory.make()
     journal = Journal.create(directory.journal, run)
@@ -179,6 +182,7 @@ class Conductor:
         self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None
     ) -> Conducted:
         state = replay(journals.read(directory.journal))
+        ways_of(self.config.agents, state)  # before anything is started
         hall = Orchestrator(journal, state, self.clock, self.view.witnesses)
         failure: InfrastructureError | None = None
         try:
@@ -224,7 +228,7 @@ class Conductor:
         ]
         leases = await self._connection(stack, server)
         worker = Worker(
-            worker_settings(self.config, directory),
+            worker_settings(self.config, directory, hall.state),
             bus=workers,
             leases=Leases(leases, directory.run, self.config.message_bus.lease_seconds, self.clock),
             workspaces=workspaces,
@@ -290,17 +294,21 @@ class Conductor:
         )
 
 
-def worker_settings(config: Config, directory: RunDirectory) -> WorkerSettings:
-    """How the built-in worker drives agents."""
+def worker_settings(config: Config, directory: RunDirectory, state: State) -> WorkerSettings:
+    """How the built-in worker drives the agents of a run.
+
+    Raises:
+        UsageError: the configuration does not say how some of them are driven.
+    """
     agents = config.agents
-    scripts = (str(agents.script_dir),) if agents.runtime == "scripted" else ()
     return WorkerSettings(
         name=WORKER,
         run=directory.run,
         directory=directory.path,
-        runtime=RUNTIMES[agents.runtime](),
-        command=scripts or tuple(agents.command or ()),
-        env=agents.env,
+        runtimes={
+            name: Driving(RUNTIMES[way.runtime](), way.command, way.env, way.model)
+            for name, way in ways_of(agents, state).items()
+        },
         limits=Limits(
             stall=agents.stall_timeout_minutes * 60,
             turn=agents.turn_timeout_minutes * 60,

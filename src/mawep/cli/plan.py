@@ -38,16 +38,19 @@ async def _plan(
     import json as jsonlib
     import sys
 
+    from mawep.cli.driving import routing
     from mawep.cli.plan_source import read_plan
     from mawep.observe.documents import plan_document
 
     found = await read_plan(config, overrides, issues, label, with_dependencies=with_dependencies)
     agents = found.config.orchestrator.max_agents
-    document = plan_document(found.graph.issues.values(), found.graph, agents)
+    chosen = routing(found.config.agents, found.graph.issues.values())
+    runtime = found.config.agents.runtime or None
+    document = plan_document(found.graph.issues.values(), found.graph, agents, runtime, chosen.routed)
     if json:
         print(jsonlib.dumps(document, ensure_ascii=False))
         return 0
-    for note in found.notes:
+    for note in (*found.notes, *chosen.problems):
         print(f"mawep: {note}", file=sys.stderr)
     if found.graph.issues:
         from mawep.cli.plan_tables import show_plan

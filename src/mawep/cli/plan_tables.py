@@ -31,6 +31,9 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     table.add_column("wave", justify="right", no_wrap=True)
     table.add_column("waits for", overflow="ellipsis", no_wrap=True, ratio=2, min_width=5)
     table.add_column("hours", justify="right", no_wrap=True)
+    routed = {one["number"]: one["runtime"] for one in document["routed"]}
+    if routed:
+        table.add_column("runtime", overflow="ellipsis", no_wrap=True, min_width=7)
     for place, number in enumerate(graph.order, 1):
         issue = graph.issues[number]
         hours = "?" if issue.estimate_hours is None else f"{issue.estimate_hours:g}"
@@ -41,10 +44,13 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
             str(graph.wave[number] + 1),
             Text(", ".join(f"#{on}" for on in graph.dependencies[number])),
             hours,
+            *([words(routed.get(number, document["runtime"] or "?"))] if routed else []),
         )
     out.print(table)
     waves = document["waves"]
     out.print(f"{count(len(graph.issues), 'issue')} in {count(len(waves), 'wave')}, {count(agents, 'agent')}")
+    if document["runtime"] and not routed:
+        out.print(Text.assemble(("driven as ", "bold"), document["runtime"]))
     path = " → ".join(f"#{number}" for number in document["critical_path"])
     out.print(Text.assemble(("critical path ", "bold yellow"), path))
     _overlaps(document)

@@ -13,6 +13,7 @@ from mawep.adapters.git import Repository, find_repository
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.context import Context, choose_run, open_context, read_config
+from mawep.cli.driving import routing, ways_taken
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.showing import show_result
@@ -20,6 +21,7 @@ from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.core.graph import Graph
+from mawep.core.model import Issue
 from mawep.core.state import State
 from mawep.errors import GitError, ProblemsError, UsageError
 from mawep.observe.documents import result_document
@@ -191,9 +193,10 @@ async def _selection(
 
 
 async def _preflight(config: Config, repository: Repository | None, graph: Graph | None) -> Findings:
-    numbers = tuple(sorted(graph.issues)) if graph else ()
+    issues = list(graph.issues.values()) if graph else []
     try:
-        return await look_before(config, repository, numbers)
+        found = await look_before(config, repository, issues)
+        return Findings((*found.problems, *routing(config.agents, issues).problems), found.warnings)
     except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
         return Findings((_sentence(error),))
 
@@ -202,8 +205,8 @@ def _sentence(error: UsageError | GitError) -> str:
     return "; ".join(part for part in (error.what, error.cause, error.next_step) if part)
 
 
-async def look_before(config: Config, repository: Repository | None, issues: tuple[int, ...]) -> Findings:
-    """What would keep a run on these issues from starting; touches nothing."""
+async def look_before(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Findings:
+    """What would keep a run on these issues from starting; touches nothing. Without issues: on any."""
     found = await preflight(repository, _needs(config, repository, issues))
     if repository is None:
         return found
@@ -211,9 +214,9 @@ async def look_before(config: Config, repository: Repository | None, issues: tup
     return Findings((*found.problems, *missing), found.warnings)
 
 
-def _needs(config: Config, repository: Repository | None, issues: tuple[int, ...]) -> Needs:
+def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Needs:
     """What preflight has to look for."""
-    agents = config.agents
+    used, scripted = ways_taken(config.agents, issues)
     common_dir = repository.common_dir if repository else config.orchestrator.repo_path / ".git"
     return Needs(
         target=config.orchestrator.target_branch,
@@ -222,8 +225,8 @@ def _needs(config: Config, repository: Repository | None, issues: tuple[int, ...
         setup=config.workspace.setup,
         provided=(*config.workspace.link, *config.workspace.copy_),
         gate=config.verify.commands,
-        agent=tuple(agents.command or ()),
-        scripts=agents.script_dir if agents.runtime == "scripted" else None,
-        issues=issues,
+        agents={way.key: way.command for way in used if way.command and way.runtime != "scripted"},
+        scripts=config.agents.script_dir if scripted else None,
+        issues=scripted,
         search_path=os.environ.get("PATH", os.defpath),
     )

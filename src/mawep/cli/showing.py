@@ -58,6 +58,9 @@ def show_explanation(document: dict[str, Any]) -> None:
         choices = " / ".join(document["question"]["options"])
         _paragraph(out, "asks: ", document["question"]["text"] + (f" ({choices})" if choices else ""))
         _paragraph(out, "", f'answer with: mawep answer {document["number"]} "…"')
+    if document["runtime"]:
+        why = f": {document['runtime_why']}" if document["runtime_why"] else ""
+        _paragraph(out, "driven as ", f"{document['runtime']}{why}")
     for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
         if document[key]:
             named = ", ".join(f"#{one['number']} ({one['state']})" for one in document[key])

@@ -17,10 +17,10 @@ from mawep.config.fields import (
     Text,
     VariableName,
     refused,
+    shell_command,
     surroundings,
 )
-
-NAMED_AGENTS = ("claude-code", "codex", "gemini", "opencode")
+from mawep.config.routes import NEED_COMMAND, Route, RuntimeName, checked
 
 
 class Permissions(Section):
@@ -59,13 +59,11 @@ class AttemptLimits(Section):
 class Agents(Section):
     """Who does the work, and within which limits."""
 
-    runtime: Annotated[str, Choice(("acp", "command", "scripted"), NAMED_AGENTS, "agents by name are")] = (
-        Field(
-            "",
-            validate_default=True,
-            description="How an agent is driven: over `acp`, as a `command` or `scripted`.",
-            examples=["acp"],
-        )
+    runtime: RuntimeName = Field(
+        "",
+        validate_default=True,
+        description="How an agent is driven: over `acp`, as a `command` or `scripted`.",
+        examples=["acp"],
     )
     command: tuple[Text, ...] | None = Field(
         None,
@@ -79,14 +77,22 @@ class Agents(Section):
         description="The folder of the scripts (`101.yaml`) of the `scripted` runtime.",
         examples=["scripts"],
     )
+    model: Text | None = Field(
+        None,
+        description="The model that agents are told to use (`$MAWEP_MODEL`); null: what they use by themselves.",
+        examples=["sonnet"],
+    )
     env: tuple[VariableName, ...] = Field(
         (), description="Environment variables passed on to agents.", examples=["[ANTHROPIC_API_KEY]"]
     )
     credentials: Annotated[tuple[Loose, ...], NotYet("login files for sandboxed agents are")] = Field(
         (), description="Login files that agents may read."
     )
-    routes: Annotated[tuple[Loose, ...], NotYet("routes by label are")] = Field(
-        (), description="Another runtime by label."
+    routes: tuple[Route, ...] = Field(
+        (),
+        description="Another runtime by label, the first that fits: `label`, `runtime`, and, if they differ, "
+        "`command`, `env`, `model`.",
+        examples=["[{label: docs, runtime: acp, command: [gemini, --acp]}]"],
     )
     update_frequency_minutes: Annotated[float, NotYet("reports to a tracker are")] = Field(
         120, description="How often a report is brought up to date."
@@ -140,10 +146,15 @@ class Agents(Section):
     @classmethod
     def _command_is_said(cls, value: object, info: ValidationInfo) -> object:
         if value:
-            return ("sh", "-c", value) if isinstance(value, str) else value
-        if info.data.get("runtime") not in {"acp", "command"} or "agents" not in surroundings(info).uses:
+            return shell_command(value)
+        if info.data.get("runtime") not in NEED_COMMAND or "agents" not in surroundings(info).uses:
             return None
         raise refused("is missing; write the program that is the agent, as a list or as one text")
+
+    @field_validator("routes", mode="after")
+    @classmethod
+    def _routes_can_be_taken(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
+        return checked(routes, info)
 
     @field_validator("script_dir", mode="before")
     @classmethod

@@ -1,6 +1,6 @@
 """`${VAR}` in a configuration: taken from the environment, and only from there.
 
-In a text that a shell runs (`verify.commands`, `workspace.setup`, `agents.command` as one text) the shell
+In a text that a shell runs (`verify.commands`, `workspace.setup`, `agents.command` or a route's as one text) the shell
 reads the variable itself, and its name is added to those that are passed on: the value never appears in an
 argument list, a journal or a log. Everywhere else the value is put in. `$${VAR}` is a plain `${VAR}`.
 """
@@ -107,7 +107,7 @@ def _read_by_shell(path: KeyPath) -> str | None:
     match path:
         case ("verify", "commands", int()) | ("workspace", "setup", int()):
             return "verify"
-        case ("agents", "command"):
+        case ("agents", "command") | ("agents", "routes", int(), "command"):
             return "agents"
         case _:
             return None

@@ -211,6 +211,11 @@ def _command(value: str) -> str:
     return value
 
 
+def shell_command(value: object) -> object:
+    """A program with its arguments as it was written, or one text as the command of a shell."""
+    return ("sh", "-c", value) if isinstance(value, str) and value else value
+
+
 Text: TypeAlias = Annotated[str, BeforeValidator(_no_nul)]
 Command: TypeAlias = Annotated[Text, AfterValidator(_command)]
 """A command line for `sh -c`."""

@@ -313,7 +313,8 @@ class Config(Section):
 
     def secrets(self, environ: Mapping[str, str]) -> tuple[str, ...]:
         """The values of every variable that is put in or passed on, to be kept out of logs."""
-        named = set(self.agents.env).union(self.verify.env, *map(names_in, self._written.values()))
+        routes = (route.env or () for route in self.agents.routes)
+        named = set(self.agents.env).union(self.verify.env, *routes, *map(names_in, self._written.values()))
         values = {environ[name] for name in named if name in environ and not always_given(name)}
         return tuple(sorted(value for value in values if len(value) >= SHORTEST_SECRET))
 

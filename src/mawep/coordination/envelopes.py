@@ -68,7 +68,8 @@ class Assignment(Payload):
     """Work this issue. `issue` is the JSON form of the issue.
 
     `resume` says that its turn died with an earlier process: it may have ended under `ended_fence`, or
-    `session_id` can be continued. `trailers` go onto commits made on the agent's behalf.
+    `session_id` can be continued. `trailers` go onto commits made on the agent's behalf. `runtime` names the way of
+    driving the agent among those that the worker knows.
     """
 
     issue: dict[str, Any]
@@ -77,6 +78,7 @@ class Assignment(Payload):
     branch: str
     base: str
     worktree: str
+    runtime: str
     prompt: str
     title: str
     claims_of_others: list[str]

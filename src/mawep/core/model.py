@@ -91,7 +91,8 @@ class Dependency(Value, frozen=True):
 class Issue(Value, frozen=True):
     """A unit of work, as its tracker gave it.
 
-    `origin` is a path or URL for people; `files` are the paths it declares it will write.
+    `origin` is a path or URL for people; `files` are the paths it declares it will write; `runtime` is the way
+    of driving an agent that it asks for.
     """
 
     number: Number
@@ -105,6 +106,14 @@ class Issue(Value, frozen=True):
     author: str | None = None
     created_at: str | None = None
     origin: str | None = None
+    runtime: str | None = None
+
+
+class Routed(Value, frozen=True):
+    """Which way of driving an agent an issue gets instead of the run's default, and why."""
+
+    runtime: str
+    why: str
 
 
 class Usage(Value, frozen=True):

@@ -77,6 +77,7 @@ def _assign(state: State, number: Number, slot: int, now: datetime) -> AttemptAs
         base=state.target,
         claims=state.graph.issues[number].files,
         lease_until=now + timedelta(seconds=state.rules.lease_seconds),
+        runtime=state.runtime_of(number),
     )
 
 

@@ -18,6 +18,7 @@ from mawep.core.model import (
     IssueState,
     Number,
     Question,
+    Routed,
     Rules,
     Session,
     Sha,
@@ -71,6 +72,7 @@ class Attempt(msgspec.Struct, frozen=True):
     stop: str = ""
     reclaimed: bool = False
     previous_fence: int | None = None
+    runtime: str = ""
 
 
 class IssueRecord(msgspec.Struct, frozen=True):
@@ -130,6 +132,8 @@ class State(msgspec.Struct, frozen=True):
     digests: Map[str, str] = Map()
     branches: Map[Number, str] = Map()
     suffixed: frozenset[Number] = frozenset()
+    runtime: str = ""
+    routed: Map[Number, Routed] = Map()
     graph: graph.Graph = graph.build(())
     issues: Map[Number, IssueRecord] = Map()
     unmet: Map[Number, int] = Map()
@@ -156,6 +160,11 @@ class State(msgspec.Struct, frozen=True):
     rerun: bool = True
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+    def runtime_of(self, number: Number) -> str:
+        """The way in which the agent on this issue is driven."""
+        routed = self.routed.get(number)
+        return routed.runtime if routed else self.runtime
 
     @property
     def running(self) -> bool:

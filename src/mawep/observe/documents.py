@@ -5,7 +5,7 @@ Each always has every key; `docs/status.md` documents them and a snapshot test k
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +13,7 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core.graph import Graph
-from mawep.core.model import GateRecord, Issue, IssueState, Number
+from mawep.core.model import GateRecord, Issue, IssueState, Number, Routed
 from mawep.core.schedule import refusals
 from mawep.core.state import State
 from mawep.observe import bill
@@ -78,13 +78,15 @@ def explain_document(
         KeyError: the issue is not in the run.
     """
     record = state.issues[number]
-    attempts = attempts_of(records).get(number, [])
+    attempts, routed = attempts_of(records).get(number, []), state.routed.get(number)
     return _plain(
         {
             "number": number,
             "title": state.graph.issues[number].title,
             "state": record.state,
             "refusals": [msgspec.structs.asdict(refusal) for refusal in refusals(state, number, now)],
+            "runtime": state.runtime_of(number) or None,
+            "runtime_why": routed.why if routed else None,
             "reason": record.reason if record.state is IssueState.FAILED else None,
             "detail": record.detail,
             "hunks": record.hunks or None,
@@ -136,8 +138,14 @@ def _gate(record: GateRecord) -> Document:
     }
 
 
-def plan_document(issues: Iterable[Issue], graph: Graph, agents: int) -> Document:
-    """What a run of these issues would do, for `agents` agents."""
+def plan_document(
+    issues: Iterable[Issue],
+    graph: Graph,
+    agents: int,
+    runtime: str | None = None,
+    routed: Mapping[Number, Routed] | None = None,
+) -> Document:
+    """What a run of these issues would do, for `agents` agents driven as `runtime`, or else as `routed` says."""
     found = overlaps_of(issues)
     return _plain(
         {
@@ -148,6 +156,12 @@ def plan_document(issues: Iterable[Issue], graph: Graph, agents: int) -> Documen
             "overlaps": [msgspec.structs.asdict(pair) for pair in found.pairs],
             "overlaps_complete": found.complete,
             "lower_bound_hours": _lower_bound(graph, agents),
+            "runtime": runtime,
+            "routed": [
+                {"number": number, **msgspec.structs.asdict(routed[number])}
+                for number in graph.order
+                if routed and number in routed
+            ],
         }
     )
 

@@ -153,7 +153,7 @@ def issue_table(status: Status, width: int, rows: int) -> RenderableType:
     table.add_column(width=1)
     table.add_column(justify="right", no_wrap=True)
     table.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
-    with_agent = width >= AGENT_FROM
+    with_agent, mixed = width >= AGENT_FROM, len({issue.runtime for issue in status.issues}) > 1
     if with_agent:
         table.add_column(no_wrap=True, min_width=7)
     table.add_column(width=BAR + 5, no_wrap=True, overflow="ellipsis")
@@ -163,7 +163,7 @@ def issue_table(status: Status, width: int, rows: int) -> RenderableType:
     table.add_column(justify="right", no_wrap=True, min_width=5)  # so that nothing moves as time goes on
     for issue in chosen:
         cells = [sign(issue.state), Text(f"#{issue.number}", "bold"), words(issue.title, _title_style(issue))]
-        cells += [words(issue.agent or "", "bright_black")] if with_agent else []
+        cells += [words(_who(issue, mixed), "bright_black")] if with_agent else []
         cells += [_stage(issue), *([_note(issue, width)] if with_note else [])]
         table.add_row(*cells, _time(issue, status))
     if len(chosen) == len(status.issues):
@@ -176,6 +176,11 @@ def issue_table(status: Status, width: int, rows: int) -> RenderableType:
     )
     more.no_wrap, more.overflow = True, "ellipsis"
     return Group(table, more)
+
+
+def _who(issue: IssueStatus, mixed: bool) -> str:
+    """The agent, and how it is driven where that is not the same for all."""
+    return f"{issue.agent} {issue.runtime}" if issue.agent and mixed else issue.agent or ""
 
 
 def most_urgent(issues: Sequence[IssueStatus], rows: int) -> list[IssueStatus]:

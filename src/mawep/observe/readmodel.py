@@ -78,6 +78,7 @@ class IssueStatus(Shown, frozen=True):
     attempts: int
     repairs: int
     agent: str | None
+    runtime: str | None
     branch: str | None
     worktree: str | None
     percent: float | None

@@ -207,6 +207,7 @@ def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStat
         attempts=record.runs,
         repairs=attempt.repairs if attempt else 0,
         agent=f"agent-{attempt.slot}" if attempt else None,
+        runtime=state.runtime_of(number) or None,
         branch=attempt.branch if attempt else None,
         worktree=(attempt.worktree or None) if attempt else None,
         percent=100.0 if landed else view.percent if busy else None,

@@ -182,6 +182,7 @@ class Effects:
             branch=attempt.branch,
             base=attempt.base,
             worktree=attempt.name,
+            runtime=attempt.runtime,
             prompt=render_prompt(self._told.prompt, issue, context),
             title=issue.title,
             claims_of_others=_at_most(CLAIMS_TOLD, tuple(others)),

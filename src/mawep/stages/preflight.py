@@ -10,7 +10,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +39,9 @@ _OF_THE_SHELL = re.compile(
 class Needs:
     """What a run will need.
 
-    `target` is a branch name. `setup` and `gate` are shell commands; `agent` is the agent's command with its
-    arguments, empty when MAWEP brings the agent; `scripts` is where a script for each of `issues` must lie,
-    None when none is needed. `provided` are paths that are linked or copied into every worktree, `search_path`
+    `target` is a branch name. `setup` and `gate` are shell commands; `agents` are the agents' commands with their
+    arguments, by the key that says them; `scripts` is where a script for each of `issues` must lie, None when none is
+    needed. `provided` are paths that are linked or copied into every worktree, `search_path`
     is PATH as programs will see it. `disk_floor_gb` is in 10⁹ bytes.
     """
 
@@ -51,7 +51,7 @@ class Needs:
     setup: tuple[str, ...]
     provided: tuple[str, ...]
     gate: tuple[str, ...]
-    agent: tuple[str, ...]
+    agents: Mapping[str, tuple[str, ...]]
     scripts: Path | None
     issues: tuple[Number, ...]
     search_path: str
@@ -81,7 +81,8 @@ async def preflight(repository: Repository | None, needs: Needs) -> Findings:
     problems += [problem async for problem in _target(repository, facts, needs.target)]
     problems += _base(base, repository)
     if facts.commit is not None:
-        problems += [problem async for problem in _agent(repository, facts.commit, needs)]
+        for key, command in needs.agents.items():
+            problems += [problem async for problem in _agent(repository, facts.commit, needs, key, command)]
     checkout = repository.work_tree
     warning = (
         f"the worktree base {base} is inside {checkout}: tools that climb directories see both"
@@ -145,9 +146,11 @@ async def _changed(repository: Repository, checkout: Listed) -> list[str]:
     return [line[3:] for line in output.decode("utf-8", "surrogateescape").split("\0")[:-1]]
 
 
-async def _agent(repository: Repository, commit: Sha, needs: Needs) -> AsyncIterator[str]:
+async def _agent(
+    repository: Repository, commit: Sha, needs: Needs, key: str, command: Sequence[str]
+) -> AsyncIterator[str]:
     """A program that is named by a path in the worktree has to be in every worktree."""
-    program = _program_of(needs.agent)
+    program = _program_of(command)
     if program is None or "/" not in program or program.startswith("/") or needs.setup:
         return
     path = os.path.normpath(program)
@@ -155,7 +158,7 @@ async def _agent(repository: Repository, commit: Sha, needs: Needs) -> AsyncIter
         return
     if not await list_tree(repository, commit, path):
         yield (
-            f"`agents.command`: `{program}` is not on `{needs.target}`, so that no worktree has it; "
+            f"`{key}`: `{program}` is not on `{needs.target}`, so that no worktree has it; "
             "commit it, or write its full path"
         )
 
@@ -208,7 +211,7 @@ def _existing(path: Path) -> Path:
 
 
 def _programs(needs: Needs) -> Iterator[str]:
-    commands = [("agents.command", needs.agent)]
+    commands: list[tuple[str, Sequence[str]]] = [*needs.agents.items()]
     commands += [("verify.commands", ("sh", "-c", command)) for command in needs.gate]
     commands += [("workspace.setup", ("sh", "-c", command)) for command in needs.setup]
     for key, command in commands:

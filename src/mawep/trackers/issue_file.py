@@ -27,6 +27,7 @@ KEYS = (
     "estimate_hours",
     "created_at",
     "author",
+    "runtime",
 )
 PRIORITIES = {
     "critical": Priority.CRITICAL,
@@ -105,6 +106,7 @@ class _IssueReader:
             author=self._text(tree, "author"),
             created_at=self._created_at(tree),
             origin=self.name,
+            runtime=self._text(tree, "runtime"),
         )
 
     def _known_keys(self, tree: dict[str, Tree]) -> None:

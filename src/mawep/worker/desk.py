@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import posixpath
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,16 +27,33 @@ CONTINUE = (
 
 
 @dataclass(frozen=True)
+class Driving:
+    """One way of driving agents: `command` starts one, `env` names the variables that it is given.
+
+    `model` is the model that it is told to use, None for what it uses by itself.
+    """
+
+    runtime: Runtime
+    command: tuple[str, ...]
+    env: tuple[str, ...]
+    model: str | None = None
+
+
+@dataclass(frozen=True)
 class WorkerSettings:
-    """How this worker drives agents. `directory` is the run's; `command` starts an agent."""
+    """How this worker drives agents, by the names that the run has for its ways; `directory` is the run's."""
 
     name: str
     run: str
     directory: Path
-    runtime: Runtime
-    command: tuple[str, ...]
-    env: tuple[str, ...]
+    runtimes: Mapping[str, Driving]
     limits: Limits
+
+    def driving(self, name: str) -> Driving:
+        """The way of that name. Raises AgentFailed when this worker has none."""
+        if name not in self.runtimes:
+            raise AgentFailed(f"this worker cannot drive agents as `{name}`", cause="it was not told how")
+        return self.runtimes[name]
 
 
 @dataclass
@@ -90,7 +108,12 @@ class ClaimPolicy:
 
 
 def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None) -> Launch:
-    """Everything that starting the agent of a desk needs; `token` is that of another turn than the current."""
+    """Everything that starting the agent of a desk needs; `token` is that of another turn than the current.
+
+    Raises:
+        AgentFailed: the worker does not know how to drive it.
+    """
+    driving = settings.driving(desk.work.runtime)
     work, directory = desk.work, directory_of(settings, desk)
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     extra = {
@@ -101,11 +124,12 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
         "MAWEP_AGENT": work.agent,
         "MAWEP_PORT": str(desk.at.ports.start),
         "TMPDIR": str(desk.at.tmp),
+        **({"MAWEP_MODEL": driving.model} if driving.model else {}),
     }
     return Launch(
-        command=settings.command,
+        command=driving.command,
         cwd=desk.at.path,
-        env=clean_environment(passed=settings.env, extra=extra),
+        env=clean_environment(passed=driving.env, extra=extra),
         lock=lock_of(settings, desk),
         status_file=directory / "status.json",
         token=token or str(desk.fence),
@@ -114,6 +138,7 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
         prompt_file=directory / "prompt.md",
         feedback_file=directory / "feedback.md",
         deadline=desk.lease.expires_boottime if desk.lease else None,
+        model_name=driving.model,
     )
 
 

@@ -20,7 +20,7 @@ import structlog
 from mawep.adapters.git import Repository
 from mawep.adapters.git_refs import read_ref
 from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
-from mawep.agents.base import AgentFailed
+from mawep.agents.base import AgentFailed, Runtime
 from mawep.agents.command import CommandRuntime, finished_before
 from mawep.clock import Clock
 from mawep.coordination import channels
@@ -256,7 +256,7 @@ class Worker:
         if desk.workspace is None:
             raise AgentFailed("the attempt died with MAWEP before it began", reason=FailureReason.LOST)
         await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
-        if isinstance(self._settings.runtime, CommandRuntime):
+        if isinstance(self._runtime(desk), CommandRuntime):
             if desk.work.ended_fence is not None and finished_before(
                 launch_of(self._settings, desk, token=str(desk.work.ended_fence))
             ):
@@ -269,7 +269,7 @@ class Worker:
 
     async def _repair(self, desk: Desk, feedback: str) -> str:
         """The same session if it lives or can be loaded, else a fresh one with the evidence."""
-        command = isinstance(self._settings.runtime, CommandRuntime)
+        command = isinstance(self._runtime(desk), CommandRuntime)
         if desk.session is None or command:
             await self._close(desk)
             await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
@@ -282,9 +282,12 @@ class Worker:
                 feedback = f"{desk.work.prompt}\n\n{feedback}"
         return (await self._converse(desk, feedback, resumed=False)).stop
 
+    def _runtime(self, desk: Desk) -> Runtime:
+        return self._settings.driving(desk.work.runtime).runtime
+
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
         policy = ClaimPolicy(desk.work.claims_of_others, desk.work.protected)
-        desk.session = await self._settings.runtime.open(
+        desk.session = await self._runtime(desk).open(
             launch_of(self._settings, desk), self._supervisor, policy, resume=resume
         )
         if desk.session.session_id:

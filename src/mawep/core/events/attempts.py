@@ -18,7 +18,7 @@ from mawep.core.model import (
 class AttemptAssigned(Event, frozen=True, tag=True):
     """Intent: an agent slot takes the issue.
 
-    `name` is the directory name of its worktree, `claims` the patterns that it holds.
+    `name` is the directory name of its worktree, `claims` the patterns that it holds, `runtime` how it is driven.
     """
 
     issue: Number
@@ -29,6 +29,7 @@ class AttemptAssigned(Event, frozen=True, tag=True):
     base: Sha
     claims: tuple[str, ...]
     lease_until: datetime
+    runtime: str = ""
 
 
 class AttemptReclaimed(Event, frozen=True, tag=True):

@@ -8,6 +8,7 @@ from mawep.core.events.base import Event
 from mawep.core.model import (
     Issue,
     Number,
+    Routed,
     Rules,
     Sha,
 )
@@ -17,7 +18,8 @@ class RunStarted(Event, frozen=True, tag=True):
     """A run began. `suffixed` lists issues whose plain branch or worktree name is taken already.
 
     `settings` is the public configuration as JSON, `digests` the sha256 of templates; `branches` are plain branch
-    names by issue number (JSON has only text for keys).
+    names by issue number (JSON has only text for keys). `runtime` names the way in which agents are driven, `routed`
+    says by issue number where it is another.
     """
 
     run: str
@@ -30,6 +32,8 @@ class RunStarted(Event, frozen=True, tag=True):
     digests: dict[str, str] = msgspec.field(default_factory=dict)
     suffixed: tuple[Number, ...] = ()
     branches: dict[str, str] = msgspec.field(default_factory=dict)
+    runtime: str = ""
+    routed: dict[str, Routed] = msgspec.field(default_factory=dict)
 
 
 class RunResumed(Event, frozen=True, tag=True):

@@ -31,6 +31,7 @@ def assigned(state: State, rec: ev.Recorded, event: ev.AttemptAssigned) -> State
         base=event.base,
         lease_until=event.lease_until,
         assigned_at=rec.at,
+        runtime=event.runtime,
     )
     record = replace(
         record,

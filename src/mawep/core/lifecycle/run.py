@@ -30,6 +30,8 @@ def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
         digests=Map(event.digests),
         branches=Map({int(number): branch for number, branch in event.branches.items()}),
         suffixed=frozenset(event.suffixed),
+        runtime=event.runtime,
+        routed=Map({int(number): routed for number, routed in event.routed.items()}),
         graph=plan,
         issues=Map({n: IssueRecord(n, IssueState.WAITING) for n in plan.issues}),
         unmet=Map({n: len(needed) for n, needed in plan.dependencies.items()}),
