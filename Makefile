@@ -4,6 +4,7 @@
 #   make test        run the tests            make e2e        drive the command line end to end
 #   make lint        style and format         make typecheck  strict types
 #   make contracts   who may import whom      make bench      measure the overhead against a plain loop
+#   make clis        install the coding agents that `make e2e` drives (npm; into ~/.cache/mawep)
 #   make check       all of the above but the benchmark
 #
 # PYTHON=…  interpreter to build the environment with     VENV=…  where the environment lives
@@ -24,7 +25,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test e2e lint format typecheck contracts bench check locks
+.PHONY: demo test e2e clis lint format typecheck contracts bench check locks
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
 
@@ -36,6 +37,9 @@ test: $(VENV)/.dev
 
 e2e: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "e2e or chaos" $(ARGS)
+
+clis: $(VENV)/.dev
+	@$(BIN)/python -m tests.clis
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

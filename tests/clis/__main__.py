@@ -1,0 +1,20 @@
+"""`python -m tests.clis`: install the pinned agents if need be, and print the directory of their programs."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.clis.install import NotInstalled, install
+
+
+def main() -> int:
+    """Print the directory; 1 when the agents cannot be had."""
+    try:
+        print(install())
+    except NotInstalled as error:
+        print(f"the agents of the end-to-end tests are not installed: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+sys.exit(main())
