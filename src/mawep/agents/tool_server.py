@@ -1,0 +1,137 @@
+"""Where one attempt's agent reaches its tools: a unix socket of its own, and a token that nobody else has.
+
+The first line of a connection is the token; after it comes MCP. Who does not know the token is cut off and counted, so
+that an agent which finds another's socket cannot speak as that one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import os
+import secrets
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+import mawep.inside
+from mawep.agents.base import ToolEndpoint
+from mawep.agents.tools import Said
+
+log = structlog.get_logger("mawep.tools")
+
+INSIDE = Path(mawep.inside.__file__).parent
+RELAY = INSIDE / "relay.py"
+PROGRAMS = INSIDE / "bin"
+"""The directory of what a command agent finds on its PATH."""
+SOCKET, TOKEN, PYTHON = "MAWEP_TOOLS_SOCKET", "MAWEP_TOOLS_TOKEN", "MAWEP_PYTHON"
+
+LINE_LIMIT = 2**20
+"""Bytes of one frame of an agent."""
+TOKEN_SECONDS = 5.0
+"""How long a connection may take to say its token."""
+CONNECTIONS = 16
+"""Connections of one attempt at a time."""
+
+Answer = Callable[[str, Mapping[str, Any]], Awaitable[Said]]
+"""Carries out a call: name of the tool, arguments."""
+
+
+class ToolServer:
+    """One attempt's tools, from `open` to `close`. `strangers` counts those who did not know the token."""
+
+    def __init__(self, path: Path, answer: Answer) -> None:
+        self.path = path
+        self.strangers = 0
+        self._answer = answer
+        self._token = secrets.token_urlsafe(32)
+        self._socket: socket.socket | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Listen. A socket that a killed process left at the same path is replaced."""
+        self.path.unlink(missing_ok=True)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.setblocking(False)
+        self._socket.bind(os.fspath(self.path))
+        self.path.chmod(0o600)
+        self._socket.listen(CONNECTIONS)
+        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+
+    async def close(self) -> None:
+        """Listen no more, and end every talk."""
+        if self._socket is not None:
+            asyncio.get_running_loop().remove_reader(self._socket)
+            self._socket.close()
+            self._socket = None
+            self.path.unlink(missing_ok=True)
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+
+    def endpoint(self, seen_as: Path | None = None) -> ToolEndpoint:
+        """How the agent reaches it; `seen_as` is where the agent sees the socket, if that is somewhere else."""
+        return ToolEndpoint(
+            command=(sys.executable, "-I", "-S", os.fspath(RELAY)),
+            env={SOCKET: os.fspath(seen_as or self.path), TOKEN: self._token, PYTHON: sys.executable},
+        )
+
+    def _accept(self, listening: socket.socket) -> None:
+        """Begin a talk with whoever connects.
+
+        Not `start_unix_server`: on Python 3.11 it loses, open, a connection that comes while it closes.
+        """
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return  # it has gone again, or this process has no descriptors left: the next one may do better
+        if len(self._talks) >= CONNECTIONS:
+            log.warning("too many connections to the tools of an attempt", socket=self.path.name)
+            connection.close()
+            return
+        begun = False
+
+        async def talk() -> None:
+            nonlocal begun
+            begun = True
+            await self._talk(connection)
+
+        def over(task: asyncio.Task[None]) -> None:
+            self._talks.discard(task)
+            if not begun:  # cancelled before it could close anything itself
+                connection.close()
+
+        task = asyncio.create_task(talk())
+        self._talks.add(task)
+        task.add_done_callback(over)
+
+    async def _talk(self, connection: socket.socket) -> None:
+        connection.setblocking(False)
+        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=LINE_LIMIT)
+        try:
+            if await self._knows_the_token(reader):
+                session = await asyncio.to_thread(import_module, "mawep.agents.tool_session")
+                await session.serve(reader, writer, self._answer)
+        except (OSError, ValueError):
+            pass  # it went away, or said something without an end
+        except Exception:
+            log.exception("a talk with an agent broke", socket=self.path.name)
+        finally:
+            writer.close()
+
+    async def _knows_the_token(self, reader: asyncio.StreamReader) -> bool:
+        try:
+            async with asyncio.timeout(TOKEN_SECONDS):
+                said = await reader.readuntil(b"\n")
+        except (TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+            said = b""
+        if hmac.compare_digest(said.rstrip(b"\r\n"), self._token.encode()):
+            return True
+        self.strangers += 1
+        log.warning("somebody without the token spoke to the tools of an attempt", socket=self.path.name)
+        return False
