@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mawep.adapters.git import Repository, find_repository
 from mawep.adapters.git_refs import read_ref
 from mawep.core.events import CandidateImported, ImportIntended, ImportRefused
 from mawep.core.model import FailureReason, Sha
+from mawep.errors import GitError
 from mawep.stages import land
 from mawep.stages.acceptance import (
     ALWAYS_PROTECTED,
@@ -325,3 +327,48 @@ def commit_all(checkout: Path) -> Sha:
     made = head(checkout)
     git(checkout, "switch", "--quiet", "main")
     return made
+
+
+@pytest.mark.parametrize("stays", [False, True], ids=["one process each", "resident"])
+@pytest.mark.parametrize(
+    ("lost", "reason"),
+    [
+        ("^{tree}", FailureReason.WORKSPACE_ERROR),
+        (":deep", FailureReason.WORKSPACE_ERROR),
+        (":deep/link", FailureReason.WORKSPACE_ERROR),
+        (":deep/new", FailureReason.IMPORT_REFUSED),
+    ],
+)
+async def test_commits_that_are_not_whole_fail_their_issue_and_never_the_run(
+    repository: Repository, checkout: Path, lost: str, reason: FailureReason, stays: bool
+) -> None:
+    base = head(checkout)
+    git(checkout, "switch", "--quiet", "-c", "feature/5")
+    (checkout / "deep/link").symlink_to("new")
+    git(checkout, "add", "deep/link")
+    made = commit(checkout, {"deep/new": "new\n"})
+    git(checkout, "switch", "--quiet", "main")
+    name = git(checkout, "rev-parse", f"{made}{lost}")
+    loose = checkout / ".git/objects" / name[:2] / name[2:]
+    loose.rename(checkout / ".git/away")
+    try:
+        async with repository.resident() if stays else nullcontext():
+            refused(
+                await taken_in(repository, made, base),
+                reason,
+                "its commits" if "WORK" in reason.name else name,
+            )
+    finally:
+        (checkout / ".git/away").rename(loose)
+
+
+async def test_a_git_that_fails_on_commits_that_are_whole_is_no_verdict_on_them(
+    repository: Repository, checkout: Path
+) -> None:
+    base, made = head(checkout), branch(checkout, "feature/5", {"a.txt": "new\n"})
+    (checkout / ".git/refs/mawep").write_text("in the way\n")
+    try:
+        with pytest.raises(GitError):
+            await taken_in(repository, made, base)
+    finally:
+        (checkout / ".git/refs/mawep").unlink()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from mawep.adapters.git import Repository
+from mawep.adapters.git_refs import RefUpdate
+from mawep.errors import MawepError
 from mawep.stages.workspace import BranchMovedError, LeftOutError, TreeGoneError, Workspace, Workspaces
 from tests.stages.test_workspace_lend import count_git
 from tests.stages.workspace_site import AGENT, Site, make_hole, next_second, site
 from tests.support.repos import commit, git, head, write
 
 __all__ = ["site"]
+
+committing: Any = import_module("mawep.stages.workspace.commit")
 
 TRAILERS = {"Mawep-Run": "r", "Mawep-Issue": "101", "Mawep-Attempt": "1"}
 
@@ -38,8 +46,9 @@ async def test_what_an_agent_left_is_committed_under_its_name(
     (lent.path / "link").symlink_to("src/a.py")
     (lent.path / "src/b.py").chmod(0o755)
     ran = count_git(monkeypatch)
-    made = await commit_for(workspaces, lent)
-    assert len(ran) <= 4, ran
+    async with site.repository.resident():
+        made = await commit_for(workspaces, lent)
+    assert ran == ["add", "write-tree"]
     assert made == head(site.checkout, lent.branch)
     assert changes(site, lent.base, str(made)) == [
         "D\tREADME.md",
@@ -346,6 +355,86 @@ async def test_a_fifo_does_not_hang_the_commit(site: Site) -> None:
     write(lent.path / "src/a.py", "a = 2\n")
     made = await commit_for(workspaces, lent)
     assert made is not None and changes(site, lent.base, made) == ["M\tsrc/a.py"]
+
+
+def interrupted(
+    monkeypatch: pytest.MonkeyPatch, name: str, *, before: Callable[[], object], times: int = 1
+) -> None:
+    """Something happens before each of the first so many calls of a function that commits are made with."""
+    function = getattr(committing, name)
+    left = [times]
+
+    async def later(*arguments: Any, **more: Any) -> Any:
+        if left[0]:
+            left[0] -= 1
+            before()
+        return await function(*arguments, **more)
+
+    monkeypatch.setattr(committing, name, later)
+
+
+@pytest.mark.parametrize("step", ["commit_tree", "exists", "update_refs"])
+@pytest.mark.parametrize("removed", [False, True], ids=["branch", "no branch"])
+async def test_gc_by_the_user_between_tree_and_branch_is_made_good(
+    site: Site, monkeypatch: pytest.MonkeyPatch, removed: bool, step: str
+) -> None:
+    interrupted(monkeypatch, step, before=lambda: git(site.checkout, "gc", "--quiet", "--prune=now"))
+    async with site.repository.resident():
+        workspaces = await site.open()
+        lent = await site.lend(workspaces)
+        if removed:
+            git(lent.path, "checkout", "--quiet", "--detach")
+            git(lent.path, "branch", "--quiet", "-D", lent.branch)
+        write(lent.path / "src/a.py", "a = 2\n")
+        made = await commit_for(workspaces, lent)
+        assert made is not None and head(site.checkout, lent.branch) == made
+        assert changes(site, lent.base, made) == ["M\tsrc/a.py"]
+        site.assert_sound()
+        write(lent.path / "src/a.py", "a = 3\n")
+        assert await commit_for(workspaces, lent) is not None
+
+
+async def test_gc_by_the_user_again_and_again_fails_the_commit_and_harms_nothing(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collect = ("gc", "--quiet", "--prune=now")
+    interrupted(monkeypatch, "commit_tree", before=lambda: git(site.checkout, *collect), times=2)
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    write(lent.path / "src/a.py", "a = 2\n")
+    with pytest.raises(MawepError, match="taken away meanwhile"):
+        await commit_for(workspaces, lent)
+    assert head(site.checkout, lent.branch) == lent.base
+    git(site.checkout, *collect)
+    site.assert_sound()
+    made = await commit_for(workspaces, lent)
+    assert made is not None and changes(site, lent.base, made) == ["M\tsrc/a.py"]
+
+
+async def test_a_branch_that_moved_to_a_commit_without_its_tree_moves_back(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection that looked for refs before we moved ours takes the tree after."""
+    workspaces = await site.open()
+    lent = await site.lend(workspaces)
+    move, collections = committing.update_refs, [1, 2]
+
+    async def then_take_the_tree(repository: Repository, updates: Sequence[RefUpdate], **more: Any) -> None:
+        await move(repository, updates, **more)
+        if collections and head(site.checkout, lent.branch) != lent.base:
+            collections.pop()
+            tree = git(site.checkout, "rev-parse", f"{lent.branch}^{{tree}}")
+            (site.common / "objects" / tree[:2] / tree[2:]).unlink()
+
+    monkeypatch.setattr(committing, "update_refs", then_take_the_tree)
+    write(lent.path / "src/a.py", "a = 2\n")
+    with pytest.raises(MawepError, match="taken away meanwhile"):
+        await commit_for(workspaces, lent)
+    assert collections == []
+    assert head(site.checkout, lent.branch) == lent.base
+    made = await commit_for(workspaces, lent)
+    assert made is not None and changes(site, lent.base, made) == ["M\tsrc/a.py"]
+    site.assert_sound()
 
 
 async def test_nothing_of_a_commit_stays_beside_the_index(site: Site) -> None:

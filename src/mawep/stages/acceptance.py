@@ -114,8 +114,34 @@ async def accept(
 ) -> CandidateImported | ImportRefused:
     """Check the commits of an attempt and hold them by a ref.
 
-    `target` is what the target branch points at; `others` are the heads of other unlanded attempts.
+    `target` is what the target branch points at; `others` are the heads of other unlanded attempts. Commits that
+    are not whole are refused: an agent, or somebody's `git gc --prune=now`, can leave a branch on such.
     """
+    try:
+        return await _accept(repository, intent, run=run, target=target, others=others, guard=guard)
+    except GitError:
+        missing = await _missing(repository, intent.head, target)
+        if not missing:
+            raise
+        detail = f"the repository lacks objects of its commits: {missing}; its worktree is kept"
+        return _refuse(intent, FailureReason.WORKSPACE_ERROR, detail)
+
+
+async def _missing(repository: Repository, head: Sha, target: Sha) -> str:
+    """What git says when it goes through all that the head adds to the target; '' when that is whole."""
+    done = await repository.call("rev-list", "--objects", "--quiet", head, f"^{target}")
+    return done.stderr.decode(errors="replace").strip() if done.code != 0 else ""
+
+
+async def _accept(
+    repository: Repository,
+    intent: ImportIntended,
+    *,
+    run: str,
+    target: Sha,
+    others: Sequence[Sha],
+    guard: Guard,
+) -> CandidateImported | ImportRefused:
     try:
         line = await _line_of_work(repository, intent, run=run, target=target, others=others)
     except _Refused as refused:

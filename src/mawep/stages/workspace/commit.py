@@ -11,11 +11,11 @@ from pathlib import Path
 import structlog
 
 from mawep.adapters.git import Repository
-from mawep.adapters.git_objects import Identity, commit_tree, is_ancestor, rev_parse
+from mawep.adapters.git_objects import Identity, commit_tree, exists, is_ancestor, rev_parse
 from mawep.adapters.git_refs import RefMovedError, update_refs
 from mawep.clock import Clock
 from mawep.core.model import Sha
-from mawep.errors import GitError
+from mawep.errors import GitError, MawepError
 from mawep.stages.workspace.layout import branch_head
 from mawep.stages.workspace.registry import Registry
 from mawep.stages.workspace.snapshot import Snapshot, snapshot
@@ -23,6 +23,10 @@ from mawep.stages.workspace.trees import require_real
 from mawep.stages.workspace.values import BranchMovedError, LeftOutError, Workspace
 
 log = structlog.get_logger("mawep.workspace")
+
+
+class _TreeCollectedError(MawepError):
+    """The tree of a commit that has just been made is gone."""
 
 
 class Committer:
@@ -59,7 +63,7 @@ class Committer:
             return await self._commit(workspace, message, identity, trailers)
         except RefMovedError:
             raise
-        except GitError as error:  # a person's `git gc --prune=now` takes what no ref holds yet
+        except (GitError, _TreeCollectedError) as error:  # `git gc --prune=now` takes what no ref holds yet
             log.warning("committed again", workspace=workspace.name, cause=str(error))
             self._indexed.pop(workspace.name, None)
             return await self._commit(workspace, message, identity, trailers)
@@ -82,9 +86,23 @@ class Committer:
                 author=identity,
                 date=self._clock.now(),
             )
+            await self._require_tree(tree)  # for git looks only for the commit itself when it moves a ref
             await update_refs(self._repository, [(workspace.ref, new, head)], fsync=False)
+            try:
+                await self._require_tree(tree)
+            except _TreeCollectedError:
+                await update_refs(self._repository, [(workspace.ref, head, new)], fsync=False)
+                raise
             self._keep(taken, workspace.name, new)
         return new
+
+    async def _require_tree(self, tree: Sha) -> None:
+        if not await exists(self._repository, tree):
+            raise _TreeCollectedError(
+                "what was to be committed was taken away meanwhile",
+                cause="somebody's `git gc --prune=now` at that moment",
+                next_step="look at the worktree, which is kept",
+            )
 
     async def _changed_tree(self, taken: Snapshot, parent: Sha, known: Path) -> Sha | None:
         """The tree of the worktree, None when it is the parent's."""
