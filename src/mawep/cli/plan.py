@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides, WithDependencies
+import typer
+
+from mawep.cli.completion import issue_numbers
+from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides, WithDependencies, number_of
+
+Prompt = Annotated[
+    str | None,
+    typer.Option(
+        "--prompt",
+        metavar="ISSUE",
+        help="Show what an agent on this issue would be told, instead.",
+        autocompletion=issue_numbers,
+    ),
+]
 
 
 def plan(
@@ -14,6 +28,7 @@ def plan(
     set_: Overrides = None,
     with_dependencies: WithDependencies = False,
     json: Json = False,
+    prompt: Prompt = None,
 ) -> int:
     """Show what a run would do, in which order, and why.
 
@@ -21,6 +36,8 @@ def plan(
     """
     import asyncio
 
+    if prompt is not None:
+        return asyncio.run(_show_prompt(config, set_, number_of(prompt), json=json))
     if issues is None and label is None:
         issues = "all"
     return asyncio.run(_plan(config, set_, issues, label, with_dependencies=with_dependencies, json=json))
@@ -56,4 +73,17 @@ async def _plan(
         from mawep.cli.plan_tables import show_plan
 
         show_plan(found.graph, document, agents)
+    return 0
+
+
+async def _show_prompt(config: Path | None, overrides: list[str] | None, number: int, *, json: bool) -> int:
+    import json as jsonlib
+    from dataclasses import asdict
+
+    from mawep.cli.context import open_context
+    from mawep.cli.prompting import NEEDED, prompt_for
+
+    context = await open_context(config, overrides, uses=NEEDED)
+    shown = await prompt_for(context.config, context.repository, number)
+    print(jsonlib.dumps(asdict(shown), ensure_ascii=False) if json else shown.prompt)
     return 0

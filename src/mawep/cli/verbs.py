@@ -9,7 +9,7 @@ import typer
 
 VERBS = {
     "init": ("mawep init",),
-    "plan": ("mawep plan", "mawep plan --issues 101,102 --json"),
+    "plan": ("mawep plan", "mawep plan --issues 101,102 --json", "mawep plan --prompt 101"),
     "simulate": ("mawep simulate", "mawep simulate --agents 8 --gate-minutes 5"),
     "start": ("mawep start --issues 101,102", "mawep start --label sprint-12 --json > result.json"),
     "resume": ("mawep resume", "mawep resume --no-rerun --json"),

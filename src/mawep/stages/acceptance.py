@@ -100,7 +100,8 @@ def protected_patterns(configured: Iterable[str]) -> tuple[str, ...]:
     built_in = (
         pattern for pattern in ALWAYS_PROTECTED if allowed.isdisjoint({pattern, pattern.removeprefix("**/")})
     )
-    return (*built_in, *(pattern for pattern in wanted if not pattern.startswith("!")))
+    ours = (pattern for pattern in wanted if not pattern.startswith("!"))
+    return tuple(dict.fromkeys((*built_in, *ours)))
 
 
 async def accept(

@@ -1,0 +1,72 @@
+"""What an agent would be told about an issue, were a run to begin now."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+
+from mawep.adapters.git import Repository
+from mawep.agents.prompt import PromptContext, load_template, render_prompt
+from mawep.cli.branches import branch_of
+from mawep.cli.templates import PROMPT, read_templates, try_templates
+from mawep.config import Config
+from mawep.core.model import Issue, Number
+from mawep.errors import UsageError
+from mawep.stages.acceptance import protected_patterns
+from mawep.stages.land import target_now
+from mawep.trackers.registry import TRACKERS
+
+NEEDED = ("orchestrator", "issues", "workspace", "verify")
+"""Sections of the configuration that a prompt is made of."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A prompt, the file its template is (None: the shipped one) and the template's sha256."""
+
+    issue: Number
+    prompt: str
+    template: str | None
+    digest: str
+
+
+async def prompt_for(config: Config, repository: Repository, number: Number) -> Shown:
+    """The first prompt of the first attempt on that issue, with the templates of the target branch.
+
+    Which paths others will be changing by then nobody knows yet, so none are named.
+
+    Raises:
+        UsageError: there is no such issue, or the repository's template cannot be used.
+        ProblemsError: issues cannot be read.
+    """
+    issue = await _issue(config, number)
+    target = config.orchestrator.target_branch
+    base = await target_now(repository, target)
+    templates = await read_templates(repository, base)
+    try_templates(templates, [issue], base=base, target=target)
+    context = PromptContext(
+        token=secrets.token_hex(16),
+        agent="agent-0",
+        attempt=1,
+        branch=branch_of(issue, config.workspace.branch_prefixes),
+        base=base,
+        target=target,
+        gate=config.verify.commands,
+        protected=protected_patterns(config.verify.protected_paths),
+        own_claims=issue.files,
+    )
+    return Shown(
+        issue=number,
+        prompt=render_prompt(templates.prompt, issue, context),
+        template=None if templates.prompt is None else PROMPT,
+        digest=load_template("prompt", templates.prompt).digest,
+    )
+
+
+async def _issue(config: Config, number: Number) -> Issue:
+    for issue in await TRACKERS[config.issues.tracker](config.issues.path).issues():
+        if issue.number == number:
+            return issue
+    raise UsageError(
+        f"There is no issue {number} in {config.issues.path}", next_step="`mawep plan` lists those there are"
+    )
