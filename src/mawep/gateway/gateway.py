@@ -1,0 +1,185 @@
+"""The gateway of one run: who may call which models, on whose account, and who hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal, Protocol
+
+import structlog
+
+from mawep.clock import Clock
+from mawep.gateway.budget import Ask, MaySpend
+from mawep.gateway.ledger import Ledger, Purpose, Reservation
+from mawep.gateway.prices import Prices
+from mawep.gateway.shapes.base import Call, Refused, Trouble
+from mawep.gateway.throttle import Limited
+from mawep.gateway.upstreams import Upstream
+from mawep.gateway.values import NOTHING, Amount, Tokens
+
+log = structlog.get_logger("mawep.gateway")
+
+MOST_CALLS = 16
+"""Calls of one attempt at the same time; more of them wait."""
+
+Outcome = Literal["answered", "failed", "cut", "refused"]
+
+
+@dataclass(eq=False)
+class Visitor:
+    """An attempt that may call one provider's models; `calls` are under way."""
+
+    issue: int
+    attempt: int
+    runtime: str
+    api: str
+    token: str = field(repr=False)
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CALLS), repr=False)
+    calls: set[asyncio.Task[object]] = field(default_factory=set, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A call that is over, or was refused: for metrics."""
+
+    api: str
+    outcome: Outcome
+    trouble: Trouble | None = None
+    seconds: float = 0.0
+    used: Amount = NOTHING
+
+
+class Ears(Protocol):
+    """Who wants to hear what happens at the gateway. None of it may block."""
+
+    def spent(self, visitor: Visitor, total: Amount) -> None:
+        """An attempt has consumed so much, in all."""
+        ...
+
+    def refused(self, visitor: Visitor, trouble: Trouble, why: str) -> None:
+        """An attempt's call was not let through."""
+        ...
+
+    def limited(self, visitor: Visitor, limit: Limited) -> None:
+        """A provider takes no more requests for now."""
+        ...
+
+    def made(self, call: Made) -> None:
+        """A call is over."""
+        ...
+
+
+class Gateway:
+    """Lets attempts through, and keeps the accounts. `socket` is where it is reached while it is served."""
+
+    def __init__(
+        self,
+        socket: Path,
+        *,
+        ledger: Ledger,
+        prices: Prices,
+        upstreams: Mapping[str, Upstream],
+        may_spend: MaySpend,
+        ears: Ears,
+        clock: Clock,
+    ) -> None:
+        self.socket = socket
+        self.upstreams = upstreams
+        self.ears = ears
+        self.clock = clock
+        self._ledger = ledger
+        self._prices = prices
+        self._may_spend = may_spend
+        self._visitors: dict[bytes, Visitor] = {}
+
+    # --- who may
+
+    def admit(self, issue: int, attempt: int, runtime: str, api: str) -> str:
+        """A token of its own for an attempt, which stands in for the key of `api`."""
+        token = f"mawep-{secrets.token_urlsafe(32)}"
+        self._visitors[_digest(token)] = Visitor(issue, attempt, runtime, api, token)
+        return token
+
+    def dismiss(self, token: str) -> None:
+        """Take the token back; calls that are under way with it are ended."""
+        visitor = self._visitors.pop(_digest(token), None)
+        for call in visitor.calls if visitor else ():
+            call.cancel()
+
+    def visitor(self, token: str) -> Visitor | None:
+        """Whose token it is; None when it is nobody's, or not any more.
+
+        It is looked for by its digest, so that the time which that takes says nothing of any token.
+        """
+        found = self._visitors.get(_digest(token))
+        return found if found and hmac.compare_digest(found.token.encode(), token.encode()) else None
+
+    # --- on whose account
+
+    async def reserve(self, visitor: Visitor, call: Call) -> Reservation:
+        """Put the worst case of a call on the books, once it may be made.
+
+        Raises:
+            Refused: the budget does not allow it.
+            LedgerError: the books cannot be written.
+        """
+        worst = self._amount(call.model, self._prices.worst(call))
+        while True:
+            settled = self._ledger.settled
+            ask = self._ask(visitor, call, worst)
+            why = self._may_spend(ask)
+            if why is None:
+                break
+            if self._may_spend(_undisturbed(ask)) is not None:
+                raise Refused("budget", why)
+            await settled.wait()  # only what is under way speaks against it, and may turn out to be less
+        purpose = Purpose(visitor.issue, visitor.attempt, visitor.runtime, visitor.api, call.model)
+        return await self._ledger.reserve(purpose, worst, self.clock.now())
+
+    def settle(self, visitor: Visitor, made: Reservation, used: Tokens, *, cut: bool) -> Amount:
+        """Replace the worst case of a call by what it consumed."""
+        amount = self._amount(made.purpose.model, used) if used.total else Amount(calls=1)
+        written = self._ledger.settle(made, amount, "cut" if cut else "settled")
+        written.add_done_callback(lambda done: done.exception())
+        self.ears.spent(visitor, self.total(visitor.issue, visitor.attempt))
+        return amount
+
+    def total(self, issue: int, attempt: int) -> Amount:
+        """What an attempt has consumed so far."""
+        return self._ledger.of_attempt(issue, attempt).spent
+
+    def _amount(self, model: str, tokens: Tokens) -> Amount:
+        usd = self._prices.usd(model, tokens)
+        return Amount(tokens, usd or 0.0, unpriced=int(usd is None), calls=1)
+
+    def _ask(self, visitor: Visitor, call: Call, worst: Amount) -> Ask:
+        return Ask(
+            issue=visitor.issue,
+            attempt=visitor.attempt,
+            runtime=visitor.runtime,
+            model=call.model,
+            worst_tokens=worst.tokens.total,
+            worst_usd=worst.known_usd,
+            of_attempt=self._ledger.of_attempt(visitor.issue, visitor.attempt),
+            of_issue=self._ledger.of_issue(visitor.issue),
+            of_run=self._ledger.of_run(),
+        )
+
+
+def _undisturbed(ask: Ask) -> Ask:
+    """The same question, as if no other call were under way."""
+    return replace(
+        ask,
+        of_attempt=replace(ask.of_attempt, reserved=NOTHING),
+        of_issue=replace(ask.of_issue, reserved=NOTHING),
+        of_run=replace(ask.of_run, reserved=NOTHING),
+    )
+
+
+def _digest(token: str) -> bytes:
+    return hashlib.sha256(token.encode("utf-8", "surrogateescape")).digest()
