@@ -92,7 +92,10 @@ class Site:
     def leftovers(self) -> list[str]:
         """Everything under the base and everything noted about trees, but for empty directories."""
         roots = [self.base, self.common / "mawep" / "workspaces", self.common / "mawep" / "trash"]
-        found = [path for root in roots if root.exists() for path in root.rglob("*")]
+        walks = (os.walk(root) for root in roots)  # which passes over what goes away meanwhile
+        found = [
+            Path(place, name) for walk in walks for place, below, names in walk for name in below + names
+        ]
         return sorted(str(path) for path in found if path.is_symlink() or not path.is_dir())
 
 
