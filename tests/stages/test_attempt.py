@@ -29,8 +29,7 @@ from mawep.agents.base import (
 )
 from mawep.clock import SystemClock
 from mawep.core.model import FailureReason, PlanEntry, Question, Usage
-from mawep.stages import attempt
-from mawep.stages.attempt import Ears, Limits, Progress, Turn, newest_change, vitals_of
+from mawep.stages.attempt import Ears, Limits, Progress, Turn
 from tests.support.waiting import eventually, let_pass
 
 END = TurnEnded("end_turn", "done")
@@ -315,34 +314,3 @@ def test_time_left_is_told_only_when_a_plan_says_enough() -> None:
     assert known(plan("completed", "pending", "pending", "pending")).eta(110.0) == 30.0
     assert known(edit("a.py")).eta(110.0) is None
     assert known(plan("pending", "pending")).eta(110.0) is None
-
-
-# --- what it consumes
-
-
-def test_a_program_that_is_gone_has_no_vitals() -> None:
-    process = subprocess.Popen(["true"])
-    process.wait()
-    assert vitals_of(process.pid) is None
-    assert vitals_of(0) is None
-
-
-async def test_vitals_are_those_of_all_that_the_shim_looks_after() -> None:
-    shim = "import subprocess, sys; subprocess.run(['sleep', '60'])"
-    family = subprocess.Popen([sys.executable, "-c", shim], start_new_session=True)
-    try:
-        pid = await eventually("the program runs", lambda: child_of(family.pid), 20)
-        vitals = vitals_of(pid)
-        assert vitals is not None and vitals.processes == 1
-    finally:
-        os.killpg(family.pid, 9)
-        family.communicate()
-
-
-def test_the_newest_change_is_found_anywhere(worktree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert newest_change(worktree) == 1_000_000_000
-    (worktree / "deep").mkdir()
-    (worktree / "deep" / "new.txt").write_text("new\n")
-    assert newest_change(worktree) > 1_700_000_000
-    monkeypatch.setattr(attempt, "SCAN_LIMIT", 0)
-    assert newest_change(worktree) > 0, "a bounded look finds what it finds"

@@ -53,7 +53,8 @@ class ToolCall:
 
     `kind` is one of ACP's (read, edit, delete, move, search, execute, think, fetch, switch_mode, other);
     `status` is pending, in_progress, completed or failed. `paths` are all that it names, `diff_paths` those
-    that it says it changes.
+    that it says it changes, `lines` how many it adds and takes away in each of them. `input` is what the tool is
+    given, `output` the end of what it answered, both as text and bounded.
     """
 
     id: str
@@ -62,6 +63,9 @@ class ToolCall:
     status: str
     paths: tuple[str, ...] = ()
     diff_paths: tuple[str, ...] = ()
+    lines: tuple[tuple[int, int], ...] = ()
+    input: str = ""
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)

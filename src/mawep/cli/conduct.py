@@ -300,6 +300,8 @@ def worker_settings(config: Config, directory: RunDirectory, state: State) -> Wo
         limits=Limits(
             stall=agents.stall_timeout_minutes * 60,
             turn=agents.turn_timeout_minutes * 60,
+            progress=agents.progress_timeout_minutes * 60,
+            loop=agents.loop_limit,
             processes=agents.limits.processes,
             memory=agents.limits.memory_gb * 1e9,
             disk=agents.limits.disk_gb * 1e9,

@@ -109,7 +109,17 @@ class Agents(Section):
     )
     turn_timeout_minutes: Minutes = Field(60, description="How long one turn may take.", examples=["90"])
     stall_timeout_minutes: Minutes = Field(
-        5, description="How long an agent may show no sign of work.", examples=["0.05"]
+        5, description="How long an agent may show no sign of life.", examples=["0.05"]
+    )
+    progress_timeout_minutes: Minutes = Field(
+        15, description="How long an agent may go on without any progress.", examples=["30"]
+    )
+    loop_limit: int = Field(
+        20,
+        ge=0,
+        le=10_000,
+        description="How often an agent may repeat the same tool calls while no file changes; 0: for ever.",
+        examples=["50"],
     )
     input_timeout_minutes: Minutes = Field(
         240, description="How long a question may wait for a person.", examples=["30"]

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from mawep.adapters.disk import bytes_on_disk
+from mawep.adapters.family import Vitals
 from mawep.agents.base import (
     AgentEvent,
     AgentFailed,
@@ -31,9 +29,11 @@ from mawep.agents.base import (
 )
 from mawep.clock import Clock
 from mawep.core.model import FailureReason, PlanEntry, Question, Usage
+from mawep.stages.observer import Files, Processes
+from mawep.stages.watchdog import Patience, Watchdog
 
-BUSY_SHARE = 0.02
-"""Less CPU than this share of one core is the idling of a runtime, not work."""
+SHORTEST_LOOK, LONGEST_LOOK = 0.05, 5.0
+"""Bounds of the time between two looks at an agent's processes, in seconds."""
 
 DISK_SHARE = 0.02
 """Measuring what an attempt holds on the disk may take this share of the time."""
@@ -41,18 +41,16 @@ DISK_SHARE = 0.02
 DISK_SECONDS = 5.0
 """The least time between two measurements."""
 
-SCAN_LIMIT = 50_000
-"""Directory entries looked at for a sign of file activity."""
-
 _DONE_SHARE = {"completed": 1.0, "in_progress": 0.5}
 _STARTED, _PER_FILE, _WITHOUT_PLAN = 10.0, 10.0, 60.0
 
 
 @dataclass(frozen=True)
 class Limits:
-    """Seconds: `stall` without any sign of life, `turn` for a whole turn.
+    """Seconds: `stall` without any sign of life, `progress` without progress, `turn` for a whole turn.
 
-    At any time: `processes`, `memory` they hold resident together and `disk` for worktree and TMPDIR, in bytes.
+    `loop`: tool calls that repeat themselves; 0 is any number. At any time: `processes`, `memory` they hold resident
+    together and `disk` for worktree and TMPDIR, in bytes.
     """
 
     stall: float
@@ -60,6 +58,13 @@ class Limits:
     processes: float = math.inf
     memory: float = math.inf
     disk: float = math.inf
+    progress: float = math.inf
+    loop: int = 0
+
+    @property
+    def patience(self) -> Patience:
+        """What the watchdog has to know."""
+        return Patience(self.stall, self.turn, self.progress, self.loop)
 
 
 @dataclass(frozen=True)
@@ -69,15 +74,6 @@ class TurnOutcome:
     stop: StopReason
     text: str
     usage: Usage
-
-
-@dataclass(frozen=True)
-class Vitals:
-    """What the process tree of an attempt consumes."""
-
-    cpu_seconds: float
-    rss_mb: float
-    processes: int
 
 
 @dataclass
@@ -134,7 +130,10 @@ class Ears:
 
 
 class Turn:
-    """One prompt and what follows. `progress` can be read at any time. `scratch` is the attempt's TMPDIR."""
+    """One prompt and what follows. `progress` and `vitals` can be read at any time. `scratch` is the attempt's TMPDIR.
+
+    `calls` says how many requests to its model are in flight, where somebody knows.
+    """
 
     def __init__(
         self,
@@ -145,6 +144,7 @@ class Turn:
         ears: Ears,
         *,
         scratch: Path,
+        calls: Callable[[], int] = int,
     ) -> None:
         self._session = session
         self._worktree = worktree
@@ -153,9 +153,10 @@ class Turn:
         self._limits = limits
         self._clock = clock
         self._ears = ears
-        self._last_sign = clock.awake()
-        self._last_cpu = 0.0
-        self._waiting_for_person = False
+        self._watchdog = Watchdog(limits.patience, clock.awake())
+        self._processes = Processes(calls)
+        self._files = Files((worktree, scratch), clock.awake())
+        self.vitals: Vitals | None = None
         self.progress = Progress(began=clock.awake())
 
     async def run(self, prompt: str) -> TurnOutcome:
@@ -178,34 +179,36 @@ class Turn:
                 with contextlib.suppress(asyncio.CancelledError, Exception):
                     await task
 
-    def answered(self) -> None:
-        """A person answered; the agent's time runs again."""
-        self._waiting_for_person = False
-        self._last_sign = self._clock.awake()
+    async def hear(self, event: AgentEvent) -> None:
+        """Take in what the agent says, by its session or in another way (a tool of ours that it calls)."""
+        self._watchdog.heard(event, self._clock.awake())
+        self.progress.see(event)
+        match event:
+            case ProcessStarted(pid):
+                await self._ears.started(pid)
+                return
+            case QuestionAsked(question):
+                await self._ears.asked(question)
+            case BreakingChange():
+                await self._ears.announced(event)
+            case _:
+                pass
+        self._ears.progressed(self.progress)
+
+    def answered(self, question_id: str | None = None) -> None:
+        """A person answered (None: everything that it asked); the agent's time runs again."""
+        self._watchdog.answered(question_id, self._clock.awake())
 
     @property
     def idle_seconds(self) -> float:
         """How long there was no sign of life."""
-        return 0.0 if self._waiting_for_person else self._clock.awake() - self._last_sign
+        return self._watchdog.idle(self._clock.awake())
 
     async def _talk(self, prompt: str) -> TurnOutcome:
         async for event in self._session.prompt(prompt):
-            self._last_sign = self._clock.awake()
-            self.progress.see(event)
-            match event:
-                case ProcessStarted(pid):
-                    await self._ears.started(pid)
-                    continue
-                case QuestionAsked(question):
-                    self._waiting_for_person = True
-                    await self._ears.asked(question)
-                case BreakingChange():
-                    await self._ears.announced(event)
-                case TurnEnded(stop, text):
-                    return self._ended(stop, text)
-                case _:
-                    pass
-            self._ears.progressed(self.progress)
+            if isinstance(event, TurnEnded):
+                return self._ended(event.stop, event.text)
+            await self.hear(event)
         raise AgentFailed("the agent ended its turn without saying so", cause="its event stream broke off")
 
     def _ended(self, stop: StopReason, text: str) -> TurnOutcome:
@@ -217,29 +220,28 @@ class Turn:
 
     async def _watch(self) -> AgentFailed:
         """Wait until the agent is out of time or shows no sign of life, and say so."""
-        limits = self._limits
-        pause = min(max(limits.stall / 10, 0.05), 5.0)
-        worked = 0.0
+        clock, watchdog = self._clock, self._watchdog
+        pause = min(max(self._limits.stall / 10, SHORTEST_LOOK), LONGEST_LOOK)
         while True:
-            before = self._clock.awake()
-            await self._clock.sleep(pause)
-            vitals = vitals_of(self._session.pid)
-            if excess := self._excess(vitals) or await self._excess_on_disk():
+            before = clock.awake()
+            await clock.sleep(min(pause, max(watchdog.due(before), SHORTEST_LOOK)))
+            self.vitals, look = self._processes.look(self._session.pid, clock.awake() - before)
+            if excess := self._excess(self.vitals) or await self._excess_on_disk():
                 return AgentFailed("the attempt takes more than it may", cause=excess)
-            if self._waiting_for_person:
-                continue
-            worked += self._clock.awake() - before
-            if worked >= limits.turn:
-                return AgentFailed(
-                    f"the turn took longer than {limits.turn / 60:g} minutes", reason=FailureReason.TIMEOUT
-                )
-            self._look_at_processor(vitals, pause)
-            if self.idle_seconds >= limits.stall and not await asyncio.to_thread(self._files_changed):
-                return AgentFailed(
-                    f"no sign of life for {limits.stall / 60:g} minutes",
-                    reason=FailureReason.STALLED,
-                    detail="no protocol event, no CPU time, no file written",
-                )
+            watchdog.looked(look, clock.awake())
+            if watchdog.in_doubt(clock.awake()) and clock.awake() >= self._files.rest_until:
+                await self._look_at_files()
+            verdict = watchdog.verdict(clock.awake())
+            if verdict is not None and verdict.reason is FailureReason.STALLED:
+                await self._look_at_files()
+                verdict = watchdog.verdict(clock.awake())
+            if verdict is not None:
+                return AgentFailed(verdict.what, reason=verdict.reason, detail=verdict.detail)
+
+    async def _look_at_files(self) -> None:
+        age = await asyncio.to_thread(self._files.look, self._clock.awake)
+        if age is not None:
+            self._watchdog.files_changed(age, self._clock.awake())
 
     def _excess(self, vitals: Vitals | None) -> str:
         """Which limit its processes are over, '' when none."""
@@ -262,50 +264,3 @@ class Turn:
         if used <= self._limits.disk:
             return ""
         return f"{used / 1e9:.1f} GB on the disk, the limit is {self._limits.disk / 1e9:g}"
-
-    def _look_at_processor(self, vitals: Vitals | None, seconds: float) -> None:
-        if vitals is None:
-            return
-        if vitals.cpu_seconds - self._last_cpu > BUSY_SHARE * seconds:
-            self._last_sign = self._clock.awake()
-        self._last_cpu = vitals.cpu_seconds
-
-    def _files_changed(self) -> bool:
-        """True when a file in the worktree was written within the stall time; looked at only in doubt."""
-        newest = newest_change(self._worktree)
-        age = self._clock.now().timestamp() - newest
-        if age < self._limits.stall:
-            self._last_sign = self._clock.awake() - max(age, 0.0)
-            return True
-        return False
-
-
-def vitals_of(pid: int) -> Vitals | None:
-    """What the program `pid` and everything under its shim consume; None when it is gone."""
-    if not pid:
-        return None
-    try:
-        shim = psutil.Process(pid).parent()
-        family = shim.children(recursive=True) if shim else []
-    except psutil.Error:
-        return None
-    cpu, rss = 0.0, 0
-    for member in family:
-        with contextlib.suppress(psutil.Error):
-            times = member.cpu_times()
-            cpu += times.user + times.system + times.children_user + times.children_system
-            rss += member.memory_info().rss
-    return Vitals(round(cpu, 2), round(rss / 2**20, 1), len(family))
-
-
-def newest_change(root: Path) -> float:
-    """The newest modification time below `root`, in seconds of the epoch; looks at a bounded number of entries."""
-    newest, seen = 0.0, 0
-    for directory, _, files in os.walk(root):
-        for name in (".", *files):
-            with contextlib.suppress(OSError):
-                newest = max(newest, os.lstat(os.path.join(directory, name)).st_mtime)  # noqa: PTH118
-        seen += 1 + len(files)
-        if seen > SCAN_LIMIT:
-            break
-    return newest

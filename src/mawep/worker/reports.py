@@ -8,6 +8,7 @@ from typing import Any
 
 import structlog
 
+from mawep.adapters.family import vitals_of
 from mawep.agents.base import BreakingChange
 from mawep.clock import Clock
 from mawep.coordination import channels, outages
@@ -15,7 +16,7 @@ from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
 from mawep.core.model import Question
 from mawep.errors import BusGoneError
-from mawep.stages.attempt import Progress, vitals_of
+from mawep.stages.attempt import Progress
 from mawep.worker.desk import Desk, consumption
 
 log = structlog.get_logger("mawep.worker")
@@ -131,7 +132,7 @@ def health_of(worker: str, desks: Iterable[Desk], boottime: float) -> wire.Healt
 
 def _health(desk: Desk) -> wire.AttemptHealth:
     pid = desk.session.pid if desk.session else 0
-    vitals = vitals_of(pid)
+    vitals = (desk.turn.vitals if desk.turn else None) or vitals_of(pid)
     return wire.AttemptHealth(
         issue=desk.issue.number,
         attempt=desk.work.attempt,

@@ -420,7 +420,7 @@ class Worker:
         desk = self._desks.get((answer.issue, answer.attempt))
         if desk is None or desk.session is None or desk.turn is None:
             return
-        desk.turn.answered()
+        desk.turn.answered(answer.question_id)
         try:
             await desk.session.answer(answer.question_id, answer.text)
         except MawepError as error:
