@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from mawep.stages import observer
-from mawep.stages.observer import Files, footprint
+from mawep.stages.attempt import observer
+from mawep.stages.attempt.observer import Files, footprint
 
 
 class Clock:

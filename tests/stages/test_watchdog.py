@@ -23,7 +23,7 @@ from mawep.agents.base import (
     ToolCall,
 )
 from mawep.core.model import FailureReason, PlanEntry, Question
-from mawep.stages.watchdog import LENIENCE, Look, Patience, Verdict, Watchdog
+from mawep.stages.attempt.watchdog import LENIENCE, Look, Patience, Verdict, Watchdog
 
 STALL, PROGRESS, TURN, LOOP = 300.0, 900.0, 3600.0, 20
 PATIENCE = Patience(STALL, TURN, PROGRESS, LOOP)

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mawep.core.model import FailureReason
-from mawep.stages import attempt
-from mawep.stages.attempt import Limits
+from mawep.stages.attempt import Limits, turn
 from tests.worker.shop import Shop, hold_lock, lives
 
 
@@ -39,7 +38,7 @@ from tests.worker.shop import Shop, hold_lock, lives
 async def test_limits_of_an_attempt_end_it_and_keep_its_work(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, limits: Limits, script: str, said: str
 ) -> None:
-    monkeypatch.setattr(attempt, "DISK_SECONDS", 0.1)
+    monkeypatch.setattr(turn, "DISK_SECONDS", 0.1)
     shop.limits = limits
     shop.agent(101, f"echo $$ > ../../pid; echo half > half.txt; {script}")
     shop.open()

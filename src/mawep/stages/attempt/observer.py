@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mawep.adapters.family import Vitals, vitals_of
-from mawep.stages.watchdog import Look
+from mawep.stages.attempt.watchdog import Look
 
 SCAN_LIMIT = 50_000
 """Directory entries looked at for a sign of file activity."""

@@ -29,8 +29,8 @@ from mawep.agents.base import (
 )
 from mawep.clock import Clock
 from mawep.core.model import FailureReason, PlanEntry, Question, Usage
-from mawep.stages.observer import Files, Processes
-from mawep.stages.watchdog import Patience, Watchdog
+from mawep.stages.attempt.observer import Files, Processes
+from mawep.stages.attempt.watchdog import Patience, Watchdog
 
 SHORTEST_LOOK, LONGEST_LOOK = 0.05, 5.0
 """Bounds of the time between two looks at an agent's processes, in seconds."""

@@ -1,0 +1,5 @@
+"""One turn of an agent: watched, measured, bounded."""
+
+from mawep.stages.attempt.turn import Ears, Limits, Progress, Turn, TurnOutcome
+
+__all__ = ["Ears", "Limits", "Progress", "Turn", "TurnOutcome"]
