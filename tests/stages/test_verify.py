@@ -37,6 +37,9 @@ class Place:
         self.path.mkdir(exist_ok=True)
         yield self.path
 
+    def walls_around(self, tree: Path, scratch: Path) -> tuple[tuple[str, ...], Path | None]:
+        return (), None
+
 
 @pytest.fixture
 async def supervisor() -> AsyncIterator[Supervisor]:

@@ -130,6 +130,13 @@ def _system() -> Iterator[str]:
         yield from ("--ro-bind-try", real, f"/etc/{name}")
 
 
+def system_paths() -> tuple[str, ...]:
+    """Where the system's programs and their settings really are."""
+    return tuple(
+        os.path.realpath(place) for place in (*_SYSTEM, *(f"/etc/{name}" for name in _SETTINGS.split()))
+    )
+
+
 class SandboxUnusableError(UsageError):
     """bubblewrap is missing or cannot make a sandbox on this machine for this user."""
 

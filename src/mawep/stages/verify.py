@@ -31,21 +31,29 @@ _KILLED_IN_SHELL = frozenset({137, 143})
 
 @dataclass(frozen=True)
 class GateSettings:
-    """`commands` are shell commands; `timeout` is seconds for each; `env` names what is passed on to them."""
+    """`commands` are shell commands; `timeout` is seconds for each; `env` names what is passed on to them.
+
+    `walls` is the kind of walls that they run behind.
+    """
 
     commands: tuple[str, ...]
     timeout: float
     env: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
+    walls: str = "off"
 
     def key(self, tree: Sha) -> str:
         """The name under which a verdict on `tree` is valid: tree, commands, set-up and environment names."""
-        parts = [tree, list(self.commands), list(self.setup), sorted(self.env)]
+        parts = [tree, list(self.commands), list(self.setup), sorted(self.env), self.walls]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 class GateTrees(Protocol):
-    """Where clean worktrees at an exact commit come from."""
+    """Where clean worktrees at an exact commit come from, and the walls around what runs in them."""
+
+    def walls_around(self, tree: Path, scratch: Path) -> tuple[tuple[str, ...], Path | None]:
+        """What to put in front of a command in that tree, and its HOME; nothing where there are no walls."""
+        ...
 
     def gate_tree(self, commit: Sha) -> AbstractAsyncContextManager[Path]:
         """A clean, set-up worktree that holds exactly the commit's tree."""
@@ -108,11 +116,12 @@ class Gate:
         scratch = self._directory / f"{name}.tmp"
         scratch.mkdir(mode=0o700)
         try:
+            prefix, home = self._trees.walls_around(tree, scratch)
             return await run(
                 self._supervisor,
-                ["sh", "-c", command],
+                [*prefix, "sh", "-c", command],
                 cwd=tree,
-                env=clean_environment(passed=self._settings.env, extra={"TMPDIR": str(scratch)}),
+                env=clean_environment(home=home, passed=self._settings.env, extra={"TMPDIR": str(scratch)}),
                 log=self._directory / f"{name}.log",
                 lock=self._directory / f"{name}.lock",
                 status_file=self._directory / f"{name}.status",

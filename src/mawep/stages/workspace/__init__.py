@@ -4,6 +4,8 @@ from mawep.stages.workspace.places import check_base
 from mawep.stages.workspace.provision import unprovided
 from mawep.stages.workspace.values import (
     BranchMovedError,
+    CollectError,
+    Confinement,
     DiskFloorError,
     LeftOutError,
     SetupError,
@@ -16,6 +18,8 @@ from mawep.stages.workspace.workspaces import Workspaces
 
 __all__ = [
     "BranchMovedError",
+    "CollectError",
+    "Confinement",
     "DiskFloorError",
     "LeftOutError",
     "SetupError",

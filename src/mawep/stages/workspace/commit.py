@@ -46,6 +46,10 @@ class Committer:
         """Note that the private index of that workspace is at `commit`."""
         self._indexed[name] = commit
 
+    def is_indexed(self, name: str, commit: Sha) -> bool:
+        """True when the private index of that workspace is known to be at `commit`."""
+        return self._indexed.get(name) == commit
+
     def ended(self, name: str) -> None:
         """Forget a workspace."""
         self._indexed.pop(name, None)

@@ -38,6 +38,16 @@ class Places:
         return self.base / ".tmp"
 
     @property
+    def private(self) -> Path:
+        """The git directories that agents and commands have of their own."""
+        return self.base / ".private"
+
+    @property
+    def homes(self) -> Path:
+        """HOME of each attempt, kept until the attempt is."""
+        return self.base / ".homes"
+
+    @property
     def trash(self) -> Path:
         """What is being removed, on the trees' file system."""
         return self.base / ".trash"
@@ -67,7 +77,7 @@ class Places:
         try:
             self.base.mkdir(mode=0o700, parents=True, exist_ok=True)
             for directory in (
-                *(self.spares, self.gates, self.temporary, self.trash),
+                *(self.spares, self.gates, self.temporary, self.private, self.homes, self.trash),
                 *(self.home, self.houses, self.setup_logs, self.notes_trash),
             ):
                 directory.mkdir(mode=0o700, exist_ok=True)

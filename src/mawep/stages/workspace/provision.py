@@ -15,12 +15,14 @@ from mawep.adapters.process import Completed, Supervisor, clean_environment, run
 from mawep.core.model import Sha
 from mawep.errors import ProblemsError, UsageError
 from mawep.stages.workspace.places import Places
-from mawep.stages.workspace.registry import Registry
+from mawep.stages.workspace.private_walls import TreeWalls
+from mawep.stages.workspace.registry import Record, Registry
 from mawep.stages.workspace.values import SetupError, WorkspaceSettings
 
 MAX_LOG_BYTES = 2 * 2**20
 NAMED_FILES = 10
 REMEMBERED_COMMITS = 512
+NO_NETWORK = "; if it needs the network, write `workspace.setup_network: full`"
 
 
 def unprovided(checkout: Path | None, link: Sequence[str], copy: Sequence[str]) -> list[str]:
@@ -55,7 +57,10 @@ class Provision:
         settings: WorkspaceSettings,
         places: Places,
         registry: Registry,
+        *,
+        walls: TreeWalls,
     ) -> None:
+        self._walls = walls
         self._repository = repository
         self._supervisor = supervisor
         self._settings = settings
@@ -116,20 +121,26 @@ class Provision:
         door, index = self._repository.worktree(path, None), self._registry.index(name)
         return (await door.call("check-ignore", "-z", "--stdin", input=removed, index=index)).code == 0
 
-    async def furnish(self, name: str, path: Path) -> None:
-        """Set up the tree `name` at `path`, whose private index holds exactly its commit.
+    async def furnish(self, record: Record) -> None:
+        """Set up a tree whose private index holds exactly its commit.
 
         Raises SetupError when a command fails, or when git would see files that the set-up left.
         """
         if not self.needed:
             return
+        name, path = record.name, Path(record.path)
         for relative in self._settings.link:
             self._link(path, relative)
         for relative in self._settings.copy:
             self._copy(path, relative)
         log = self._places.setup_logs / f"{name}.log"
-        for command in self._settings.setup:
-            await self._run(command, name, path, log)
+        if self._settings.setup:
+            await self._walls.stand(record, record.commit)
+            try:
+                for command in self._settings.setup:
+                    await self._run(command, name, path, log)
+            finally:
+                self._walls.fall(name)
         await self._require_clean(name, path, log)
         log.unlink(missing_ok=True)
 
@@ -168,12 +179,14 @@ class Provision:
         temporary = self._places.temporary / name
         temporary.mkdir(mode=0o700, exist_ok=True)
         house = self._registry.house(name)
+        network = self._settings.confinement.setup_network
+        prefix, home = self._walls.around(path, temporary, network=network)
         try:
             done = await run(
                 self._supervisor,
-                ["sh", "-c", command],
+                [*prefix, "sh", "-c", command],
                 cwd=path,
-                env=clean_environment(passed=self._settings.env, extra={"TMPDIR": str(temporary)}),
+                env=clean_environment(home=home, passed=self._settings.env, extra={"TMPDIR": str(temporary)}),
                 log=log,
                 lock=house / "setup.lock",
                 status_file=house / "setup.status",
@@ -186,7 +199,7 @@ class Provision:
             raise SetupError(
                 f"the set-up command `{command}` failed",
                 cause=_how(done, self._settings.setup_timeout),
-                next_step=f"read {log}",
+                next_step=f"read {log}{NO_NETWORK if prefix and not network else ''}",
                 log=log,
             )
 

@@ -92,7 +92,7 @@ class Trees:
     async def furnish(self, record: Record) -> str:
         """Set the tree up as its commit asks, and return the digest of that."""
         digest = await self.provision.digest(record.commit)
-        await self.provision.furnish(record.name, Path(record.path))
+        await self.provision.furnish(record)
         if self.provision.needed:
             # A set-up command may have used git.
             self.show(record)
@@ -148,7 +148,8 @@ class Trees:
                 self.trash.throw(path)
             if not named or self._made_it(layout.directory_of(entry), record):
                 self.trash.throw(entry)
-        self.trash.throw(self.places.temporary / record.name)
+        for place in (self.places.temporary, self.places.private, self.places.homes):
+            self.trash.throw(place / record.name)
         self.trash.throw(self.registry.house(record.name))
 
     def _made_it(self, pointer: Path | None, record: Record) -> bool:

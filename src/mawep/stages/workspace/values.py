@@ -12,6 +12,18 @@ from mawep.errors import InfrastructureError, MawepError, UsageError
 
 
 @dataclass(frozen=True)
+class Confinement:
+    """The walls around set-up and gate: `kind` is `required`, `landlock` or `off`; `shown` they may read.
+
+    `setup_network` lets the set-up reach the network; a gate never does.
+    """
+
+    kind: str = "off"
+    shown: tuple[Path, ...] = ()
+    setup_network: bool = False
+
+
+@dataclass(frozen=True)
 class WorkspaceSettings:
     """How workspaces are made.
 
@@ -35,6 +47,7 @@ class WorkspaceSettings:
     retention_days: float = 7.0
     setup_timeout: float = 900.0
     gate_slots: int = 1
+    confinement: Confinement = Confinement()
 
 
 @dataclass(frozen=True)
@@ -86,6 +99,10 @@ class SetupError(UsageError):
 
 class TreeGoneError(MawepError):
     """The directory of a workspace is no longer the one that was lent."""
+
+
+class CollectError(MawepError):
+    """What an agent left in its own git directory cannot be taken into the repository."""
 
 
 class BranchMovedError(MawepError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -18,16 +18,19 @@ from mawep.clock import Clock
 from mawep.core.model import Sha
 from mawep.stages.workspace.commit import Committer
 from mawep.stages.workspace.gates import Gates
-from mawep.stages.workspace.layout import branch_head
+from mawep.stages.workspace.layout import branch_head, entry_of, point
 from mawep.stages.workspace.places import Places, check_base, check_name, exclude_base
 from mawep.stages.workspace.ports import BLOCK, Ports
+from mawep.stages.workspace.private import Private, PrivateGit
+from mawep.stages.workspace.private_collect import Collector
+from mawep.stages.workspace.private_walls import TreeWalls
 from mawep.stages.workspace.provision import Provision, dirty_files
 from mawep.stages.workspace.registry import Kind, Record, Registry, Stage
 from mawep.stages.workspace.salvage import Salvager
 from mawep.stages.workspace.spares import Spares
 from mawep.stages.workspace.trash import Trash
-from mawep.stages.workspace.trees import Trees
-from mawep.stages.workspace.values import Workspace, WorkspaceExists, WorkspaceSettings
+from mawep.stages.workspace.trees import Trees, require_real
+from mawep.stages.workspace.values import TreeGoneError, Workspace, WorkspaceExists, WorkspaceSettings
 
 
 class _BranchTaken(WorkspaceExists):
@@ -50,12 +53,19 @@ class Workspaces:
         self._places = places = Places(settings.base.resolve(), repository.common_dir)
         self._registry = Registry(places.houses)
         self._trash = Trash(places.base, places.trash, places.notes_trash)
-        self._provision = Provision(repository, supervisor, settings, places, self._registry)
+        self._private = Private(repository, places, self._registry, self._trash)
+        self._walls = TreeWalls(self._private, settings.confinement)
+        self._provision = Provision(
+            repository, supervisor, settings, places, self._registry, walls=self._walls
+        )
         self._trees = Trees(repository, places, self._registry, self._trash, self._provision)
         self._spares = Spares(self._trees, settings.spares)
         self._gates = Gates(self._trees, settings.gate_slots)
         self._ports = Ports(settings.ports_from)
         self._committer = Committer(repository, self._registry, clock, settings.quota_gb * 1e9)
+        self._collector = Collector(
+            repository, supervisor, self._registry, self._private, settings.confinement
+        )
         self._salvager = Salvager(repository, self._registry, clock)
 
     async def open(self) -> tuple[str, ...]:
@@ -207,7 +217,50 @@ class Workspaces:
         Raises DiskFloorError, SetupError or GitError.
         """
         self._places.require_space(self._settings.disk_floor_gb)
-        return self._gates.use(commit)
+        return self._gate_tree(commit)
+
+    @asynccontextmanager
+    async def _gate_tree(self, commit: Sha) -> AsyncIterator[Path]:
+        async with self._gates.use(commit) as tree:
+            record = self._registry.read(tree.name)
+            if record is not None:
+                await self._walls.stand(record, commit)
+            try:
+                yield tree
+            finally:
+                self._walls.fall(tree.name)
+
+    def walls_around(self, tree: Path, scratch: Path) -> tuple[tuple[str, ...], Path | None]:
+        """What to put in front of a command in a gate tree, and its HOME; nothing where there are no walls."""
+        return self._walls.around(tree, scratch, network=False)
+
+    async def seclude(self, workspace: Workspace, kind: str, identity: Identity) -> PrivateGit:
+        """A fresh git directory of the agent's own at the head of its branch, after collecting from the last one.
+
+        No process of an agent may be left in the worktree. Raises CollectError, TreeGoneError or GitError.
+        """
+        require_real(workspace.path)
+        await self.collect(workspace)
+        record = self._registry.read(workspace.name)
+        if record is None:
+            raise TreeGoneError(f"{workspace.path} was given back")
+        head = branch_head(self._repository.common_dir, workspace.ref) or workspace.base
+        indexed = self._committer.is_indexed(workspace.name, head)
+        point(workspace.path, entry_of(self._repository.common_dir, workspace.name))
+        return await self._private.make(record, head, kind, indexed=indexed, identity=identity)
+
+    async def collect(self, workspace: Workspace) -> None:
+        """Bring what the agent committed in a git directory of its own into the repository, and move its branch.
+
+        Raises CollectError when that cannot be taken, with the branch where it was.
+        """
+        await self._collector.collect(workspace)
+
+    def home(self, workspace: Workspace) -> Path:
+        """A HOME of the attempt's own, kept until the workspace is discarded."""
+        home = self._places.homes / workspace.name
+        home.mkdir(mode=0o700, exist_ok=True)
+        return home
 
     async def refill(self, base: Sha, at_most: int | None = None) -> None:
         """Make spares until there are as many as the settings say, or `at_most`; lenders go first.
