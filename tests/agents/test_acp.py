@@ -252,7 +252,7 @@ async def test_an_agent_that_never_opens_a_session_is_given_up(stage: Stage) -> 
 async def test_a_program_that_is_not_an_agent_fails(stage: Stage) -> None:
     for program in ("true", "cat", "no-such-program-anywhere"):
         with pytest.raises(AgentFailed):
-            await AcpRuntime(0.5).open(stage.launch(program), stage.supervisor, stage.policy, resume=None)
+            await AcpRuntime(handshake_seconds=0.5).open(stage.launch(program), stage.supervisor, stage.policy, resume=None)
 
 
 async def test_an_agent_without_load_session_cannot_be_resumed(stage: Stage) -> None:

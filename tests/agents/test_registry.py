@@ -14,7 +14,11 @@ from mawep.agents.sdk import schema
 def test_every_runtime_is_found_under_its_own_name() -> None:
     assert {name: factory().name for name, factory in RUNTIMES.items()} == {
         "acp": "acp",
+        "claude-code": "claude-code",
+        "codex": "codex",
         "command": "command",
+        "gemini": "gemini",
+        "opencode": "opencode",
         "scripted": "scripted",
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -13,6 +13,8 @@ from pydantic import ValidationError
 from mawep import __version__
 from mawep.adapters.process import PIPE, ExitStatus, Process, ProcessStartError, Supervisor
 from mawep.agents.acp_client import AcpClient
+from mawep.agents.acp_files import Files
+from mawep.agents.acp_terminals import Terminals
 from mawep.agents.base import (
     STOP_SECONDS,
     AgentEvent,
@@ -22,11 +24,15 @@ from mawep.agents.base import (
     PathPolicy,
     ProcessStarted,
     ResumeUnsupported,
+    ToolEndpoint,
     TurnEnded,
     UsageReported,
 )
 from mawep.agents.exit import how
+from mawep.agents.limits import limit_in, limit_said
+from mawep.agents.options import Options
 from mawep.agents.output import Lines, read_lines
+from mawep.agents.quirks import TOOLS, Manners
 from mawep.agents.sdk import acp, schema
 from mawep.agents.transcript import Transcript
 from mawep.agents.turn import Turn
@@ -41,14 +47,30 @@ TERMINATE_SECONDS = 1.5
 DYING_SECONDS = 0.5
 """How long to wait for the exit status of an agent whose stream has ended, and for its last words."""
 STDERR_LIMIT = 10 * 2**20
+STEER = "session/steering"
+"""An extension of two adapters: a message for the turn that runs."""
+STEER_SECONDS = 5.0
+REFUSALS = 5
+"""How often an agent that stops working when it is refused something is told to go on, in one turn."""
+GO_ON = "That was refused: {why}. Leave it as it is, go on without it and finish the task."
 
 
 class AcpRuntime:
-    """Starts `launch.command` and opens a session with it."""
+    """Starts `launch.command` and opens a session with it. `auth` is a method to log in with before."""
 
     name = "acp"
 
-    def __init__(self, handshake_seconds: float = HANDSHAKE_SECONDS) -> None:
+    def __init__(
+        self,
+        options: Options = Options(),  # noqa: B008 (frozen)
+        *,
+        manners: Manners = Manners(),  # noqa: B008 (frozen)
+        auth: str | None = None,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+    ) -> None:
+        self._options = options
+        self._manners = manners
+        self._auth = auth
         self._handshake_seconds = handshake_seconds
 
     def needs(self, command: tuple[str, ...]) -> Needs:
@@ -75,9 +97,15 @@ class AcpRuntime:
             )
         except ProcessStartError as error:
             raise AgentFailed(error.what, cause=error.cause, next_step=error.next_step) from error
-        session = AcpSession(process, launch, policy)
+        manners = self._manners
+        terminals = Terminals(launch, supervisor) if manners.terminals else None
+        files = Files(launch.cwd) if manners.files else None
+        client = AcpClient(
+            launch.cwd, policy, self._options.permissions, manners, files=files, terminals=terminals
+        )
+        session = AcpSession(process, launch, client, manners, terminals)
         try:
-            await session.begin(resume, self._handshake_seconds)
+            await session.begin(resume, self._auth, self._handshake_seconds)
         except BaseException:
             await session.close()
             raise
@@ -87,7 +115,14 @@ class AcpRuntime:
 class AcpSession:
     """One conversation with one process."""
 
-    def __init__(self, process: Process, launch: Launch, policy: PathPolicy) -> None:
+    def __init__(
+        self,
+        process: Process,
+        launch: Launch,
+        client: AcpClient,
+        manners: Manners,
+        terminals: Terminals | None,
+    ) -> None:
         assert process.stdin is not None  # noqa: S101 (all three were asked for)
         assert process.stdout is not None  # noqa: S101
         self.session_id: str | None = None
@@ -97,22 +132,25 @@ class AcpSession:
         self._cwd = os.fspath(launch.cwd)
         self._transcript = Transcript(launch.transcript)
         self._wire = Wire(process.stdout, process.stdin, self._transcript)
-        self._client = AcpClient(launch.cwd, policy)
+        self._client = client
+        self._manners = manners
+        self._terminals = terminals
+        self._tools = _servers(launch.tools)
+        self._offers: frozenset[str] = frozenset()
         self._connection = acp.connect_to_agent(cast(acp.Client, self._client), self._wire)
         self._errors = Lines()
         self._listening = asyncio.create_task(self._keep_errors(launch))
         self._closing: asyncio.Task[None] | None = None
 
-    async def begin(self, resume: str | None, seconds: float) -> None:
-        """Shake hands and open or continue a session."""
+    async def begin(self, resume: str | None, auth: str | None, seconds: float) -> None:
+        """Shake hands, log in, open or continue a session, and put it into its mode."""
         try:
             async with asyncio.timeout(seconds):
                 await self._shake_hands()
-                if resume is None:
-                    opened = await self._connection.new_session(cwd=self._cwd, mcp_servers=[])
-                    self.session_id = opened.session_id
-                else:
-                    await self._load(resume)
+                if auth is not None:
+                    await self._connection.authenticate(method_id=auth)
+                modes = await self._new() if resume is None else await self._continue(resume)
+                await self._set_mode(modes)
         except TimeoutError as error:
             raise AgentFailed(
                 f"the agent did not open a session within {seconds:g} s", detail=self._errors.tail
@@ -137,8 +175,20 @@ class AcpSession:
             raise UsageError(f"the agent does not wait for an answer to question {question_id}")
 
     async def say(self, text: str) -> bool:
-        """The protocol has no message outside of a prompt, so it always waits for the next one."""
-        return False
+        """The protocol has no message outside of a prompt; where an agent offers one, it is used."""
+        if STEER not in self._offers or not self._client.turn.running or self._client.turn.stopping:
+            return False
+        message = {
+            "sessionId": self.session_id,
+            "prompt": [{"type": "text", "text": text}],
+            "_meta": {"steering": {"idleBehavior": "promptRequired"}},
+        }
+        try:
+            async with asyncio.timeout(STEER_SECONDS):
+                reply = await self._connection.ext_method(STEER, message)
+        except (acp.RequestError, ConnectionError, TimeoutError):
+            return False
+        return isinstance(reply, dict) and reply.get("outcome") == "injected"
 
     async def cancel(self) -> None:
         """See AgentSession.cancel."""
@@ -162,14 +212,16 @@ class AcpSession:
     def extend(self, deadline: float) -> None:
         """See AgentSession.extend."""
         self._process.extend(deadline)
+        if self._terminals is not None:
+            self._terminals.extend(deadline)
 
     async def _shake_hands(self) -> None:
+        files = self._manners.files
         hello = await self._connection.initialize(
             protocol_version=acp.PROTOCOL_VERSION,
             client_capabilities=schema.ClientCapabilities(
-                # Agents write for themselves: the offer is rarely taken up, and breaks one that does.
-                fs=schema.FileSystemCapabilities(read_text_file=False, write_text_file=False),
-                terminal=False,
+                fs=schema.FileSystemCapabilities(read_text_file=files, write_text_file=files),
+                terminal=self._manners.terminals,
             ),
             client_info=schema.Implementation(name="mawep", version=__version__),
         )
@@ -178,15 +230,23 @@ class AcpSession:
                 f"the agent speaks version {hello.protocol_version} of the Agent Client Protocol,"
                 f" not {acp.PROTOCOL_VERSION}"
             )
-        self.loadable = bool(hello.agent_capabilities and hello.agent_capabilities.load_session)
+        self._offers = frozenset(_offers(hello))
+        self.loadable = bool({"load", "resume"} & self._offers)
 
-    async def _load(self, session_id: str) -> None:
+    async def _new(self) -> schema.SessionModeState | None:
+        opened = await self._connection.new_session(cwd=self._cwd, mcp_servers=self._tools)
+        self.session_id = opened.session_id
+        return opened.modes
+
+    async def _continue(self, session_id: str) -> schema.SessionModeState | None:
+        """Continue without hearing the conversation again where that is offered, else by loading it."""
         if not self.loadable:
             raise ResumeUnsupported(
-                "the agent cannot continue a session", cause="it does not offer loadSession"
+                "the agent cannot continue a session", cause="it offers neither loadSession nor resume"
             )
+        again = self._connection.resume_session if "resume" in self._offers else self._connection.load_session
         try:
-            await self._connection.load_session(cwd=self._cwd, session_id=session_id, mcp_servers=[])
+            reply = await again(cwd=self._cwd, session_id=session_id, mcp_servers=self._tools)
         except acp.RequestError as error:
             raise ResumeUnsupported(
                 f"the agent cannot continue session {session_id}",
@@ -194,28 +254,60 @@ class AcpSession:
                 detail=self._errors.tail,
             ) from error
         self.session_id = session_id
+        return reply.modes if reply is not None else None
+
+    async def _set_mode(self, modes: schema.SessionModeState | None) -> None:
+        """Put the session into the mode that the runtime works in, if the agent knows it and is not in it."""
+        mode = self._manners.mode
+        if mode is None or modes is None or modes.current_mode_id == mode:
+            return
+        if mode not in {known.id for known in modes.available_modes}:
+            raise AgentFailed(
+                f"the agent has no mode `{mode}`",
+                cause="it offers " + ", ".join(f"`{known.id}`" for known in modes.available_modes),
+                next_step="use the version of it that the runtime was tested with",
+            )
+        await self._connection.set_session_mode(session_id=self.session_id or "", mode_id=mode)
 
     async def _run(self, turn: Turn, text: str) -> TurnEnded:
         try:
-            if turn.stopping:  # cancelled before it was sent: the agent would not know what to cancel
-                return TurnEnded("cancelled", "")
-            reply = await self._connection.prompt(
-                session_id=self.session_id or "", prompt=[acp.text_block(text)]
-            )
+            reply = await self._prompt(turn, text)
+            for _ in range(REFUSALS):
+                why = self._client.refused
+                if not (
+                    self._manners.rejection_ends_turn and why and reply and reply.stop_reason == "end_turn"
+                ):
+                    break
+                reply = await self._prompt(turn, GO_ON.format(why=why))
         except (acp.RequestError, ConnectionError, ValidationError) as error:
             if turn.stopping:
                 return TurnEnded("cancelled", turn.text)
             raise await self._failure("the agent failed in the middle of a turn", error) from error
         finally:
             self._client.drop_questions()
-        if reply.usage is not None:
-            turn.emit(UsageReported(self._client.meter.tokens(reply.usage)))
+        if reply is None:
+            return TurnEnded("cancelled", turn.text)
+        limit = limit_said(turn.last_message) if reply.stop_reason == "end_turn" else None
+        if limit is not None:
+            raise limit
         return TurnEnded(reply.stop_reason, turn.text)
+
+    async def _prompt(self, turn: Turn, text: str) -> schema.PromptResponse | None:
+        """One request; None when it was cancelled before it was sent: the agent would not know what to cancel."""
+        self._client.refused = ""
+        if turn.stopping:
+            return None
+        reply = await self._connection.prompt(session_id=self.session_id or "", prompt=[acp.text_block(text)])
+        usage = self._client.meter.turn(reply)
+        if usage is not None:
+            turn.emit(UsageReported(usage))
+        return reply
 
     async def _failure(self, what: str, error: Exception) -> AgentFailed:
         """Put together what is known; the agent is not left running once its stream is unusable."""
         if isinstance(error, acp.RequestError):
-            return AgentFailed(what, cause=_said(error), detail=self._errors.tail)
+            limit = limit_in(_said(error))
+            return limit or AgentFailed(what, cause=_said(error), detail=self._errors.tail)
         if isinstance(error, ValidationError):
             cause = f"its answer does not follow the protocol: {error.errors()[0]['msg']}"
             return AgentFailed(what, cause=cause, detail=self._errors.tail)
@@ -233,8 +325,11 @@ class AcpSession:
         self._client.stop_turn()
         try:
             await self._connection.close()
-            if await self._ended_within(END_OF_INPUT_SECONDS) is None:
+            patience = END_OF_INPUT_SECONDS if self._manners.ends_with_input else 0.0
+            if await self._ended_within(patience) is None:
                 await self._process.stop(TERMINATE_SECONDS)
+            if self._terminals is not None:
+                await self._terminals.close()
         finally:
             await self._client.turn.ended()
             await self._hear_out()
@@ -263,3 +358,24 @@ class AcpSession:
 def _said(error: acp.RequestError) -> str:
     data: Any = error.data
     return f"it said: {error}" + (f" ({data})" if data else "")
+
+
+def _servers(tools: ToolEndpoint | None) -> list[Any]:
+    """The tools of MAWEP, as the one MCP server that a session is given."""
+    if tools is None:
+        return []
+    program, *arguments = tools.command
+    variables = [schema.EnvVariable(name=name, value=value) for name, value in tools.env.items()]
+    return [schema.McpServerStdio(name=TOOLS, command=program, args=arguments, env=variables)]
+
+
+def _offers(hello: schema.InitializeResponse) -> Iterator[str]:
+    """What this agent can do that not every one can: `load`, `resume`, and extensions by their method."""
+    able = hello.agent_capabilities
+    if able and able.load_session:
+        yield "load"
+    if able and able.session_capabilities and able.session_capabilities.resume is not None:
+        yield "resume"
+    steering = (hello.field_meta or {}).get("steering")
+    if isinstance(steering, dict) and steering.get("supported") is True:
+        yield STEER

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+from mawep.agents.acp_files import Files
+from mawep.agents.acp_terminals import Terminals
 from mawep.agents.base import (
     BreakingChange,
     PathPolicy,
     PermissionDecided,
     PlanChanged,
-    QuestionAsked,
     ToolCall,
     UsageReported,
 )
 from mawep.agents.extensions import BREAKING_CHANGE, QUESTION
 from mawep.agents.meter import Meter
-from mawep.agents.permission import READING, choose, paths_of_input, refusal, relative
+from mawep.agents.options import Permissions
+from mawep.agents.permission import NO, READING, YES, choose, paths_of_input, question, refusal, relative
+from mawep.agents.plan import plan_of
+from mawep.agents.questions import Questions
+from mawep.agents.quirks import Manners
 from mawep.agents.sdk import acp, schema
 from mawep.agents.turn import Turn
-from mawep.core.model import PlanEntry, Question
+from mawep.core.model import PlanEntry
 
 Update = Any
 """One of the SDK's session updates."""
@@ -32,16 +35,32 @@ FIELD_LIMIT = 10_000
 class AcpClient:
     """The client's half of a connection.
 
-    It offers no file system and no terminal. Everything is handled without waiting, so events keep the order
-    of the frames.
+    Only what waits for a person or for a program is waited for, so events keep the order of the frames.
+    `files` and `terminals` are None where they were not offered.
     """
 
-    def __init__(self, worktree: Path, policy: PathPolicy) -> None:
+    def __init__(
+        self,
+        worktree: Path,
+        policy: PathPolicy,
+        permissions: Permissions,
+        manners: Manners,
+        *,
+        files: Files | None,
+        terminals: Terminals | None,
+    ) -> None:
         self.turn = Turn()
-        self.meter = Meter()
+        self.meter = Meter(manners.usage)
+        self.refused = ""
+        self._refused_call = ""
+        self._plans: set[str] = set()
         self._worktree = worktree
         self._policy = policy
-        self._questions: dict[str, asyncio.Future[str | None]] = {}
+        self._permissions = permissions
+        self._plan_calls = manners.plan_calls
+        self._files = files
+        self._terminals = terminals
+        self._questions = Questions()
 
     async def session_update(self, /, session_id: str, update: Update, **_: Any) -> None:
         """Take one update. A replayed conversation, before the first prompt, only counts for usage."""
@@ -62,30 +81,101 @@ class AcpClient:
     ) -> schema.RequestPermissionResponse:
         """Decide by the paths that the tool call names, as far as they are known by now."""
         call = self._merge(tool_call)
-        if self.turn.stopping:
-            return _permission(None)
         paths = tuple(dict.fromkeys((*call.paths, *call.diff_paths)))
-        writes = call.diff_paths if call.kind in READING else paths
-        why = refusal(self._policy, self._worktree, writes)
-        chosen = choose(options, allow=why is None)
-        if chosen is None and why is None:
+        why = await self._why_not(call, paths)
+        if why is None and self.turn.stopping:
+            return _permission(None)
+        chosen = choose(options, allow=why == "")
+        if chosen is None and why == "":
             why = "the agent offered no way to say yes"
-        self.turn.emit(PermissionDecided(call.title, paths, allowed=why is None, why=why or ""))
+        self.refused, self._refused_call = why or "", call.id
+        self.turn.emit(PermissionDecided(call.title, paths, allowed=not why, why=why or ""))
         return _permission(chosen)
+
+    async def _why_not(self, call: ToolCall, paths: tuple[str, ...]) -> str | None:
+        """Why it may not; '' when it may, None when the turn is being ended."""
+        if self.turn.stopping:
+            return None
+        # What writes nothing has nothing to do with claims, as long as it carries no diff.
+        writes = call.diff_paths if call.kind in READING else paths
+        claimed = refusal(self._policy, self._worktree, writes)
+        if claimed is not None:
+            return claimed
+        match self._permissions.action(call.kind, paths):
+            case "deny":
+                return f"`agents.permissions` does not allow it ({call.kind})"
+            case "ask":
+                answer = await self._questions.ask(self.turn, question(call, paths), (YES, NO))
+                return None if answer is None else "" if answer == YES else "a person said no"
+            case _:
+                return ""
+
+    async def read_text_file(
+        self, /, session_id: str, path: str, line: int | None = None, limit: int | None = None, **_: Any
+    ) -> schema.ReadTextFileResponse:
+        """Hand out a text file of the worktree, if that was offered."""
+        return _offered(self._files, "fs/read_text_file").read(path, line, limit)
+
+    async def write_text_file(
+        self, /, session_id: str, path: str, content: str, **_: Any
+    ) -> schema.WriteTextFileResponse:
+        """Write a text file of the worktree, if that was offered and the path may be written."""
+        files = _offered(self._files, "fs/write_text_file")
+        why = refusal(self._policy, self._worktree, (path,))
+        if why is None and self._permissions.action("edit", (relative(self._worktree, path),)) == "deny":
+            why = "`agents.permissions` does not allow it (edit)"
+        if why is not None:
+            self.turn.emit(
+                PermissionDecided("write", (relative(self._worktree, path),), allowed=False, why=why)
+            )
+            raise acp.RequestError(-32000, why, {"path": path})
+        return files.write(path, content)
+
+    async def create_terminal(  # noqa: PLR0917 (the protocol's)
+        self,
+        /,
+        session_id: str,
+        command: str,
+        args: list[str] | None = None,
+        env: list[schema.EnvVariable] | None = None,
+        cwd: str | None = None,
+        output_byte_limit: int | None = None,
+        **_: Any,
+    ) -> schema.CreateTerminalResponse:
+        """Run a command, if that was offered."""
+        terminals = _offered(self._terminals, "terminal/create")
+        if self._permissions.action("execute", ()) == "deny":
+            why = "`agents.permissions` does not allow it (execute)"
+            self.turn.emit(PermissionDecided(command, (), allowed=False, why=why))
+            raise acp.RequestError(-32000, why)
+        return await terminals.create(command, args or [], env or [], cwd, output_byte_limit)
+
+    async def terminal_output(
+        self, /, session_id: str, terminal_id: str, **_: Any
+    ) -> schema.TerminalOutputResponse:
+        """What a command printed so far."""
+        return _offered(self._terminals, "terminal/output").output(terminal_id)
+
+    async def wait_for_terminal_exit(
+        self, /, session_id: str, terminal_id: str, **_: Any
+    ) -> schema.WaitForTerminalExitResponse:
+        """How a command ended, once it has."""
+        return await _offered(self._terminals, "terminal/wait_for_exit").wait(terminal_id)
+
+    async def kill_terminal(self, /, session_id: str, terminal_id: str, **_: Any) -> None:
+        """End a command; its output stays."""
+        await _offered(self._terminals, "terminal/kill").kill(terminal_id)
+
+    async def release_terminal(self, /, session_id: str, terminal_id: str, **_: Any) -> None:
+        """End a command and forget it."""
+        await _offered(self._terminals, "terminal/release").release(terminal_id)
 
     async def ext_method(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
         """Wait for a person's answer to the agent's question."""
         if method != QUESTION:
             raise acp.RequestError.method_not_found(f"_{method}")
-        if self.turn.stopping or not self.turn.running:
-            return {"cancelled": True}
-        question = Question(secrets.token_hex(4), _text(params.get("text")), _texts(params.get("options")))
-        waiting = self._questions[question.id] = asyncio.get_running_loop().create_future()
-        self.turn.emit(QuestionAsked(question))
-        try:
-            answer = await waiting
-        finally:
-            del self._questions[question.id]
+        asked = _text(params.get("text"))
+        answer = await self._questions.ask(self.turn, asked, _texts(params.get("options")))
         return {"cancelled": True} if answer is None else {"text": answer}
 
     async def ext_notification(self, method: str, params: dict[str, Any]) -> None:
@@ -102,22 +192,16 @@ class AcpClient:
 
     def answer(self, question_id: str, text: str) -> bool:
         """Hand over an answer; False when nothing waits for it."""
-        waiting = self._questions.get(question_id)
-        if waiting is None or waiting.done():
-            return False
-        waiting.set_result(text)
-        return True
+        return self._questions.answer(question_id, text)
 
     def stop_turn(self) -> None:
         """From now on every request of the agent is answered `cancelled`."""
         self.turn.stopping = True
-        self.drop_questions()
+        self._questions.drop()
 
     def drop_questions(self) -> None:
         """Answer the questions that nobody will answer any more."""
-        for waiting in self._questions.values():
-            if not waiting.done():
-                waiting.set_result(None)
+        self._questions.drop()
 
     def _in_turn(self, update: Update) -> None:
         match update:
@@ -130,9 +214,21 @@ class AcpClient:
                     PlanChanged(tuple(PlanEntry(entry.content, entry.status) for entry in entries))
                 )
             case schema.ToolCallStart() | schema.ToolCallProgress():
-                self.turn.emit(self._merge(update))
+                call = self._merge(update)
+                if call.id != self._refused_call:
+                    self.refused = ""  # it went on after what it was refused
+                self.turn.emit(call)
+                self._plan_in(call, update.raw_input)
             case _:
                 self.turn.alive("other")
+
+    def _plan_in(self, call: ToolCall, raw: Any) -> None:
+        """Some agents keep their plan with a tool of theirs and do not tell the protocol."""
+        if call.title in self._plan_calls:
+            self._plans.add(call.id)  # its title may change once it is done
+        entries = plan_of(raw) if call.id in self._plans else None
+        if entries is not None:
+            self.turn.emit(PlanChanged(entries))
 
     def _merge(
         self, update: schema.ToolCallStart | schema.ToolCallProgress | schema.ToolCallUpdate
@@ -155,6 +251,15 @@ class AcpClient:
 
     def _joined(self, known: tuple[str, ...], paths: list[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*known, *(relative(self._worktree, path) for path in paths))))
+
+
+_Offer = TypeVar("_Offer")
+
+
+def _offered(what: _Offer | None, method: str) -> _Offer:
+    if what is None:
+        raise acp.RequestError.method_not_found(method)
+    return what
 
 
 def _permission(option_id: str | None) -> schema.RequestPermissionResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -162,6 +163,16 @@ class ResumeUnsupported(AgentFailed):
             cause=cause,
             next_step="run the issue again as a new attempt",
         )
+
+
+class ProviderLimited(AgentFailed):
+    """The provider of the model lets nothing more be asked before `until`; None when it does not say."""
+
+    def __init__(self, until: datetime | None, why: str) -> None:
+        self.until = until
+        self.why = why
+        when = f" until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+        super().__init__(f"the provider of the model has set a limit{when}", cause=why)
 
 
 @dataclass(frozen=True)

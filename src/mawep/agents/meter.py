@@ -1,9 +1,10 @@
-"""What a session consumed, put together from two kinds of reports that both count from its beginning."""
+"""What a session consumed, put together from two kinds of reports."""
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from mawep.agents.quirks import UsageScope
 from mawep.agents.sdk import schema
 from mawep.core.model import Usage
 
@@ -11,10 +12,15 @@ _Amount = TypeVar("_Amount", int, float)
 
 
 class Meter:
-    """Totals of one session. They never fall: a report that is lower is an old or a partial one."""
+    """Totals of one session. They never fall: a report that is lower is an old or a partial one.
 
-    def __init__(self) -> None:
+    What was read from or written to a cache counts as input. `scope` says what an agent's report at the end
+    of a turn counts.
+    """
+
+    def __init__(self, scope: UsageScope = "session") -> None:
         self.usage = Usage()
+        self._scope = scope
 
     def context(self, update: schema.UsageUpdate) -> Usage:
         """Take a `usage_update`: how full the context is, and the cost where it is in US dollars."""
@@ -24,20 +30,51 @@ class Meter:
             output_tokens=self.usage.output_tokens,
             cost_usd=_highest(self.usage.cost_usd, cost),
             context_used=update.used,
-            context_size=update.size,
+            context_size=update.size or None,
         )
         return self.usage
 
-    def tokens(self, report: schema.Usage) -> Usage:
-        """Take the usage that came with the end of a turn."""
+    def turn(self, reply: schema.PromptResponse) -> Usage | None:
+        """Take what came with the end of a turn; None when it says nothing that could be counted."""
+        found = _tokens(reply)
+        if found is None or self._scope == "call":
+            return None
+        read, written = found
+        known = self.usage
+        if self._scope == "turn":
+            read, written = read + (known.input_tokens or 0), written + (known.output_tokens or 0)
         self.usage = Usage(
-            input_tokens=_highest(self.usage.input_tokens, report.input_tokens),
-            output_tokens=_highest(self.usage.output_tokens, report.output_tokens),
-            cost_usd=self.usage.cost_usd,
-            context_used=self.usage.context_used,
-            context_size=self.usage.context_size,
+            input_tokens=_highest(known.input_tokens, read),
+            output_tokens=_highest(known.output_tokens, written),
+            cost_usd=known.cost_usd,
+            context_used=known.context_used,
+            context_size=known.context_size,
         )
         return self.usage
+
+
+def _tokens(reply: schema.PromptResponse) -> tuple[int, int] | None:
+    """(input, output); whether an agent counts cached tokens as input too can be told from its sum."""
+    report = reply.usage
+    if report is None:
+        return _quota(reply.field_meta)
+    cached = (report.cached_read_tokens or 0) + (report.cached_write_tokens or 0)
+    apart = report.total_tokens >= report.input_tokens + report.output_tokens + cached
+    read = report.input_tokens + cached if apart else report.input_tokens
+    return read, max(report.output_tokens, report.total_tokens - read)
+
+
+def _quota(meta: Any) -> tuple[int, int] | None:
+    """What some agents put into `_meta.quota.token_count` instead."""
+    found = meta
+    for key in ("quota", "token_count"):
+        found = found.get(key) if isinstance(found, dict) else None
+    if not isinstance(found, dict):
+        return None
+    counts = found.get("input_tokens"), found.get("output_tokens")
+    if not all(isinstance(count, int) and count >= 0 for count in counts):
+        return None
+    return counts  # type: ignore[return-value]
 
 
 def _highest(known: _Amount | None, reported: _Amount | None) -> _Amount | None:

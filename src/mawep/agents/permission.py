@@ -8,11 +8,16 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from mawep.agents.base import PathPolicy
+from mawep.agents.base import PathPolicy, ToolCall
 from mawep.agents.sdk import schema
 
 READING = frozenset({"read", "search", "think", "fetch", "switch_mode"})
 """Kinds of tool calls that write nothing, as long as they carry no diff."""
+
+YES, NO = "yes", "no"
+"""What a person can answer who is asked for leave."""
+
+_SHOWN_PATHS = 5
 
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _PATH_KEY = re.compile(r"(?:^|_)(?:path|paths|file|files|filename|destination)$")
@@ -53,6 +58,15 @@ def refusal(policy: PathPolicy, worktree: Path, paths: Iterable[str]) -> str | N
             if name != "." and (why := policy.verdict(name)) is not None:
                 return why
     return None
+
+
+def question(call: ToolCall, paths: tuple[str, ...]) -> str:
+    """What a person is asked."""
+    named = ", ".join(paths[:_SHOWN_PATHS])
+    more = f" and {len(paths) - _SHOWN_PATHS} more" if len(paths) > _SHOWN_PATHS else ""
+    return f"May the agent do this? {call.kind}: {call.title or 'untitled'}" + (
+        f" ({named}{more})" if named else ""
+    )
 
 
 def choose(options: Iterable[schema.PermissionOption], *, allow: bool) -> str | None:

@@ -2,27 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Protocol
 
 from mawep.agents.base import Runtime
+from mawep.agents.options import Options
 
 
-def _acp() -> Runtime:
+class Make(Protocol):
+    """Makes a runtime."""
+
+    def __call__(self, options: Options = ..., /) -> Runtime:
+        """The runtime, to be driven as `options` say."""
+        ...
+
+
+def _acp(options: Options = Options()) -> Runtime:  # noqa: B008 (frozen)
     from mawep.agents.acp import AcpRuntime
 
-    return AcpRuntime()
+    return AcpRuntime(options)
 
 
-def _command() -> Runtime:
+def _claude_code(options: Options = Options()) -> Runtime:  # noqa: B008
+    from mawep.agents.claude_code import CLAUDE_CODE
+    from mawep.agents.named import NamedRuntime
+
+    return NamedRuntime(CLAUDE_CODE, options)
+
+
+def _codex(options: Options = Options()) -> Runtime:  # noqa: B008
+    from mawep.agents.codex import CODEX_ACP
+    from mawep.agents.named import NamedRuntime
+
+    return NamedRuntime(CODEX_ACP, options)
+
+
+def _command(options: Options = Options()) -> Runtime:  # noqa: B008
     from mawep.agents.command import CommandRuntime
 
     return CommandRuntime()
 
 
-def _scripted() -> Runtime:
+def _gemini(options: Options = Options()) -> Runtime:  # noqa: B008
+    from mawep.agents.gemini import GEMINI_CLI
+    from mawep.agents.named import NamedRuntime
+
+    return NamedRuntime(GEMINI_CLI, options)
+
+
+def _opencode(options: Options = Options()) -> Runtime:  # noqa: B008
+    from mawep.agents.named import NamedRuntime
+    from mawep.agents.opencode import OPENCODE_ACP
+
+    return NamedRuntime(OPENCODE_ACP, options)
+
+
+def _scripted(options: Options = Options()) -> Runtime:  # noqa: B008
     from mawep.agents.scripted import ScriptedRuntime
 
-    return ScriptedRuntime()
+    return ScriptedRuntime(options)
 
 
-RUNTIMES: dict[str, Callable[[], Runtime]] = {"acp": _acp, "command": _command, "scripted": _scripted}
+RUNTIMES: dict[str, Make] = {
+    "acp": _acp,
+    "claude-code": _claude_code,
+    "codex": _codex,
+    "command": _command,
+    "gemini": _gemini,
+    "opencode": _opencode,
+    "scripted": _scripted,
+}

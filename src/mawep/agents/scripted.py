@@ -10,6 +10,7 @@ import mawep
 from mawep.adapters.process import Supervisor
 from mawep.agents.acp import AcpRuntime, AcpSession
 from mawep.agents.base import AgentFailed, Launch, Needs, PathPolicy
+from mawep.agents.options import Options
 from mawep.agents.scripted_session import STATE
 
 
@@ -21,6 +22,9 @@ class ScriptedRuntime:
     """
 
     name = "scripted"
+
+    def __init__(self, options: Options = Options()) -> None:  # noqa: B008 (frozen)
+        self._options = options
 
     def needs(self, command: tuple[str, ...]) -> Needs:
         """It is a program of ours, and of the Python that runs this."""
@@ -43,6 +47,6 @@ class ScriptedRuntime:
             raise AgentFailed("there is no script for this issue", cause=f"{script} does not exist")
         argv = (sys.executable, "-I", "-m", "mawep.agents.scripted_agent", "--script", str(script))
         env = {STATE: str(launch.transcript.parent / "scripted"), **launch.env}
-        return await AcpRuntime().open(
+        return await AcpRuntime(self._options).open(
             replace(launch, command=argv, env=env), supervisor, policy, resume=resume
         )

@@ -23,6 +23,7 @@ class Turn:
         self.stopping = False
         self.calls: dict[str, ToolCall] = {}
         self.text = ""
+        self.last_message = ""
         self._message = ""
         self._unread: deque[AgentEvent] = deque()
         self._ready = asyncio.Event()
@@ -69,7 +70,7 @@ class Turn:
         """Take a piece of the message that the agent is writing."""
         between = "\n\n" if self.text and not self._message else ""
         self.text = (self.text + between + chunk)[-TEXT_LIMIT:]
-        self._message = (self._message + chunk)[:TEXT_LIMIT]
+        self._message = self.last_message = (self._message + chunk)[:TEXT_LIMIT]
         self.alive("writing")
 
     def _finish_message(self) -> None:

@@ -23,7 +23,7 @@ from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.registry import RUNTIMES
 from mawep.cli.branches import branch_of
-from mawep.cli.driving import routing, ways_of
+from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
@@ -294,7 +294,7 @@ def worker_settings(config: Config, directory: RunDirectory, state: State) -> Wo
         run=directory.run,
         directory=directory.path,
         runtimes={
-            name: Driving(RUNTIMES[way.runtime](), way.command, way.env, way.model)
+            name: Driving(RUNTIMES[way.runtime](options_of(agents, way)), way.command, way.env, way.model)
             for name, way in ways_of(agents, state).items()
         },
         limits=Limits(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
+from mawep.agents.base import AgentFailed
+from mawep.agents.options import Action, Options, Permissions, Rule
 from mawep.agents.registry import RUNTIMES
 from mawep.config.agents import Agents
 from mawep.config.environment import names_in
@@ -140,3 +143,25 @@ def ways_of(agents: Agents, state: State) -> dict[str, Way]:
             next_step="write it into `agents` again, or as a route in `agents.routes`",
         )
     return {name: way for name, way in found.items() if way is not None}
+
+
+def options_of(agents: Agents, way: Way) -> Options:
+    """How a runtime drives its agents in that way."""
+    given = agents.permissions
+    rules = tuple(Rule(cast(Action, rule.action), rule.kind or "", rule.path or "") for rule in given.rules)
+    return Options(way.model, Permissions(cast(Action, given.default), rules))
+
+
+def missing_programs(agents: Agents, used: Iterable[Way]) -> list[str]:
+    """What these ways miss on this machine."""
+    missing = []
+    for way in used:
+        try:
+            RUNTIMES[way.runtime](options_of(agents, way)).needs(way.command)
+        except AgentFailed as failure:
+            missing.append(
+                "; ".join(
+                    part for part in (f"runtime `{way.runtime}`: {failure.what}", failure.next_step) if part
+                )
+            )
+    return missing

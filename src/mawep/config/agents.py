@@ -16,19 +16,13 @@ from mawep.config.fields import (
     SomePath,
     Text,
     VariableName,
+    alternatives,
     refused,
     shell_command,
     surroundings,
 )
-from mawep.config.routes import NEED_COMMAND, Route, RuntimeName, checked
-
-
-class Permissions(Section):
-    """What an agent is told when it asks for leave."""
-
-    default: Annotated[str, Choice(("allow", "deny"), ("ask",), "asking a person is")] = Field(
-        "allow", description="The answer to a request that no claim decides.", examples=["deny"]
-    )
+from mawep.config.permissions import UNASKING, Permissions
+from mawep.config.routes import NAMED_AGENTS, NEED_COMMAND, RUNTIMES, Route, RuntimeName, checked
 
 
 class Budget(Section):
@@ -62,8 +56,8 @@ class Agents(Section):
     runtime: RuntimeName = Field(
         "",
         validate_default=True,
-        description="How an agent is driven: over `acp`, as a `command` or `scripted`.",
-        examples=["acp"],
+        description="How an agent is driven: a CLI by its name, any agent over `acp`, any `command`, or `scripted`.",
+        examples=["claude-code"],
     )
     command: tuple[Text, ...] | None = Field(
         None,
@@ -150,11 +144,13 @@ class Agents(Section):
             return check(value)
         if "agents" not in surroundings(info).uses:
             return ""
-        raise refused("is missing; write `acp`, `command` or `scripted`: how are your agents driven?")
+        raise refused(f"is missing; write {alternatives(RUNTIMES)}: how are your agents driven?")
 
     @field_validator("command", mode="before")
     @classmethod
     def _command_is_said(cls, value: object, info: ValidationInfo) -> object:
+        if value and info.data.get("runtime") in NAMED_AGENTS:
+            raise refused(f"is not used by `{info.data['runtime']}`, which knows its program; leave it out")
         if value:
             return shell_command(value)
         if info.data.get("runtime") not in NEED_COMMAND or "agents" not in surroundings(info).uses:
@@ -165,6 +161,15 @@ class Agents(Section):
     @classmethod
     def _routes_can_be_taken(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
         return checked(routes, info)
+
+    @field_validator("permissions", mode="after")
+    @classmethod
+    def _permissions_hold(cls, value: Permissions, info: ValidationInfo) -> Permissions:
+        used = [info.data.get("runtime"), *(route.runtime for route in info.data.get("routes", ()))]
+        silent = next((runtime for runtime in used if runtime in UNASKING), None)
+        if silent is not None and value.say_something:
+            raise refused(f"would not hold: agents of runtime `{silent}` do not ask for leave; leave it out")
+        return value
 
     @field_validator("script_dir", mode="before")
     @classmethod

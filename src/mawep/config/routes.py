@@ -9,7 +9,10 @@ from pydantic import Field, ValidationInfo, field_validator
 from mawep.config.fields import Choice, Section, Text, VariableName, refused, shell_command, surroundings
 
 NAMED_AGENTS = ("claude-code", "codex", "gemini", "opencode")
-RuntimeName = Annotated[str, Choice(("acp", "command", "scripted"), NAMED_AGENTS, "agents by name are")]
+"""Runtimes that know their programs themselves."""
+RUNTIMES = (*NAMED_AGENTS, "acp", "command", "scripted")
+"""Every runtime; `mawep.agents.registry` makes them."""
+RuntimeName = Annotated[str, Choice(RUNTIMES)]
 NEED_COMMAND = frozenset({"acp", "command"})
 """Runtimes that drive whatever program they are told."""
 
@@ -43,6 +46,10 @@ def checked(routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...
         seen.add(label)
         if "agents" not in surroundings(info).uses:
             continue
+        if route.command and route.runtime in NAMED_AGENTS:
+            raise refused(
+                f"the route of `{route.label}` needs no `command`: `{route.runtime}` knows its program"
+            )
         same = route.runtime == info.data.get("runtime")
         if route.runtime in NEED_COMMAND and not (route.command or (same and info.data.get("command"))):
             raise refused(

@@ -1,0 +1,64 @@
+"""Gemini CLI, which speaks ACP itself."""
+
+from __future__ import annotations
+
+import json
+
+from mawep.agents.programs import Program
+from mawep.agents.quirks import Manners, Quirks, Site, Start
+
+GEMINI = Program("gemini", "@google/gemini-cli", "0.61.0")
+
+SETTINGS = "mawep-gemini-settings.json"
+
+QUIET = {
+    "GEMINI_TELEMETRY_ENABLED": "false",
+    "GEMINI_CLI_NO_RELAUNCH": "true",  # else it starts itself again, with twice the memory and the time
+    "DO_NOT_TRACK": "1",
+    "NO_UPDATE_NOTIFIER": "1",
+}
+
+
+def _auth(site: Site) -> str:
+    with_key = site.gateway is not None or site.env.get("GEMINI_API_KEY")
+    return "gemini-api-key" if with_key else "oauth-personal"
+
+
+def _settings(site: Site) -> str:
+    return json.dumps(
+        {
+            "security": {"auth": {"selectedType": _auth(site)}, "folderTrust": {"enabled": False}},
+            "privacy": {"usageStatisticsEnabled": False},
+            "telemetry": {"enabled": False},
+            "general": {
+                "enableAutoUpdate": False,
+                "enableAutoUpdateNotification": False,
+                "disableAutoUpdate": True,
+                "disableUpdateNag": True,
+            },
+            "tools": {"useRipgrep": False},  # it would be downloaded
+        }
+    )
+
+
+def _start(site: Site) -> Start:
+    model = ("-m", site.model) if site.model else ()
+    # Settings of the system go before the user's and the repository's, and their file can be anywhere.
+    env = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(site.place / SETTINGS)}
+    if site.gateway is not None:
+        env |= {"GOOGLE_GEMINI_BASE_URL": site.gateway.url, "GEMINI_API_KEY": site.gateway.token}
+    argv = (str(site.programs[GEMINI.name]), "--acp", *model, "--skip-trust")
+    return Start(argv, env, {SETTINGS: _settings(site)}, auth=_auth(site))
+
+
+GEMINI_CLI = Quirks(
+    name="gemini",
+    programs=(GEMINI,),
+    api="gemini",
+    keys=("GEMINI_API_KEY", "GOOGLE_API_KEY"),
+    logins=(".gemini/oauth_creds.json", ".gemini/google_accounts.json"),
+    quiet=QUIET,
+    start=_start,
+    # Offered our file system, it cannot write a file that does not exist yet.
+    manners=Manners(mode="default", plan_calls=frozenset({"write_todos"}), usage="turn"),
+)

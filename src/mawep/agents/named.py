@@ -1,0 +1,91 @@
+"""An agent CLI by its name: its quirks, and the one adapter that drives them all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from mawep.adapters.process import Supervisor
+from mawep.agents.acp import AcpRuntime, AcpSession
+from mawep.agents.base import Launch, Needs, PathPolicy
+from mawep.agents.options import Options
+from mawep.agents.programs import located, visible, without
+from mawep.agents.quirks import Quirks, Site, Start
+
+
+class NamedRuntime:
+    """Drives one CLI over ACP; `launch.command` is not used."""
+
+    def __init__(self, quirks: Quirks, options: Options = Options()) -> None:  # noqa: B008 (frozen)
+        self._quirks = quirks
+        self._options = options
+
+    @property
+    def name(self) -> str:
+        """See Runtime.name."""
+        return self._quirks.name
+
+    def needs(self, command: tuple[str, ...]) -> Needs:
+        """See Runtime.needs."""
+        return needs_of(self._quirks, self._options, os.environ)
+
+    async def open(
+        self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None
+    ) -> AcpSession:
+        """See Runtime.open."""
+        site = site_of(self._quirks, launch)
+        start = self._quirks.start(site)
+        put_files(site.place, start.files)
+        runtime = AcpRuntime(self._options, manners=self._quirks.manners, auth=start.auth)
+        return await runtime.open(launched(self._quirks, launch, start), supervisor, policy, resume=resume)
+
+
+def needs_of(quirks: Quirks, options: Options, environ: Mapping[str, str]) -> Needs:
+    """What a CLI has to find on this machine. Raises AgentFailed when a program of it is missing."""
+    search_path = environ.get("PATH", os.defpath)
+    programs = located(quirks.programs, search_path)
+    paths = [path for program in programs.values() for path in visible(program, search_path)]
+    provider = (options.model or "").partition("/")[0]
+    return Needs(
+        visible=tuple(dict.fromkeys(paths)),
+        keys=quirks.keys,
+        logins=quirks.logins,
+        api=quirks.other_apis.get(provider, quirks.api),
+        own_home=True,
+    )
+
+
+def site_of(quirks: Quirks, launch: Launch) -> Site:
+    """What this start has to go by. Raises AgentFailed when a program is missing."""
+    return Site(
+        programs=located(quirks.programs, launch.env.get("PATH", os.defpath)),
+        place=launch.home or launch.transcript.parent,
+        own_home=launch.home is not None,
+        env=launch.env,
+        model=launch.model_name,
+        gateway=launch.model,
+        tools=launch.tools,
+    )
+
+
+def launched(quirks: Quirks, launch: Launch, start: Start) -> Launch:
+    """The launch of the CLI itself. What the user passes on wins over what keeps it quiet, not over the rest."""
+    env = without(launch.env, quirks.keys) if launch.model else dict(launch.env)
+    home = {"HOME": str(launch.home)} if launch.home else {}
+    return replace(launch, command=start.argv, env={**quirks.quiet, **env, **home, **start.env})
+
+
+def put_files(place: Path, files: Mapping[str, str]) -> None:
+    """Write its files, for nobody else to read.
+
+    An agent may have written to `place` before: nothing is followed that it could have put there.
+    """
+    place.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for name, text in files.items():
+        path = place / Path(name).name
+        path.unlink(missing_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            file.write(text)
