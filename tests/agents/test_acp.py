@@ -252,13 +252,15 @@ async def test_an_agent_that_never_opens_a_session_is_given_up(stage: Stage) -> 
 async def test_a_program_that_is_not_an_agent_fails(stage: Stage) -> None:
     for program in ("true", "cat", "no-such-program-anywhere"):
         with pytest.raises(AgentFailed):
-            await AcpRuntime(handshake_seconds=0.5).open(stage.launch(program), stage.supervisor, stage.policy, resume=None)
+            await AcpRuntime(handshake_seconds=0.5).open(
+                stage.launch(program), stage.supervisor, stage.policy, resume=None
+            )
 
 
 async def test_an_agent_without_load_session_cannot_be_resumed(stage: Stage) -> None:
     with pytest.raises(ResumeUnsupported, match="cannot continue a session") as refused:
         await stage.rogue(resume="s")
-    assert refused.value.cause == "it does not offer loadSession"
+    assert refused.value.cause == "it offers neither loadSession nor resume"
 
 
 async def test_an_agent_that_does_not_even_read_its_prompt_is_killed_by_a_cancel(stage: Stage) -> None:

@@ -11,6 +11,8 @@ from mawep.core.model import Rules
 from mawep.errors import UsageError
 from tests.config.support import ENOUGH, load, problems, write
 
+RUNTIMES = "`claude-code`, `codex`, `gemini`, `opencode`, `acp`, `command` or `scripted`"
+
 
 def test_the_least_configuration_takes_every_default(tmp_path: Path) -> None:
     config = load_config(write(tmp_path), (), {})
@@ -51,7 +53,7 @@ sandbox: off
         "mawep.yaml:3: orchestrator.max_agents: expected at least 1, not `0`",
         "mawep.yaml:4: orchestrator.target_brnch: unknown key; did you mean `target_branch`?",
         "mawep.yaml:5: issues.max_agents: unknown key; did you mean `orchestrator.max_agents`?",
-        "mawep.yaml:7: agents.runtime: expected `acp`, `command` or `scripted`; did you mean `command`?",
+        f"mawep.yaml:7: agents.runtime: expected {RUNTIMES}; did you mean `command`?",
         "mawep.yaml:8: agents.max_retries: expected a whole number, not `many`",
         "mawep.yaml:9: `max_retries` is given twice, first on line 8",
         "mawep.yaml:10: agents.turn_timeout_minutes: expected more than 0, not `0`",
@@ -66,8 +68,7 @@ sandbox: off
 
 def test_what_has_no_default_is_asked_for() -> None:
     assert problems(None) == [
-        "configuration: agents.runtime: is missing; write `acp`, `command` or `scripted`: "
-        "how are your agents driven?",
+        f"configuration: agents.runtime: is missing; write {RUNTIMES}: how are your agents driven?",
         "configuration: verify.commands: is missing: there is no gate command; "
         'write `["true"]` to say that you want no check',
     ]
@@ -92,7 +93,7 @@ def test_a_section_out_of_use_requires_nothing(tmp_path: Path) -> None:
     config = load_config(path, (), {}, uses=("orchestrator", "issues"))
     assert (config.agents.runtime, config.verify.commands) == ("", ())
     assert problems(path, "agents.runtime=comand", uses=("issues",)) == [
-        "--set agents.runtime: expected `acp`, `command` or `scripted`; did you mean `command`?"
+        f"--set agents.runtime: expected {RUNTIMES}; did you mean `command`?"
     ]
 
 

@@ -96,5 +96,4 @@ CODEX_ACP = Quirks(
     quiet=QUIET,
     start=_start,
     manners=Manners(mode="agent-full-access", ends_with_input=False),
-    asks=False,
 )

@@ -79,7 +79,6 @@ class Quirks:
     """One CLI. `needs` fields as in base.Needs; `quiet` are variables that keep it from everything but its work.
 
     `other_apis`: the API by the provider that a model's name begins with, where that is not `api`.
-    `asks`: it can be made to ask for leave, so that `agents.permissions` holds.
     """
 
     name: str
@@ -91,4 +90,3 @@ class Quirks:
     start: Callable[[Site], Start]
     manners: Manners = Manners()
     other_apis: Mapping[str, str] = field(default_factory=dict)
-    asks: bool = True

@@ -71,3 +71,6 @@ RUNTIMES: dict[str, Make] = {
     "opencode": _opencode,
     "scripted": _scripted,
 }
+
+UNASKING = frozenset({"codex", "command"})
+"""Runtimes whose agents never ask for leave, so that no answer to it would hold."""

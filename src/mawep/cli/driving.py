@@ -8,10 +8,10 @@ from typing import cast
 
 from mawep.agents.base import AgentFailed
 from mawep.agents.options import Action, Options, Permissions, Rule
-from mawep.agents.registry import RUNTIMES
+from mawep.agents.registry import RUNTIMES, UNASKING
 from mawep.config.agents import Agents
 from mawep.config.environment import names_in
-from mawep.config.routes import NEED_COMMAND
+from mawep.config.routes import NAMED_AGENTS, NEED_COMMAND
 from mawep.core.model import Issue, Number, Routed
 from mawep.core.state import State
 from mawep.errors import UsageError
@@ -152,16 +152,19 @@ def options_of(agents: Agents, way: Way) -> Options:
     return Options(way.model, Permissions(cast(Action, given.default), rules))
 
 
-def missing_programs(agents: Agents, used: Iterable[Way]) -> list[str]:
-    """What these ways miss on this machine."""
-    missing = []
+def unusable(agents: Agents, used: Iterable[Way]) -> list[str]:
+    """Why some of these ways cannot be taken, on this machine or at all."""
+    problems = []
     for way in used:
+        name = f"runtime `{way.runtime}`"
+        if way.command and way.runtime in NAMED_AGENTS:
+            problems.append(f"`{way.key}`: {name} knows its program and takes no command; leave it out")
+        if way.runtime in UNASKING and agents.permissions.say_something:
+            problems.append(f"`agents.permissions` would not hold: agents of {name} never ask for leave")
         try:
             RUNTIMES[way.runtime](options_of(agents, way)).needs(way.command)
         except AgentFailed as failure:
-            missing.append(
-                "; ".join(
-                    part for part in (f"runtime `{way.runtime}`: {failure.what}", failure.next_step) if part
-                )
+            problems.append(
+                "; ".join(part for part in (f"{name}: {failure.what}", failure.next_step) if part)
             )
-    return missing
+    return problems

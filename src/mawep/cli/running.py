@@ -13,7 +13,7 @@ from mawep.adapters.git import Repository, find_repository
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.context import Context, choose_run, open_context, read_config
-from mawep.cli.driving import missing_programs, routing, ways_taken
+from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.showing import show_result
@@ -208,9 +208,7 @@ def _sentence(error: UsageError | GitError) -> str:
 async def look_before(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Findings:
     """What would keep a run on these issues from starting; touches nothing. Without issues: on any."""
     found = await preflight(repository, _needs(config, repository, issues))
-    missing = (
-        missing_programs(config.agents, ways_taken(config.agents, issues)[0]) if config.agents.runtime else []
-    )
+    missing = unusable(config.agents, ways_taken(config.agents, issues)[0]) if config.agents.runtime else []
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
     return Findings((*found.problems, *missing), found.warnings)

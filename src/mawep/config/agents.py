@@ -21,8 +21,8 @@ from mawep.config.fields import (
     shell_command,
     surroundings,
 )
-from mawep.config.permissions import UNASKING, Permissions
-from mawep.config.routes import NAMED_AGENTS, NEED_COMMAND, RUNTIMES, Route, RuntimeName, checked
+from mawep.config.permissions import Permissions
+from mawep.config.routes import NEED_COMMAND, RUNTIMES, Route, RuntimeName, checked
 
 
 class Budget(Section):
@@ -149,8 +149,6 @@ class Agents(Section):
     @field_validator("command", mode="before")
     @classmethod
     def _command_is_said(cls, value: object, info: ValidationInfo) -> object:
-        if value and info.data.get("runtime") in NAMED_AGENTS:
-            raise refused(f"is not used by `{info.data['runtime']}`, which knows its program; leave it out")
         if value:
             return shell_command(value)
         if info.data.get("runtime") not in NEED_COMMAND or "agents" not in surroundings(info).uses:
@@ -161,15 +159,6 @@ class Agents(Section):
     @classmethod
     def _routes_can_be_taken(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
         return checked(routes, info)
-
-    @field_validator("permissions", mode="after")
-    @classmethod
-    def _permissions_hold(cls, value: Permissions, info: ValidationInfo) -> Permissions:
-        used = [info.data.get("runtime"), *(route.runtime for route in info.data.get("routes", ()))]
-        silent = next((runtime for runtime in used if runtime in UNASKING), None)
-        if silent is not None and value.say_something:
-            raise refused(f"would not hold: agents of runtime `{silent}` do not ask for leave; leave it out")
-        return value
 
     @field_validator("script_dir", mode="before")
     @classmethod

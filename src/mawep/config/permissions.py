@@ -12,9 +12,6 @@ ACTIONS = ("allow", "ask", "deny")
 KINDS = ("read", "edit", "delete", "move", "search", "execute", "think", "fetch", "switch_mode", "other")
 """Kinds of tool calls, as the Agent Client Protocol has them."""
 
-UNASKING = frozenset({"codex", "command"})
-"""Runtimes whose agents never ask for leave, so that answers to it would not hold."""
-
 
 class PermissionRule(Section):
     """One answer to one kind of request."""

@@ -46,10 +46,6 @@ def checked(routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...
         seen.add(label)
         if "agents" not in surroundings(info).uses:
             continue
-        if route.command and route.runtime in NAMED_AGENTS:
-            raise refused(
-                f"the route of `{route.label}` needs no `command`: `{route.runtime}` knows its program"
-            )
         same = route.runtime == info.data.get("runtime")
         if route.runtime in NEED_COMMAND and not (route.command or (same and info.data.get("command"))):
             raise refused(
