@@ -6,8 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from mawep.core.claims import ClaimTable, Conflict, covers, is_protected, overlap
-from tests.core.driver import START
+from mawep.core import events as ev
+from mawep.core.claims import MOST_ASKED, ClaimTable, Conflict, covers, is_protected, overlap
+from mawep.core.model import FailureReason, IssueState
+from mawep.core.schedule import RefusalKind, refusals
+from tests.core.driver import START, Driver, issue
 
 LATER = START + timedelta(seconds=90)
 
@@ -123,3 +126,57 @@ def test_a_claim_lapses_unless_it_is_extended() -> None:
 )
 def test_protected_paths_are_found_whatever_their_case(path: str, protected: bool) -> None:
     assert is_protected(path, (".github/**", "mawep.yaml")) is protected
+
+
+# --- claims that agents ask for at run time
+
+
+def asked(run: Driver, number: int, *paths: str) -> tuple[str, ...]:
+    """The agent on `number` asks for paths; what the issue holds afterwards."""
+    run.go(ev.ClaimsTaken(number, run.fence(number), paths))
+    return run.state.claims.held_by(number)
+
+
+def test_an_agent_gets_what_nobody_holds() -> None:
+    run = Driver(issue(1, files=["api"]), issue(2, files=["web"]))
+    run.start(1, 2)
+    assert asked(run, 1, "docs/a.md", "b.py") == ("api", "docs/a.md", "b.py")
+    assert asked(run, 2, "docs/a.md") == ("web",)
+    assert asked(run, 2, "new.py", "api/pay.py") == ("web",)  # all of it or nothing
+
+
+def test_what_an_agent_took_keeps_others_from_starting_until_it_ends() -> None:
+    run = Driver(issue(1), issue(2, 3, files=["docs/a.md"]), issue(3))
+    run.start(1, 3)
+    asked(run, 1, "docs/a.md")
+    run.land(3)
+    assert [refusal.kind for refusal in refusals(run.state, 2, run.now)] == [RefusalKind.CLAIM]
+    run.go(ev.AttemptFailed(1, run.fence(1), FailureReason.AGENT_ERROR))
+    assert run.at(2) is IssueState.ASSIGNED
+    assert run.state.claims.held_by(1) == ()
+
+
+def test_a_claim_asked_for_is_bounded() -> None:
+    run = Driver(issue(1))
+    run.start(1)
+    for path in ("**", "*", "src/*.py", "a?", "[ab].py", "/etc/passwd", "../x", ""):
+        assert asked(run, 1, path) == (), path
+    assert asked(run, 1, *(f"f{n}.py" for n in range(MOST_ASKED + 1))) == ()
+    assert len(asked(run, 1, *(f"f{n}.py" for n in range(MOST_ASKED)))) == MOST_ASKED
+    assert len(asked(run, 1, "one-more.py")) == MOST_ASKED
+
+
+def test_nothing_is_taken_from_a_holder_that_may_still_be_heard_of() -> None:
+    run = Driver(issue(1, files=["api"]), issue(2))
+    run.start(1, 2)
+    run.go(ev.LeasesExtended((run.fence(2),), run.now + timedelta(seconds=1000)))
+    run.now += timedelta(seconds=100)  # the first lease has run off, and nobody has looked yet
+    run.tell(ev.ClaimsTaken(2, run.fence(2), ("api/pay.py",)))
+    assert run.state.claims.held_by(2) == ()
+
+
+def test_what_is_asked_under_an_old_fence_is_late() -> None:
+    run = Driver(issue(1))
+    run.start(1)
+    run.go(ev.ClaimsTaken(1, run.fence(1) - 1, ("a.py",)))
+    assert (run.state.claims.held_by(1), run.state.late) == ((), 1)

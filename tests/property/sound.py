@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mawep.core.claims import overlap
 from mawep.core.model import HOLDS_SLOT, IssueState
 from mawep.core.state import State
 
@@ -27,6 +28,17 @@ def assert_sound(state: State) -> None:
     assert sorted(state.slots.values()) == sorted(holders)
     assert all(0 <= slot < state.rules.max_agents for slot in state.slots)
     assert set(state.claims.holders) <= set(state.active)
+    assert {change.issue for change in state.changes} <= set(state.active)
+    assert {seq for seq, _ in state.to_tell} <= {change.seq for change in state.changes}
+    assert {number for _, number in state.to_tell} <= set(state.active)
+    for number in state.active:
+        held, attempt = state.claims.held_by(number), records[number].attempt
+        assert attempt is None or set(attempt.asked) <= set(held)
+        others = [other for other in state.active if other != number]
+        for path in attempt.asked if attempt else ():
+            assert not any(
+                overlap(path, theirs) for other in others for theirs in state.claims.held_by(other)
+            )
 
     assert state.terminal == sum(r.state.terminal for r in records.values())
     assert state.landed == len(by_state[IssueState.LANDED])

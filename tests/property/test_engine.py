@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from mawep.core import changes
 from mawep.core import events as ev
 from mawep.core.engine import decide, next_wakeup
 from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Question, Rules, Session
@@ -38,9 +39,15 @@ class Hostile(RuleBasedStateMachine):
 
     @initialize(edges=EDGES, rules=RULES, shared=st.booleans())
     def begin(self, edges: set[tuple[int, int]], rules: Rules, shared: bool) -> None:
-        files = ("src/a.py",) if shared else ()
         self.run = Driver(
-            *(issue(n, *(on for at, on in sorted(edges) if at == n), files=files) for n in range(1, 6)),
+            *(
+                issue(
+                    n,
+                    *(on for at, on in sorted(edges) if at == n),
+                    files=("src/a.py",) if shared else ("docs",) if n == 3 else (),
+                )
+                for n in range(1, 6)
+            ),
             rules=rules,
         )
         self.made = 0
@@ -55,7 +62,7 @@ class Hostile(RuleBasedStateMachine):
 
     # --- workers
 
-    @rule(number=NUMBERS, off=st.sampled_from((0, 0, 0, 1)), kind=st.integers(0, 6), reason=REASONS)
+    @rule(number=NUMBERS, off=st.sampled_from((0, 0, 0, 1)), kind=st.integers(0, 9), reason=REASONS)
     def report(self, number: Number, off: int, kind: int, reason: FailureReason) -> None:
         fence = self.fence(number, off)
         reports: tuple[ev.AnyEvent, ...] = (
@@ -66,6 +73,9 @@ class Hostile(RuleBasedStateMachine):
             ev.AttemptFailed(number, fence, reason),
             ev.AttemptInterrupted(number, fence),
             ev.LeasesExtended((fence,), self.run.now),
+            ev.ClaimsTaken(number, fence, (f"src/{chr(97 + number % 3)}.py",)),
+            ev.BreakingChangeAnnounced(number, fence, "src/a.py", "it is other now", ("docs",)),
+            ev.BreakingChangeAnnounced(number, fence, f"lib/{number}.py", "it is other now"),
         )
         self.run.go(reports[kind])
 
@@ -164,6 +174,21 @@ class Hostile(RuleBasedStateMachine):
     def the_state_is_sound(self) -> None:
         if hasattr(self, "run"):
             assert_sound(self.run.state)
+
+    @invariant()
+    def what_an_open_change_affects_was_told_of_it_or_waits(self) -> None:
+        state = self.run.state if hasattr(self, "run") else None
+        if state is None or not state.running:
+            return
+        told = {
+            (rec.event.issue, rec.event.message)
+            for rec in self.run.journal
+            if isinstance(rec.event, ev.MessageSent)
+        }
+        for change in state.changes:
+            for number in set(state.active) - set(state.queue) - {change.issue}:
+                affected = changes.affects(change, changes.touches(state, number))
+                assert not affected or (number, changes.message_id(change.seq)) in told
 
     @invariant()
     def nothing_is_left_to_decide_and_every_wait_has_a_reason(self) -> None:

@@ -13,6 +13,7 @@ WITHOUT = [
     ("dependencies_landed", True, Invariant.DEPENDENCIES_FIRST),
     ("fence_is_current", True, Invariant.LATE_CHANGES_NOTHING),
     ("claims_are_free", True, Invariant.CLAIMS_EXCLUSIVE),
+    ("changes_are_settled", True, Invariant.CHANGES_FIRST),
     ("slot_is_free", True, Invariant.ONE_ISSUE_A_SLOT),
     ("lease_holds", True, Invariant.WAKES_LATER),
     ("candidate_may_queue", True, Invariant.QUEUED_GREEN),

@@ -105,13 +105,14 @@ class Repair(Payload):
 
 
 class Deliver(Payload):
-    """Give the agent this text from `sender`."""
+    """Give the agent this text from `sender`; `foreign` means that another agent wrote it, not a person."""
 
     issue: int
     attempt: int
     message_id: str
     text: str
     sender: str
+    foreign: bool = False
 
 
 class Answer(Payload):
@@ -134,6 +135,25 @@ class Stop(Payload):
     reason: str | None
     detail: str
     work: Assignment
+
+
+class ClaimAnswer(Payload):
+    """The attempt's agent has all the paths that it asked for, or none: `held` says which issue holds what."""
+
+    issue: int
+    attempt: int
+    request_id: str
+    granted: bool
+    why: str
+    held: dict[str, int] = Field(default_factory=dict)
+
+
+class ClaimsChanged(Payload):
+    """An issue claims paths that others may not write, or has given them back."""
+
+    issue: int
+    taken: list[str]
+    released: list[str]
 
 
 class Release(Payload):
@@ -181,8 +201,17 @@ class Delivered(Payload):
     message_id: str
 
 
+class ClaimRequest(Payload):
+    """The agent asks for paths, to be answered with `claim_answer`."""
+
+    issue: int
+    attempt: int
+    request_id: str
+    paths: list[str]
+
+
 class Progress(Payload):
-    """How far an attempt is; null means unknown."""
+    """How far an attempt is; null means unknown. `claimed`: the percentage is the agent's own word."""
 
     issue: int
     attempt: int
@@ -194,6 +223,7 @@ class Progress(Payload):
     files: list[str]
     usage: Consumption
     eta_seconds: float | None = None
+    claimed: bool = False
 
 
 class Health(Payload):
@@ -214,7 +244,7 @@ class Blocker(Payload):
 
 
 class BreakingChange(Payload):
-    """An attempt changes what others rely on."""
+    """An attempt changes what others rely on: its worker says so to the orchestrator, which says so to everybody."""
 
     issue: int
     attempt: int
@@ -318,8 +348,8 @@ class Reply(Payload):
 PAYLOADS: dict[str, type[Payload]] = {
     model.type_name: model
     for model in (
-        *(Assignment, Repair, Deliver, Answer, Stop, Release),
-        *(AttemptStarted, SessionOpened, Question, Delivered, Progress, Health, Blocker),
+        *(Assignment, Repair, Deliver, Answer, ClaimAnswer, ClaimsChanged, Stop, Release),
+        *(AttemptStarted, SessionOpened, Question, Delivered, ClaimRequest, Progress, Health, Blocker),
         *(BreakingChange, DependencyUpdate, MergeConflict, TurnResult),
         *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Reply),
     )

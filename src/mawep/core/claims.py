@@ -17,8 +17,11 @@ import msgspec
 from immutables import Map
 
 from mawep.core.model import Number
+from mawep.core.paths import confined
 
 WILDCARDS = frozenset("*?[")
+MOST_ASKED = 50
+"""Paths that an attempt may claim at run time."""
 
 
 class Conflict(msgspec.Struct, frozen=True):
@@ -49,8 +52,10 @@ class ClaimTable(msgspec.Struct, frozen=True):
         held = self.holders.get(number)
         return held.patterns if held else ()
 
-    def conflicts(self, patterns: Iterable[str], *, asking: Number, now: datetime) -> Iterator[Conflict]:
-        """Every live claim of another issue that overlaps one of `patterns`."""
+    def conflicts(
+        self, patterns: Iterable[str], *, asking: Number, now: datetime | None
+    ) -> Iterator[Conflict]:
+        """Every claim of another issue that overlaps one of `patterns` and is live at `now`; None: live or not."""
         for pattern in patterns:
             for holder in self._overlapping(clean(pattern)):
                 if holder != asking and self._live(holder, now):
@@ -100,9 +105,9 @@ class ClaimTable(msgspec.Struct, frozen=True):
         globs = tuple((p, n) for p, n in self.globs if n != number)
         return ClaimTable(self.holders.delete(number), paths, below, globs)
 
-    def _live(self, holder: Number, now: datetime) -> bool:
+    def _live(self, holder: Number, now: datetime | None) -> bool:
         until = self.holders[holder].until
-        return until is None or until > now
+        return until is None or now is None or until > now
 
     def _overlapping(self, pattern: str) -> tuple[Number, ...]:
         found: dict[Number, None] = {n: None for glob, n in self.globs if overlap(glob, pattern)}
@@ -114,6 +119,18 @@ class ClaimTable(msgspec.Struct, frozen=True):
                 (self.paths[path], None) for path in (pattern, *parents(pattern)) if path in self.paths
             )
         return tuple(found)
+
+
+def askable(path: str) -> str:
+    """The one spelling of a path that an agent may claim at run time.
+
+    Raises:
+        ValueError: it is no path in the repository, or could mean more than one file; says which.
+    """
+    path = confined(path)
+    if is_glob(path):
+        raise ValueError("holds a wildcard; name each file")
+    return path
 
 
 def clean(pattern: str) -> str:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
+from mawep.core import changes, landing, rules, schedule
 from mawep.core import events as ev
-from mawep.core import landing, rules, schedule
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
 from mawep.core.state import Attempt, IssueRecord, Landing, Progress, State, replace
@@ -36,7 +36,7 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     """What to do next; empty when there is nothing to do before another event comes."""
     if not state.running:
         return []
-    commands: list[ev.Command] = [*_attempts(state, now)]
+    commands: list[ev.Command] = [*_attempts(state, now), *_news(state)]
     if commands:
         return commands
     commands = [*_batch(state, now), *_gates(state), *schedule.assignments(state, now), *_retirement(state)]
@@ -87,6 +87,15 @@ def _next_for(state: State, record: IssueRecord, attempt: Attempt, now: datetime
             return _after_gate(state, record, attempt, now)
         case _:
             return None
+
+
+def _news(state: State) -> Iterator[ev.MessageSent]:
+    """Whose work an announced change breaks is told."""
+    known = {change.seq: change for change in state.changes}
+    for seq, number in state.to_tell:
+        change = known[seq]
+        by = f"{change.agent} on #{change.issue}"
+        yield ev.MessageSent(number, changes.message_id(seq), changes.told_in(change), by, foreign=True)
 
 
 def _lease(state: State, now: datetime) -> datetime:

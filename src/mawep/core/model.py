@@ -149,6 +149,21 @@ class Question(Value, frozen=True):
     asked_at: datetime | None = None
 
 
+class Change(Value, frozen=True):
+    """A breaking change that the agent on an issue announced, in its own words; `seq` is that of the announcement.
+
+    `affects` are paths and patterns beside `file` itself.
+    """
+
+    seq: int
+    issue: Number
+    agent: str
+    file: str
+    change: str
+    affects: tuple[str, ...] = ()
+    migration: str = ""
+
+
 class GateResult(StrEnum):
     """What a gate run said about a tree. NONE: it was ended before it could say anything (never cached)."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from mawep.core import changes
 from mawep.core.claims import ClaimTable
 from mawep.core.model import GateRecord, GateResult, IssueState, Number, Sha
 from mawep.core.state import Attempt, IssueRecord, Landing, State
@@ -24,9 +25,17 @@ def fence_is_current(attempt: Attempt, fence: int) -> bool:
     return attempt.fence == fence
 
 
-def claims_are_free(claims: ClaimTable, files: Iterable[str], number: Number, now: datetime) -> bool:
-    """Two issues that declare the same path do not run at once."""
+def claims_are_free(claims: ClaimTable, files: Iterable[str], number: Number, now: datetime | None) -> bool:
+    """Two issues that declare the same path do not run at once, and nobody takes what another holds.
+
+    `now` None counts claims whose time is up as well: their holder may still be heard of.
+    """
     return next(claims.conflicts(files, asking=number, now=now), None) is None
+
+
+def changes_are_settled(state: State, number: Number) -> bool:
+    """What an announced breaking change affects starts when that has landed or its issue has ended."""
+    return next(changes.holding(state, number), None) is None
 
 
 def slot_is_free(state: State, slot: int) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mawep.core import rules
+from mawep.core import changes, rules
 from mawep.core.events import AttemptAssigned
 from mawep.core.model import IssueState, Number
 from mawep.core.state import IssueRecord, Progress, State
@@ -23,6 +23,7 @@ class RefusalKind(StrEnum):
 
     DEPENDENCY = "dependency"
     CLAIM = "claim"
+    BREAKING_CHANGE = "breaking_change"
     SLOTS = "slots"
     PAUSED = "paused"
     HALTED = "halted"
@@ -57,7 +58,7 @@ def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
             break
         number = state.graph.by_rank[rank]
         files = state.graph.issues[number].files
-        if rules.claims_are_free(claims, files, number, now):
+        if rules.changes_are_settled(state, number) and rules.claims_are_free(claims, files, number, now):
             assigned = _assign(state, number, free.pop(0), now)
             claims = claims.take(number, files, assigned.lease_until)
             chosen.append(assigned)
@@ -115,6 +116,13 @@ def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, 
         return tuple(found)
     conflicts = state.claims.conflicts(state.graph.issues[number].files, asking=number, now=now)
     found.extend(Refusal(RefusalKind.CLAIM, f"{c.path} is claimed by #{c.holder}") for c in conflicts)
+    found.extend(
+        Refusal(
+            RefusalKind.BREAKING_CHANGE,
+            f"waits for #{c.issue} to land or end: its agent announced a breaking change to {c.file}",
+        )
+        for c in changes.holding(state, number)
+    )
     if not found and len(state.slots) >= state.rules.max_agents:
         found.append(Refusal(RefusalKind.SLOTS, f"all {state.rules.max_agents} agents are busy"))
     return tuple(found)

@@ -13,6 +13,7 @@ from mawep.core import graph
 from mawep.core.claims import ClaimTable
 from mawep.core.events import MoveBlocked, Recorded, Step
 from mawep.core.model import (
+    Change,
     FailureReason,
     GateRecord,
     IssueState,
@@ -45,7 +46,7 @@ class Attempt(msgspec.Struct, frozen=True):
     """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
 
     `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence
-    is `previous_fence`.
+    is `previous_fence`. `asked` are the paths that its agent claimed at run time.
     """
 
     number: int
@@ -73,6 +74,7 @@ class Attempt(msgspec.Struct, frozen=True):
     reclaimed: bool = False
     previous_fence: int | None = None
     runtime: str = ""
+    asked: tuple[str, ...] = ()
 
 
 class IssueRecord(msgspec.Struct, frozen=True):
@@ -118,7 +120,8 @@ class State(msgspec.Struct, frozen=True):
     """A run. `ready` holds ranks, ascending; `active` issues between assignment and landing, oldest first.
 
     `effects` are the intents whose done event has not come yet, by kind and key: the outbox. `paused` names
-    who stopped the start of new attempts.
+    who stopped the start of new attempts. `changes` are open breaking changes, `to_tell` of which one (by its
+    number) which issue's agent has to be told yet.
     """
 
     seq: int = 0
@@ -141,6 +144,9 @@ class State(msgspec.Struct, frozen=True):
     active: tuple[Number, ...] = ()
     slots: Map[int, Number] = Map()
     claims: ClaimTable = ClaimTable()
+    changes: tuple[Change, ...] = ()
+    landed_changes: tuple[Change, ...] = ()
+    to_tell: tuple[tuple[int, Number], ...] = ()
     queue: tuple[Number, ...] = ()
     suspects: tuple[Number, ...] = ()
     landing: Landing | None = None

@@ -101,6 +101,12 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.QuestionAnswered: lambda e: f"{e.by} answers #{e.issue}{_because(e.text)}",
     ev.MessageSent: lambda e: f"{e.by} tells #{e.issue}{_because(e.text)}",
     ev.MessageDelivered: lambda e: f"#{e.issue}: its agent has the message",
+    ev.ClaimsTaken: lambda e: (
+        f"#{e.issue} claims {', '.join(e.paths[:5])}" + (", …" if len(e.paths) > 5 else "")
+    ),
+    ev.BreakingChangeAnnounced: lambda e: (
+        f"#{e.issue} announces a breaking change to {e.file}{_because(e.change)}"
+    ),
     ev.LeasesExtended: lambda e: f"{count(len(e.fences), 'lease')} extended",
     ev.TurnEnded: lambda e: f"#{e.issue}: its agent says it has finished",
     ev.AttemptFailed: _failed,

@@ -186,7 +186,7 @@ class Effects:
             prompt=render_prompt(self._told.prompt, issue, context),
             title=issue.title,
             claims_of_others=_at_most(CLAIMS_TOLD, tuple(others)),
-            own_claims=list(issue.files),
+            own_claims=list(state.claims.held_by(number) or issue.files),
             protected=list(self._told.protected),
             trailers=dict(given.trailers()),
             session_id=attempt.session.id if attempt.session and attempt.session.loadable else None,
@@ -232,6 +232,7 @@ class Effects:
             message_id=message.message,
             text=message.text,
             sender=message.by,
+            foreign=message.foreign,
         )
         await self._send(deliver, attempt.fence)
 

@@ -25,7 +25,8 @@ from mawep.core import events as ev
 from mawep.core.model import IssueState, Number, Question, Session
 from mawep.core.state import Progress, State
 from mawep.errors import BusGoneError, MawepError
-from mawep.orchestrator.effects import result_events
+from mawep.orchestrator import requests
+from mawep.orchestrator.effects import WORKER, result_events
 from mawep.orchestrator.hall import Incoming, Orchestrator
 
 log = structlog.get_logger("mawep.listener")
@@ -84,9 +85,9 @@ class Listener:
             self._background.add(task)
             task.add_done_callback(self._background.discard)
 
-    async def _announce(self, channel: str, payload: wire.Payload) -> None:
+    async def _announce(self, channel: str, payload: wire.Payload, fence: int | None = None) -> None:
         try:
-            await self._bus.send(channel, payload)
+            await self._bus.send(channel, payload, fence=fence)
         except (BusGoneError, QuotaError, EnvelopeTooLargeError) as error:
             log.warning("not announced", channel=channel, cause=error.cause)
 
@@ -99,6 +100,8 @@ class Listener:
             return
         if isinstance(payload, Verb):
             self._asked(received, payload)
+        elif isinstance(payload, wire.ClaimRequest):
+            self._claimed(received, payload)
         else:
             fence = received.envelope.fence or 0
             self._hall.post(
@@ -116,6 +119,23 @@ class Listener:
             await self._bus.acknowledge(received.channel, received.stream_id)
         except (BusGoneError, QuotaError, EnvelopeTooLargeError) as error:
             log.warning("not acknowledged", channel=received.channel, cause=error.cause)
+
+    def _claimed(self, received: Received, request: wire.ClaimRequest) -> None:
+        """An agent asks for paths: journalled if it gets them, then answered."""
+        fence = received.envelope.fence or 0
+        answers: list[wire.ClaimAnswer] = []
+
+        def events(state: State) -> Iterable[ev.AnyEvent]:
+            answer, taken = requests.claims(request, fence, state)
+            answers.append(answer)
+            return taken
+
+        async def settle(state: State) -> None:
+            for answer in answers:
+                await self._announce(channels.direct(received.envelope.sender), answer, fence)
+            await self._settle(received)
+
+        self._hall.post(Incoming(events, settle))
 
     def _asked(self, received: Received, verb: Verb) -> None:
         """A person's verb: refused or journalled, then answered."""
@@ -156,6 +176,8 @@ def facts(payload: wire.Payload, fence: int, state: State) -> list[ev.AnyEvent]:
             return [ev.QuestionAsked(payload.issue, fence, question)]
         case wire.Delivered():
             return [ev.MessageDelivered(payload.issue, payload.message_id)]
+        case wire.BreakingChange():
+            return requests.announced(payload, fence, state)
         case wire.TurnResult():
             return result_events(payload, fence)
         case _:
@@ -274,7 +296,9 @@ def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent
 
 
 def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.Payload]]:
-    """What everybody should hear about an event."""
+    """What everybody should hear about an event, and what workers have to know of it for other agents."""
+    for news in requests.claim_news(event, state):
+        yield channels.direct(WORKER), news
     match event:
         case ev.TargetMoved():
             for step in event.steps:
@@ -293,6 +317,9 @@ def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.
                         severity=severity(conflict.files),
                     ),
                 )
+        case ev.BreakingChangeAnnounced():
+            for change in requests.broadcast(event, state):
+                yield channels.BREAKING_CHANGES, change
         case _:
             return
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from mawep.core import events as ev
 from mawep.core.model import Number, Sha
 
@@ -20,6 +22,9 @@ class Book:
         self.batch: tuple[Number, ...] | None = None
         self.moving = False
         self.target: Sha = ""
+        self.claimed: dict[Number, set[str]] = defaultdict(set)
+        self.broken: dict[Number, dict[int, tuple[set[str], set[Number]]]] = defaultdict(dict)
+        self.told: set[tuple[str, Number]] = set()
 
     def is_current(self, issue: Number, fence: int) -> bool:
         """True when the issue is live and this is the fence of its current turn."""
@@ -38,6 +43,8 @@ class Book:
                 self.fences[issue] = rec.seq
             case ev.CandidateImported(issue=issue, tree=tree):
                 self.trees[issue] = tree
+            case ev.MessageSent(issue=issue, message=message):
+                self.told.add((message, issue))
             case ev.CandidateQueued(issue=issue):
                 self.queued.add(issue)
                 self._free_slot(issue)
@@ -105,6 +112,8 @@ class Book:
         self._free_slot(issue)
         self.live.discard(issue)
         self.queued.discard(issue)
+        self.claimed.pop(issue, None)
+        self.broken.pop(issue, None)
 
     def _free_slot(self, issue: Number) -> None:
         self.slots = {slot: number for slot, number in self.slots.items() if number != issue}

@@ -23,6 +23,8 @@ REPORTS = (
     ev.AttemptStarted
     | ev.SessionOpened
     | ev.QuestionAsked
+    | ev.ClaimsTaken
+    | ev.BreakingChangeAnnounced
     | ev.TurnEnded
     | ev.AttemptFailed
     | ev.AttemptInterrupted
@@ -37,6 +39,8 @@ class Invariant(StrEnum):
     ENDS = "every run ends"
     DEPENDENCIES_FIRST = "nothing starts or lands before what it depends on has landed"
     CLAIMS_EXCLUSIVE = "no two live holders of overlapping claims"
+    CHANGES_FIRST = "what a breaking change affects starts when that has landed or its issue has ended"
+    CHANGES_TOLD = "whoever works on what a breaking change affects is told of it"
     GATED_EXACTLY = "every tree that the target points at passed the gate"
     QUEUED_GREEN = "a candidate waits to land only with its own tree green"
     ONE_ISSUE_A_SLOT = "a slot has one issue at a time, and there are never more than max_agents"
@@ -96,6 +100,10 @@ class Observer:
             expected = msgspec.structs.replace(before, seq=after.seq, late=before.late + 1)
             self._require(after == expected, Invariant.LATE_CHANGES_NOTHING, event)
         self.book.note(rec)
+        if isinstance(event, ev.ClaimsTaken):
+            self._see_claimed(event, after)
+        elif isinstance(event, ev.BreakingChangeAnnounced):
+            self._see_announced(rec, event, after)
         if after.terminal != before.terminal:
             self._see_blocked(before, after)
 
@@ -108,8 +116,30 @@ class Observer:
         free = event.slot not in book.slots and 0 <= event.slot < self._max_agents
         self._require(free, Invariant.ONE_ISSUE_A_SLOT, event)
         for other in book.live:
-            apart = self._touches[issue].isdisjoint(self._touches[other])
+            apart = self._touches[issue].isdisjoint(self._touches[other] | book.claimed[other])
             self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
+            for paths, _ in book.broken[other].values():
+                settled = self._touches[issue].isdisjoint(paths)
+                self._require(settled, Invariant.CHANGES_FIRST, f"#{other} breaks {paths}: {event}")
+
+    def _see_claimed(self, event: ev.ClaimsTaken, after: State) -> None:
+        issue, book = event.issue, self.book
+        if not set(event.paths) <= set(after.claims.held_by(issue)):
+            return  # it was not given them
+        for other in book.live - {issue}:
+            apart = (self._touches[other] | book.claimed[other]).isdisjoint(event.paths)
+            self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
+        book.claimed[issue].update(event.paths)
+
+    def _see_announced(self, rec: ev.Recorded, event: ev.BreakingChangeAnnounced, after: State) -> None:
+        if any(change.seq == rec.seq for change in after.changes):
+            paths, book = _touched((event.file, *event.affects)), self.book
+            due = {
+                other
+                for other in book.live - book.queued - {event.issue}
+                if not paths.isdisjoint(self._touches[other] | book.claimed[other])
+            }
+            book.broken[event.issue][rec.seq] = paths, due
 
     def _see_blocked(self, before: State, after: State) -> None:
         for number, record in after.issues.items():
@@ -134,10 +164,19 @@ class Observer:
         wakeup = next_wakeup(state)
         if state.running:
             self._require(wakeup is None or wakeup > now, Invariant.WAKES_LATER, wakeup)
+            self._see_told()
         self._require(set(state.active) == set(self.book.live), Invariant.NOTHING_LOST, state.active)
         for number, record in state.issues.items():
             if record.state in (IssueState.WAITING, IssueState.READY):
                 self._require(bool(refusals(state, number, now)), Invariant.SAYS_WHY, f"#{number}")
+
+    def _see_told(self) -> None:
+        book = self.book
+        for announced in book.broken.values():
+            for seq, (_, due) in announced.items():
+                for number in due & (book.live - book.queued):
+                    told = (f"breaking-change-{seq}", number) in book.told
+                    self._require(told, Invariant.CHANGES_TOLD, f"#{number} of the change {seq}")
 
     def decided(self, first: object, second: object) -> None:
         """`decide` was asked twice."""

@@ -85,6 +85,8 @@ class Chances:
     no_verdict: float = 0.0
     protected: float = 0.0
     loadable: float = 0.5
+    claim: float = 0.0
+    announce: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,7 @@ def scenario(seed: int) -> Scenario:
         dirty=tuple((at, at + rng.uniform(10, 400)) for at in _moments(rng, 2)),
         deeds=tuple(sorted(_deeds(rng, numbers), key=lambda deed: deed[0])),
         crashes=frozenset(rng.randrange(2, 500) for _ in range(_some(rng, 8))),
-        chances=_chances(rng),
+        chances=_talkative(_chances(rng), seed),
         turn_seconds=rng.choice(((10, 200), (10, 20))),
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
@@ -215,6 +217,12 @@ def _deeds(rng: random.Random, numbers: list[Number]) -> Iterator[tuple[float, e
             yield at + rng.uniform(0, 100), ev.Interrupted(2)
     for at in _moments(rng, 1):
         yield at, ev.RunStopped("the bus is gone")
+
+
+def _talkative(chances: Chances, seed: int) -> Chances:
+    """What agents ask for and announce, by chance of its own: with or without it a seed's world is the same."""
+    rng = random.Random(f"talk {seed}")  # noqa: S311 - nothing secret hangs on it
+    return replace(chances, claim=rng.choice((0.0, 0.0, 0.4)), announce=rng.choice((0.0, 0.0, 0.4)))
 
 
 def _chances(rng: random.Random) -> Chances:

@@ -11,7 +11,7 @@ import msgspec
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, Number, Question, Session, Sha
 from mawep.simulate.agenda import Action
-from mawep.simulate.scenario import GOOD, Ending, Turn
+from mawep.simulate.scenario import DECLARED, GOOD, PATHS, Ending, Turn
 from mawep.simulate.world import Crash, World
 
 Result = ev.TurnEnded | ev.AttemptFailed | ev.AttemptInterrupted
@@ -133,6 +133,7 @@ class Workers:
         if rng.random() < 0.3:
             self._later(rng.uniform(1, 10), shift, lambda: self._post(shift, _opened(shift)))
         length = rng.uniform(*self._scenario.turn_seconds)
+        self._speak(shift, length)
         if turn.ending is Ending.FALLS_SILENT or rng.random() < self._scenario.chances.lose:
             self._later(rng.uniform(0, length), shift, lambda: self._fall_silent(shift))
         if turn.asks:
@@ -141,6 +142,17 @@ class Workers:
             self._later(rng.uniform(200, 900), shift, lambda: self._finish(shift))
         else:
             self._later(length, shift, lambda: self._finish(shift))
+
+    def _speak(self, shift: Shift, length: float) -> None:
+        """In the middle of its turn an agent may ask for paths, and may announce that it breaks others' work."""
+        rng, chances = self._rng, self._scenario.chances
+        if chances.claim and rng.random() < chances.claim:
+            asked = ev.ClaimsTaken(shift.issue, shift.fence, tuple(rng.sample(PATHS, 2)))
+            self._later(rng.uniform(1, length), shift, lambda: self._post(shift, asked))
+        if chances.announce and rng.random() < chances.announce:
+            file, *others = rng.sample(DECLARED, 3)
+            change = ev.BreakingChangeAnnounced(shift.issue, shift.fence, file, "other now", tuple(others))
+            self._later(rng.uniform(1, length), shift, lambda: self._post(shift, change))
 
     def _later(self, seconds: float, shift: Shift, action: Action) -> None:
         """Something that happens unless the shift is over by then."""

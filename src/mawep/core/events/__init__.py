@@ -17,6 +17,8 @@ from mawep.core.events.attempts import (
     AttemptInterrupted,
     AttemptReclaimed,
     AttemptStarted,
+    BreakingChangeAnnounced,
+    ClaimsTaken,
     LeasesExtended,
     MessageDelivered,
     MessageSent,
@@ -85,6 +87,8 @@ AnyEvent = (
     | QuestionAnswered
     | MessageSent
     | MessageDelivered
+    | ClaimsTaken
+    | BreakingChangeAnnounced
     | LeasesExtended
     | TurnEnded
     | AttemptFailed
@@ -195,8 +199,10 @@ __all__ = [
     "AttemptInterrupted",
     "AttemptReclaimed",
     "AttemptStarted",
+    "BreakingChangeAnnounced",
     "CandidateImported",
     "CandidateQueued",
+    "ClaimsTaken",
     "Command",
     "DispatchPaused",
     "DispatchUnpaused",

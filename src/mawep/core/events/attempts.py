@@ -75,12 +75,13 @@ class QuestionAnswered(Event, frozen=True, tag=True):
 
 
 class MessageSent(Event, frozen=True, tag=True):
-    """Intent: a person's message goes to the agent on an issue."""
+    """Intent: a message goes to the agent on an issue. `foreign`: not a person's words but another agent's."""
 
     issue: Number
     message: str
     text: str
     by: str
+    foreign: bool = False
 
 
 class MessageDelivered(Event, frozen=True, tag=True):
@@ -88,6 +89,25 @@ class MessageDelivered(Event, frozen=True, tag=True):
 
     issue: Number
     message: str
+
+
+class ClaimsTaken(Event, frozen=True, tag=True):
+    """The agent asked for these paths, which nobody holds; they are its issue's until the attempt ends."""
+
+    issue: Number
+    fence: int
+    paths: tuple[str, ...]
+
+
+class BreakingChangeAnnounced(Event, frozen=True, tag=True):
+    """The agent says that its work breaks what others do: `affects` are paths and patterns, the texts its own."""
+
+    issue: Number
+    fence: int
+    file: str
+    change: str
+    affects: tuple[str, ...] = ()
+    migration: str = ""
 
 
 class LeasesExtended(Event, frozen=True, tag=True):

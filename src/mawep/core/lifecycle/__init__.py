@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
-from mawep.core.lifecycle import attempts, candidates, landings, people, run
+from mawep.core.lifecycle import asked, attempts, candidates, landings, people, run
 from mawep.core.state import State
 
 Handler = Callable[[State, ev.Recorded, Any], State]
@@ -28,6 +28,8 @@ HANDLERS: dict[type, Handler] = {
     ev.QuestionAnswered: attempts.answered,
     ev.MessageSent: attempts.message,
     ev.MessageDelivered: attempts.delivered,
+    ev.ClaimsTaken: asked.claims_taken,
+    ev.BreakingChangeAnnounced: asked.announced,
     ev.LeasesExtended: attempts.leases,
     ev.TurnEnded: attempts.turn_ended,
     ev.AttemptFailed: attempts.failed,

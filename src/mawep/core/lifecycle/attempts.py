@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from mawep.core import changes
 from mawep.core import events as ev
 from mawep.core.lifecycle.steps import (
     current,
@@ -124,6 +125,12 @@ def answered(state: State, rec: ev.Recorded, event: ev.QuestionAnswered) -> Stat
 
 def message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
     """A message needs an agent to take it; an issue without one would keep the run from ending."""
+    waiting = tuple(
+        tell
+        for tell in state.to_tell
+        if (changes.message_id(tell[0]), tell[1]) != (event.message, event.issue)
+    )
+    state = replace(state, to_tell=waiting)
     if not state.issues[event.issue].state.holds_slot:
         return state
     return replace(state, effects=state.effects.set(f"message:{event.issue}:{event.message}", rec))

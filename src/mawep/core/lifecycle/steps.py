@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
+from mawep.core import changes, rules
 from mawep.core import events as ev
-from mawep.core import rules
 from mawep.core.model import GateResult, IssueState, Number, Usage
 from mawep.core.state import Attempt, IssueRecord, State, replace
 
@@ -102,6 +102,7 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
         claims=state.claims.drop(number),
         terminal=state.terminal + (to.terminal and not before.terminal),
     )
+    state = changes.closed(state, number, landed=to is IssueState.LANDED)
     return block_below(state, number, at) if rules.failure_blocks(to) else state
 
 
