@@ -17,7 +17,9 @@ MOST_AFFECTED = 50
 """Paths and patterns that an announcement may name."""
 
 
-def claims(request: wire.ClaimRequest, fence: int, state: State) -> tuple[wire.ClaimAnswer, list[ev.AnyEvent]]:
+def claims(
+    request: wire.ClaimRequest, fence: int, state: State
+) -> tuple[wire.ClaimAnswer, list[ev.AnyEvent]]:
     """The answer to an agent that asks for paths, and the event if it gets them."""
 
     def answer(why: str, *, granted: bool = False, held: dict[str, int] | None = None) -> wire.ClaimAnswer:

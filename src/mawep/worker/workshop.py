@@ -141,6 +141,8 @@ class Worker:
                 self._in_background(self._deliver(message))
             case wire.Answer() as answer:
                 self._in_background(self._answer(answer))
+            case wire.ClaimsChanged() | wire.ClaimAnswer():
+                pass
             case other:
                 log.warning("unexpected message", type=other.type_name)
 
