@@ -2,30 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from mawep.cli.options import ConfigFile, Json, Overrides
 
+if TYPE_CHECKING:
+    from mawep.cli.checkup import Check
 
-def doctor(config: ConfigFile = None, set_: Overrides = None, json: Json = False) -> int:
+Smoke = Annotated[
+    bool,
+    typer.Option("--smoke", help="Then have each configured agent do one harmless thing; costs a little."),
+]
+
+
+def doctor(
+    config: ConfigFile = None, set_: Overrides = None, json: Json = False, smoke: Smoke = False
+) -> int:
     """Look whether this machine and repository can carry a run.
 
     Exit code 2 when something that a run needs is missing.
     """
     import asyncio
 
-    return asyncio.run(_doctor(config, set_ or (), json=json))
+    return asyncio.run(_doctor(config, set_ or (), json=json, smoke=smoke))
 
 
-async def _doctor(config: Path | None, overrides: list[str] | tuple[()], *, json: bool) -> int:
+async def _doctor(config: Path | None, overrides: list[str] | tuple[()], *, json: bool, smoke: bool) -> int:
     import json as jsonlib
     from dataclasses import asdict
 
-    from mawep.cli.checkup import check_all
-
-    checks = []
+    checks: list[Check] = []
     signs = {"ok": "✓", "warning": "!", "failed": "✗"}
-    async for check in check_all(config, overrides):
+    async for check in _checks(config, overrides, smoke=smoke):
         checks.append(check)
         if not json:
             print(f"{signs[check.status]} {check.name:<14} {check.detail}", flush=True)
@@ -35,3 +47,21 @@ async def _doctor(config: Path | None, overrides: list[str] | tuple[()], *, json
     elif well:
         print("A run can start.")
     return 0 if well else 2
+
+
+async def _checks(
+    config: Path | None, overrides: list[str] | tuple[()], *, smoke: bool
+) -> AsyncIterator[Check]:
+    """Every check, and, if nothing that a run needs is missing, the trial of the agents."""
+    from mawep.cli.checkup import check_all
+
+    well = True
+    async for check in check_all(config, overrides):
+        well = well and check.status != "failed"
+        yield check
+    if smoke and well:
+        from mawep.cli.context import read_config
+        from mawep.cli.smoke import smoke as trial
+
+        for check in await trial(read_config(config, overrides)):
+            yield check

@@ -26,7 +26,7 @@ VERBS = {
     "report": ("mawep report", "mawep report --markdown --output report.md"),
     "audit": ("mawep audit", "mawep audit --json"),
     "cleanup": ("mawep cleanup --dry-run", "mawep cleanup --set cleanup.worktree_retention_days=1"),
-    "doctor": ("mawep doctor", "mawep doctor --json"),
+    "doctor": ("mawep doctor", "mawep doctor --smoke"),
     "demo": ("mawep demo", "mawep demo --directory /tmp/payments"),
 }
 """Examples of every verb, in the order that help shows them. Each is a function of its name in a file of its name."""

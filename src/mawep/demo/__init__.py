@@ -34,18 +34,18 @@ def create(directory: Path) -> Path:
             shutil.copytree(source, target, ignore=DERIVED)
         else:
             shutil.copy(source, target)
+    make_repository(directory, "feat: exact money and a ledger")
+    return directory
+
+
+def make_repository(directory: Path, message: str) -> None:
+    """Make `directory` a repository with one commit on `main` that holds all its files.
+
+    GitError or InfrastructureError if git refuses or is missing.
+    """
     _git(directory, "init", "--quiet", "--initial-branch=main")
     _git(directory, "add", "--all")
-    _git(
-        directory,
-        *IDENTITY,
-        "commit",
-        "--quiet",
-        "--no-verify",
-        "--message",
-        "feat: exact money and a ledger",
-    )
-    return directory
+    _git(directory, *IDENTITY, "commit", "--quiet", "--no-verify", "--message", message)
 
 
 def _git(directory: Path, *arguments: str) -> None:
