@@ -19,12 +19,15 @@ from mawep.agents.base import (
     Activity,
     AgentFailed,
     BreakingChange,
+    MessageText,
     PermissionDecided,
     ResumeUnsupported,
+    Thought,
     ToolCall,
     TurnEnded,
     UsageReported,
 )
+from mawep.agents.detail import input_text, output_text
 from mawep.core.model import Usage
 from tests.agents.conftest import ROGUE, Stage, events, inhabitants
 from tests.support.waiting import eventually
@@ -140,9 +143,56 @@ async def test_absolute_paths_are_reported_relative_to_the_worktree(stage: Stage
     await session.close()
     paths, diffs = ("a.txt", "/etc/hosts"), ("b.txt",)
     assert calls == [
-        ToolCall("1", "edit", "edit", "pending", paths, diffs),
-        ToolCall("1", "edit", "edit", "completed", paths, diffs),
+        ToolCall("1", "edit", "edit", "pending", paths, diffs, ((0, 0),)),
+        ToolCall("1", "edit", "edit", "completed", paths, diffs, ((0, 0),)),
     ]
+
+
+async def test_what_a_tool_is_given_answers_and_changes_is_told(stage: Stage) -> None:
+    call = update(
+        sessionUpdate="tool_call",
+        toolCallId="1",
+        title="edit",
+        kind="edit",
+        rawInput={"file_path": "a.txt", "n": 1},
+        content=[{"type": "diff", "path": "a.txt", "oldText": "1\n2\n3\n", "newText": "1\n3\n4\n5\n"}],
+    )
+    answer = {"type": "content", "content": {"type": "text", "text": "x" * 10_000 + "done"}}
+    done = update(sessionUpdate="tool_call_update", toolCallId="1", status="completed", content=[answer])
+    session = await stage.rogue(call, done)
+    calls = [event for event in await events(session) if isinstance(event, ToolCall)]
+    await session.close()
+    assert [(call.input, call.lines, len(call.output)) for call in calls] == [
+        ('{"file_path": "a.txt", "n": 1}', ((2, 1),), 0),
+        ('{"file_path": "a.txt", "n": 1}', ((2, 1),), 4000),
+    ]
+    assert calls[-1].output.endswith("done")
+
+
+async def test_a_thought_in_pieces_is_told_as_one(stage: Stage) -> None:
+    def chunk(kind: str, text: str) -> str:
+        return update(sessionUpdate=f"agent_{kind}_chunk", content={"type": "text", "text": text})
+
+    session = await stage.rogue(
+        chunk("thought", "to be "),
+        chunk("thought", "or not"),
+        chunk("message", "To be."),
+        chunk("thought", "hm"),
+    )
+    told = [event for event in await events(session) if isinstance(event, Thought | MessageText)]
+    await session.close()
+    assert told == [Thought("to be or not"), MessageText("To be."), Thought("hm")]
+
+
+def test_inputs_that_are_cut_stay_different() -> None:
+    one, other = input_text("x" * 9999 + "1"), input_text("x" * 9999 + "2")
+    assert one != other
+    assert len(one) < 2100
+    assert (input_text(None), output_text([], {"a": 1}), output_text(["b"], {"a": 1})) == (
+        "",
+        '{"a": 1}',
+        "b",
+    )
 
 
 async def test_a_path_that_no_file_system_knows_is_refused(stage: Stage) -> None:

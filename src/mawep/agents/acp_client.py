@@ -15,6 +15,7 @@ from mawep.agents.base import (
     ToolCall,
     UsageReported,
 )
+from mawep.agents.detail import changed_lines, input_text, output_text
 from mawep.agents.extensions import BREAKING_CHANGE, QUESTION
 from mawep.agents.meter import Meter
 from mawep.agents.options import Permissions
@@ -207,6 +208,8 @@ class AcpClient:
         match update:
             case schema.AgentMessageChunk(content=schema.TextContentBlock(text=text)):
                 self.turn.say(text)
+            case schema.AgentThoughtChunk(content=schema.TextContentBlock(text=text)):
+                self.turn.think(text)
             case schema.AgentThoughtChunk():
                 self.turn.alive("thinking")
             case schema.AgentPlanUpdate(entries=entries):
@@ -237,14 +240,29 @@ class AcpClient:
         blank = ToolCall(update.tool_call_id, title="", kind="other", status="pending")
         known = self.turn.calls.get(update.tool_call_id, blank)
         places = [place.path for place in update.locations or ()]
-        diffs = [item.path for item in update.content or () if item.type == "diff"]
+        diffs = {item.path: item for item in update.content or () if item.type == "diff"}
+        diff_paths = self._joined(known.diff_paths, list(diffs))
+        lines = dict(zip(known.diff_paths, known.lines, strict=True))
+        for path, diff in diffs.items():
+            lines[relative(self._worktree, path)] = changed_lines(diff.old_text, diff.new_text)
+        answer = output_text(
+            [
+                item.content.text
+                for item in update.content or ()
+                if item.type == "content" and item.content.type == "text"
+            ],
+            update.raw_output,
+        )
         call = ToolCall(
             id=known.id,
             title=update.title or known.title,
             kind=update.kind or known.kind,
             status=update.status or known.status,
             paths=self._joined(known.paths, [*places, *paths_of_input(update.raw_input)]),
-            diff_paths=self._joined(known.diff_paths, diffs),
+            diff_paths=diff_paths,
+            lines=tuple(lines[path] for path in diff_paths),
+            input=input_text(update.raw_input) or known.input,
+            output=answer or known.output,
         )
         self.turn.calls[call.id] = call
         return call

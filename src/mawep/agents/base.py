@@ -42,6 +42,13 @@ class MessageText:
 
 
 @dataclass(frozen=True, slots=True)
+class Thought:
+    """One thought of the agent, put together and cut like a message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Activity:
     """A sign of life that carries nothing else: the agent is `thinking`, `writing` a message, or `other`."""
 
@@ -122,6 +129,7 @@ AgentEvent = (
     ProcessStarted
     | PlanChanged
     | MessageText
+    | Thought
     | Activity
     | ToolCall
     | UsageReported

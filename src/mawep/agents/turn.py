@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any
 
-from mawep.agents.base import Activity, AgentEvent, MessageText, ToolCall, TurnEnded
+from mawep.agents.base import Activity, AgentEvent, MessageText, Thought, ToolCall, TurnEnded
 
 TEXT_LIMIT = 65536
 
@@ -15,7 +15,7 @@ TEXT_LIMIT = 65536
 class Turn:
     """Collects events from `start` until the work is over, whether or not somebody reads them.
 
-    Chunks of a message become one MessageText, as soon as something else follows. Signs of life that nobody
+    Chunks of a message or a thought become one event, as soon as something else follows. Signs of life that nobody
     has read yet do not pile up.
     """
 
@@ -25,6 +25,7 @@ class Turn:
         self.text = ""
         self.last_message = ""
         self._message = ""
+        self._thought = ""
         self._unread: deque[AgentEvent] = deque()
         self._ready = asyncio.Event()
         self._work: asyncio.Task[TurnEnded] | None = None
@@ -50,7 +51,9 @@ class Turn:
         while not self._work.done() or self._unread:
             while self._unread:
                 yield self._unread.popleft()
-            if not self._work.done():
+            if self._work.done():
+                self._finish_message()  # its end was not noticed yet, or it was while the reader was busy
+            else:
                 self._ready.clear()
                 await self._ready.wait()
         yield self._work.result()
@@ -68,15 +71,29 @@ class Turn:
 
     def say(self, chunk: str) -> None:
         """Take a piece of the message that the agent is writing."""
+        self._finish_thought()
         between = "\n\n" if self.text and not self._message else ""
         self.text = (self.text + between + chunk)[-TEXT_LIMIT:]
         self._message = self.last_message = (self._message + chunk)[:TEXT_LIMIT]
         self.alive("writing")
 
+    def think(self, chunk: str) -> None:
+        """Take a piece of a thought."""
+        if self._message:
+            self._finish_message()
+        self._thought = (self._thought + chunk)[:TEXT_LIMIT]
+        self.alive("thinking")
+
     def _finish_message(self) -> None:
+        self._finish_thought()
         if self._message:
             self._put(MessageText(self._message))
             self._message = ""
+
+    def _finish_thought(self) -> None:
+        if self._thought:
+            self._put(Thought(self._thought))
+            self._thought = ""
 
     def _put(self, event: AgentEvent) -> None:
         self._unread.append(event)
