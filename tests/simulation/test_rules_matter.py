@@ -22,6 +22,8 @@ WITHOUT = [
     ("batch_is_free", True, Invariant.ONE_BATCH),
     ("not_landed_yet", True, Invariant.LANDED_ONCE),
     ("failure_blocks", False, Invariant.BLOCKED_BELOW),
+    ("provider_allows", True, Invariant.NOT_WHILE_LIMITED),
+    ("limit_is_over", False, Invariant.WAKES_LATER),
     ("input_is_overdue", False, Invariant.WAKES_LATER),
 ]
 

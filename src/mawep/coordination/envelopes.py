@@ -276,12 +276,13 @@ class MergeConflict(Payload):
 class TurnResult(Payload):
     """How a turn ended. Goes to the results stream through a lease's commit, once per fence.
 
-    `stopped` answers a Stop: the attempt neither finished nor failed by itself.
+    `stopped` answers a Stop: the attempt neither finished nor failed by itself. `limited`: the provider of its model
+    takes nothing more before `until` (null: it does not say when); its work lies in its worktree.
     """
 
     issue: int
     attempt: int
-    outcome: Literal["finished", "failed", "stopped"]
+    outcome: Literal["finished", "failed", "stopped", "limited"]
     reason: str | None = None
     detail: str
     head: str | None = None
@@ -290,6 +291,7 @@ class TurnResult(Payload):
     stop_reason: str
     transcript: str
     session_id: str | None = None
+    until: AwareDatetime | None = None
 
 
 class Pause(Payload):

@@ -36,7 +36,7 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     """What to do next; empty when there is nothing to do before another event comes."""
     if not state.running:
         return []
-    commands: list[ev.Command] = [*_attempts(state, now), *_news(state)]
+    commands: list[ev.Command] = [*_lifted(state, now), *_attempts(state, now), *_news(state)]
     if commands:
         return commands
     commands = [*_batch(state, now), *_gates(state), *schedule.assignments(state, now), *_retirement(state)]
@@ -45,7 +45,7 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
 
 def next_wakeup(state: State) -> datetime | None:
     """When `decide` may answer something else although nothing happened; None: never."""
-    moments = []
+    moments = [limit.until for limit in state.limits.values() if not limit.lifted]
     for number in state.active:
         record = state.issues[number]
         progress = record.attempt.progress if record.attempt else None
@@ -57,6 +57,12 @@ def next_wakeup(state: State) -> datetime | None:
 
 
 # --- attempts
+
+
+def _lifted(state: State, now: datetime) -> Iterator[ev.LimitLifted]:
+    for runtime, limit in state.limits.items():
+        if not limit.lifted and rules.limit_is_over(limit, now):
+            yield ev.LimitLifted(runtime)
 
 
 def _attempts(state: State, now: datetime) -> Iterator[ev.Command]:
@@ -77,6 +83,10 @@ def _next_for(state: State, record: IssueRecord, attempt: Attempt, now: datetime
             return ev.AttemptFailed(record.number, attempt.fence, FailureReason.LOST, detail)
         case Progress.RUNNING:
             return _stop_running(state, record, attempt, now)
+        case Progress.LIMITED if not record.cancelled_by:
+            if state.interrupted or not rules.provider_allows(state, attempt.runtime):
+                return None
+            return ev.AttemptContinued(record.number, attempt.number, _lease(state, now))
         case _ if record.cancelled_by and attempt.progress not in (Progress.STOPPING, Progress.QUEUED):
             return ev.StopIntended(record.number, attempt.fence, None, f"cancelled by {record.cancelled_by}")
         case Progress.ENDED if attempt.head is not None:
@@ -130,13 +140,15 @@ def _after_gate(state: State, record: IssueRecord, attempt: Attempt, now: dateti
 
 def _repair_or_stop(
     state: State, number: Number, attempt: Attempt, refusal: tuple[FailureReason, str, bool], now: datetime
-) -> ev.Command:
+) -> ev.Command | None:
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
     round_ = attempt.repairs + 1
     if repairable and round_ <= state.rules.repair_rounds:
         if state.interrupted:  # it has not failed: it could still be repaired
             return ev.StopIntended(number, attempt.fence, None, "the run was interrupted")
+        if not rules.provider_allows(state, attempt.runtime):
+            return None
         return ev.RepairIntended(number, attempt.number, round_, detail, _lease(state, now))
     return ev.StopIntended(number, attempt.fence, reason, detail)
 

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from mawep.core import changes
 from mawep.core.claims import ClaimTable
+from mawep.core.limits import Limit
 from mawep.core.model import GateRecord, GateResult, IssueState, Number, Sha
 from mawep.core.state import Attempt, IssueRecord, Landing, State
 
@@ -76,6 +77,17 @@ def not_landed_yet(record: IssueRecord) -> bool:
 def failure_blocks(state: IssueState) -> bool:
     """What waits for an issue that will not land is blocked, not left waiting for ever."""
     return state in {IssueState.FAILED, IssueState.BLOCKED, IssueState.PARKED, IssueState.CANCELLED}
+
+
+def provider_allows(state: State, runtime: str) -> bool:
+    """No agent of a runtime starts or goes on while its provider takes nothing more."""
+    limit = state.limits.get(runtime)
+    return limit is None or limit.lifted
+
+
+def limit_is_over(limit: Limit, now: datetime) -> bool:
+    """A limit holds until the moment that its provider names, or until a pause of ours is over."""
+    return limit.until <= now
 
 
 def input_is_overdue(asked_at: datetime, timeout: float, now: datetime) -> bool:

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mawep.core import changes, rules
+from mawep.core import changes, limits, rules
 from mawep.core.events import AttemptAssigned
 from mawep.core.model import IssueState, Number
 from mawep.core.state import IssueRecord, Progress, State
@@ -34,6 +34,7 @@ class RefusalKind(StrEnum):
     PARKED = "parked"
     CANCELLED = "cancelled"
     INPUT = "input"
+    PROVIDER_LIMIT = "provider_limit"
     GATE = "gate"
     QUEUE = "queue"
     DIRTY_CHECKOUT = "dirty_checkout"
@@ -58,6 +59,8 @@ def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
             break
         number = state.graph.by_rank[rank]
         files = state.graph.issues[number].files
+        if not rules.provider_allows(state, state.runtime_of(number)):
+            continue
         if rules.changes_are_settled(state, number) and rules.claims_are_free(claims, files, number, now):
             assigned = _assign(state, number, free.pop(0), now)
             claims = claims.take(number, files, assigned.lease_until)
@@ -90,6 +93,8 @@ def refusals(state: State, number: Number, now: datetime) -> tuple[Refusal, ...]
             return (*_not_started(state, number, now), *_not_dispatching(state))
         case IssueState.NEEDS_INPUT if record.question:
             return (Refusal(RefusalKind.INPUT, f"waits for an answer to: {record.question.text}"),)
+        case IssueState.ASSIGNED if record.attempt and record.attempt.progress is Progress.LIMITED:
+            return _limited(state, record.attempt.runtime)
         case IssueState.VERIFYING:
             return _verifying(state, record)
         case IssueState.QUEUED | IssueState.LANDING:
@@ -123,6 +128,7 @@ def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, 
         )
         for c in changes.holding(state, number)
     )
+    found.extend(_limited(state, state.runtime_of(number)))
     if not found and len(state.slots) >= state.rules.max_agents:
         found.append(Refusal(RefusalKind.SLOTS, f"all {state.rules.max_agents} agents are busy"))
     return tuple(found)
@@ -138,9 +144,22 @@ def _not_dispatching(state: State) -> tuple[Refusal, ...]:
     return tuple(Refusal(kind, detail) for holds, kind, detail in reasons if holds)
 
 
+def _limited(state: State, runtime: str) -> tuple[Refusal, ...]:
+    limit = state.limits.get(runtime)
+    if limit is None or limit.lifted:
+        return ()
+    return (Refusal(RefusalKind.PROVIDER_LIMIT, limits.told(runtime, limit)),)
+
+
 def _verifying(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
     attempt = record.attempt
-    if attempt is None or attempt.progress is not Progress.IMPORTED or attempt.tree in state.gating:
+    if attempt is None or attempt.tree in state.gating:
+        return ()
+    if attempt.progress is Progress.REFUSED or (
+        attempt.progress is Progress.IMPORTED and attempt.tree in state.gates
+    ):
+        return _limited(state, attempt.runtime)
+    if attempt.progress is not Progress.IMPORTED:
         return ()
     return (Refusal(RefusalKind.GATE, f"waits for one of {state.rules.gate_slots} gate slots"),)
 

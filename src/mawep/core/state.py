@@ -12,6 +12,7 @@ from immutables import Map
 from mawep.core import graph
 from mawep.core.claims import ClaimTable
 from mawep.core.events import MoveBlocked, Recorded, Step
+from mawep.core.limits import Limit
 from mawep.core.model import (
     Change,
     FailureReason,
@@ -36,6 +37,7 @@ class Progress(StrEnum):
     ORPHANED = "orphaned"  # its worker died with the last process; nobody has looked yet
     ENDED = "ended"  # the agent says it has finished
     IMPORTING = "importing"
+    LIMITED = "limited"  # its provider takes nothing more for now; it goes on later
     REFUSED = "refused"  # the import checks said no
     IMPORTED = "imported"
     STOPPING = "stopping"  # the worker was told to end it
@@ -45,8 +47,9 @@ class Progress(StrEnum):
 class Attempt(msgspec.Struct, frozen=True):
     """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
 
-    `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence
-    is `previous_fence`. `asked` are the paths that its agent claimed at run time.
+    `evidence` is what its agent was last told to repair. `reclaimed`: its turn died with an earlier MAWEP process
+    and has not started again yet; that turn's fence is `previous_fence`. `asked` are the paths that its agent
+    claimed at run time.
     """
 
     number: int
@@ -68,6 +71,7 @@ class Attempt(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
     repairs: int = 0
     refusal: tuple[FailureReason, str, bool] | None = None
+    evidence: str = ""
     usage: Usage = Usage()
     transcript: str = ""
     stop: str = ""
@@ -119,9 +123,9 @@ class Landing(msgspec.Struct, frozen=True):
 class State(msgspec.Struct, frozen=True):
     """A run. `ready` holds ranks, ascending; `active` issues between assignment and landing, oldest first.
 
-    `effects` are the intents whose done event has not come yet, by kind and key: the outbox. `paused` names
-    who stopped the start of new attempts. `changes` are open breaking changes, `to_tell` of which one (by its
-    number) which issue's agent has to be told yet.
+    `limits` are those of providers, by runtime. `effects` are the intents whose done event has not come yet, by kind
+    and key: the outbox. `paused` names who stopped the start of new attempts. `changes` are open breaking changes,
+    `to_tell` of which one (by its number) which issue's agent has to be told yet.
     """
 
     seq: int = 0
@@ -152,6 +156,7 @@ class State(msgspec.Struct, frozen=True):
     landing: Landing | None = None
     gates: Map[Sha, GateRecord] = Map()
     gating: Map[Sha, str] = Map()
+    limits: Map[str, Limit] = Map()
     effects: Map[str, Recorded] = Map()
     to_retire: tuple[Number, ...] = ()
     terminal: int = 0
@@ -181,6 +186,13 @@ class State(msgspec.Struct, frozen=True):
     def dispatching(self) -> bool:
         """True while new attempts may start."""
         return self.running and not (self.paused or self.halted or self.interrupted)
+
+    @property
+    def resting(self) -> bool:
+        """True when nothing is under way but attempts that wait for their provider: what an interrupted run ends in."""
+        attempts = (self.issues[number].attempt for number in self.active)
+        waiting = all(attempt and attempt.progress is Progress.LIMITED for attempt in attempts)
+        return waiting and not (self.landing or self.effects)
 
     @property
     def quiet(self) -> bool:

@@ -62,6 +62,11 @@ def _stop(event: ev.StopIntended) -> str:
     return f"#{event.issue} is stopped, {why}{_because(event.detail)}"
 
 
+def _until(event: ev.ProviderLimitHit) -> str:
+    until = f"until {event.until:%Y-%m-%d %H:%M:%S} UTC" if event.until else "for now"
+    return f"its agent's provider takes nothing more {until}"
+
+
 def _composed(event: ev.LandingComposed) -> str:
     together = f"{_members(event.steps)} merged on {short(event.base)}" if event.steps else "Nothing merged"
     apart = [conflict.issue for conflict in event.conflicts]
@@ -112,6 +117,9 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.AttemptFailed: _failed,
     ev.AttemptInterrupted: lambda e: f"#{e.issue} was stopped" + (" (work kept)" if e.salvage else ""),
     ev.StopIntended: _stop,
+    ev.ProviderLimitHit: lambda e: f"#{e.issue}: {_until(e)}{_because(e.why)}",
+    ev.LimitLifted: lambda e: f"{e.runtime} may go on" + (f", says {e.by}" if e.by else ""),
+    ev.AttemptContinued: lambda e: f"#{e.issue}: its agent goes on where its provider had stopped it",
     ev.ImportIntended: lambda e: f"#{e.issue}: what it made is checked",
     ev.CandidateImported: lambda e: (
         f"#{e.issue} is candidate {short(e.commit)}: {count(len(e.files), 'file')} changed"

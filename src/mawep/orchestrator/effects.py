@@ -40,6 +40,12 @@ CLAIMS_TOLD = wire.MAX_BYTES // 4
 DETAIL_TOLD = 20_000
 """Characters of the reason to stop that a worker is told; the journal has all of it."""
 
+NOT_YET = "Your work does not pass yet. Correct it; the evidence follows."
+GO_ON = (
+    "A limit of your model's provider ended your turn before you had finished; it is lifted. Look at the state of your "
+    "working tree, go on from there and finish the task."
+)
+
 T = TypeVar("T")
 
 
@@ -87,8 +93,8 @@ class Effects:
             case ev.AttemptAssigned(issue=issue) | ev.AttemptReclaimed(issue=issue):
                 resume = isinstance(recorded.event, ev.AttemptReclaimed)
                 return await self._order(issue, self._assignment(issue, resume=resume), recorded.seq)
-            case ev.RepairIntended() as repair:
-                return await self._order(repair.issue, self._repair(repair), recorded.seq)
+            case ev.RepairIntended(issue=issue) | ev.AttemptContinued(issue=issue):
+                return await self._order(issue, self._another_turn(recorded.event), recorded.seq)
             case ev.StopIntended() as stop:
                 return await self._order(stop.issue, self._stop(stop), stop.fence)
             case ev.CandidateQueued(issue=issue):
@@ -195,23 +201,37 @@ class Effects:
             port_slot=attempt.slot,
         )
 
+    def _another_turn(self, intent: ev.RepairIntended | ev.AttemptContinued) -> wire.Repair:
+        return self._repair(intent) if isinstance(intent, ev.RepairIntended) else self._continued(intent)
+
     def _repair(self, repair: ev.RepairIntended) -> wire.Repair:
-        state, attempt = self._state(), self._attempt(repair.issue)
-        issue = state.graph.issues[repair.issue]
-        context = self._context(issue, attempt, tuple(self._claims_of_others(repair.issue)))
-        feedback = Feedback(
-            what="Your work does not pass yet. Correct it; the evidence follows.",
-            evidence=(Quote("what MAWEP found", repair.feedback),),
-            round=repair.round,
-            rounds=state.rules.repair_rounds,
-        )
         return wire.Repair(
             issue=repair.issue,
             attempt=repair.attempt,
-            feedback=render_feedback(self._told.feedback, issue, feedback, context),
+            feedback=self._feedback(repair.issue, NOT_YET, repair.feedback, repair.round),
             round=repair.round,
             work=self._assignment(repair.issue, resume=False),
         )
+
+    def _continued(self, intent: ev.AttemptContinued) -> wire.Repair:
+        """To go on after a limit is a turn like one that repairs."""
+        attempt = self._attempt(intent.issue)
+        evidence = attempt.evidence
+        return wire.Repair(
+            issue=intent.issue,
+            attempt=intent.attempt,
+            feedback=self._feedback(intent.issue, GO_ON, evidence, attempt.repairs) if evidence else GO_ON,
+            round=attempt.repairs,
+            work=self._assignment(intent.issue, resume=False),
+        )
+
+    def _feedback(self, number: Number, what: str, evidence: str, round_: int) -> str:
+        state = self._state()
+        issue = state.graph.issues[number]
+        context = self._context(issue, self._attempt(number), tuple(self._claims_of_others(number)))
+        quotes = (Quote("what MAWEP found", evidence),)
+        feedback = Feedback(what=what, evidence=quotes, round=round_, rounds=state.rules.repair_rounds)
+        return render_feedback(self._told.feedback, issue, feedback, context)
 
     def _stop(self, stop: ev.StopIntended) -> wire.Stop:
         """Without what only an agent needs: who could be told to begin can be told to stop."""
@@ -377,6 +397,13 @@ def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
         return [
             ev.TurnEnded(
                 result.issue, fence, result.head, result.stop_reason, usage, session, result.transcript
+            )
+        ]
+    if result.outcome == "limited":
+        session = Session(result.session_id, loadable=True) if result.session_id else None
+        return [
+            ev.ProviderLimitHit(
+                result.issue, fence, result.until, result.detail, usage, session, result.transcript
             )
         ]
     if result.outcome == "stopped" and result.reason is None:

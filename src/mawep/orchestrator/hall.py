@@ -251,7 +251,7 @@ class Orchestrator:
         state = self.state
         if state.ended is not None:
             return True
-        if state.interrupted and not state.queue and state.quiet:
+        if state.interrupted and not state.queue and state.resting:
             return True
         return self._only_a_checkout_is_missing()
 

@@ -36,6 +36,9 @@ TEXT_LIMIT = 100_000
 """Characters that a person may say to an agent at once; so much goes into any message, however it is escaped."""
 LISTENED = (MAILBOX, channels.RESULTS, *channels.CAPPED)
 
+OVER = ("failed", "stopped")
+"""Outcomes after which nothing follows for an attempt."""
+
 Verb = (
     wire.Pause
     | wire.Resume
@@ -113,8 +116,8 @@ class Listener:
         try:
             if reply is not None:
                 await self._bus.reply(received.envelope, reply)
-            if isinstance(received.payload, wire.TurnResult) and received.payload.outcome != "finished":
-                # What has finished is released when it is queued; its worker keeps a result until then.
+            if isinstance(received.payload, wire.TurnResult) and received.payload.outcome in OVER:
+                # What has finished, or waits for its provider, is released later; its worker keeps a result until then.
                 await self._bus.send(channels.direct(received.envelope.sender), released(received.payload))
             await self._bus.acknowledge(received.channel, received.stream_id)
         except (BusGoneError, QuotaError, EnvelopeTooLargeError) as error:
@@ -212,7 +215,8 @@ def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev
         case wire.Pause():
             return "paused: what runs goes on, nothing new starts", [ev.DispatchPaused(by)]
         case wire.Resume():
-            return "resumed", [ev.DispatchUnpaused(by)]
+            lifted = [ev.LimitLifted(name, by) for name, limit in state.limits.items() if not limit.lifted]
+            return "resumed", [ev.DispatchUnpaused(by), *lifted]
         case wire.Cancel():
             open_ = [n for n, record in state.issues.items() if _may_be_cancelled(record.state)]
             return _cancel(open_ if verb.issues is None else verb.issues, by, state)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from datetime import datetime, timedelta
 
 from mawep.core import events as ev
 from mawep.core.model import Number, Sha
+
+SHORTEST_PAUSE = timedelta(minutes=5)
+"""A runtime whose provider does not say until when is paused at least so long."""
 
 
 class Book:
@@ -25,6 +29,9 @@ class Book:
         self.claimed: dict[Number, set[str]] = defaultdict(set)
         self.broken: dict[Number, dict[int, tuple[set[str], set[Number]]]] = defaultdict(dict)
         self.told: set[tuple[str, Number]] = set()
+        self.runtimes: dict[Number, str] = {}
+        self.limited: dict[str, datetime] = {}
+        self.over: set[int] = set()
 
     def is_current(self, issue: Number, fence: int) -> bool:
         """True when the issue is live and this is the fence of its current turn."""
@@ -33,13 +40,18 @@ class Book:
     def note(self, rec: ev.Recorded) -> None:
         """Take one event down."""
         match rec.event:
-            case ev.RunStarted(target=target):
+            case ev.RunStarted(target=target, routed=routed):
                 self.target = target
+                self.runtimes = {int(issue): one.runtime for issue, one in routed.items()}
             case ev.AttemptAssigned(issue=issue, slot=slot):
                 self.live.add(issue)
                 self.slots[slot] = issue
                 self.fences[issue] = rec.seq
-            case ev.AttemptReclaimed(issue=issue) | ev.RepairIntended(issue=issue):
+            case (
+                ev.AttemptReclaimed(issue=issue)
+                | ev.RepairIntended(issue=issue)
+                | ev.AttemptContinued(issue=issue)
+            ):
                 self.fences[issue] = rec.seq
             case ev.CandidateImported(issue=issue, tree=tree):
                 self.trees[issue] = tree
@@ -51,12 +63,32 @@ class Book:
             case ev.AttemptFailed(issue=issue, fence=fence) | ev.AttemptInterrupted(issue=issue, fence=fence):
                 if self.is_current(issue, fence) and issue not in self.queued:
                     self._leave(issue)
+            case ev.ProviderLimitHit():
+                self._note_limit(rec.event, rec.at)
+            case ev.StopIntended(fence=fence) | ev.TurnEnded(fence=fence):
+                self.over.add(fence)
+            case _:
+                self._note_people(rec.event)
+
+    def _note_people(self, event: ev.AnyEvent) -> None:
+        match event:
             case ev.IssueCancelled(issue=issue):
                 self._cancel(issue)
             case ev.IssueReopened(issue=issue) if issue not in self.live:
                 self.cancelled.discard(issue)
+            case ev.LimitLifted(runtime=runtime, by=by) if by:
+                self.limited.pop(runtime, None)
             case _:
-                self._note_landing(rec.event)
+                self._note_landing(event)
+
+    def _note_limit(self, event: ev.ProviderLimitHit, at: datetime) -> None:
+        """Under one fence a limit is hit once; who is stopped already has nothing to say any more."""
+        if self.is_current(event.issue, event.fence) and event.fence not in self.over:
+            self.over.add(event.fence)
+            runtime = self.runtimes[event.issue]
+            held = self.limited.get(runtime, at)
+            if event.until is not None or held <= at:
+                self.limited[runtime] = max(held, event.until or at + SHORTEST_PAUSE)
 
     def _note_landing(self, event: ev.AnyEvent) -> None:
         match event:

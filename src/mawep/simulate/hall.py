@@ -10,12 +10,13 @@ from functools import partial
 from mawep.clock import VirtualClock
 from mawep.core import events as ev
 from mawep.core.engine import decide, evolve, next_wakeup, replay
+from mawep.core.model import Routed
 from mawep.core.state import State
 from mawep.simulate.agenda import Action, Agenda
 from mawep.simulate.effects import Effects
 from mawep.simulate.observer import Observer, Violation
 from mawep.simulate.repository import Repository
-from mawep.simulate.scenario import Scenario, scenario
+from mawep.simulate.scenario import RUNTIMES, Scenario, scenario
 from mawep.simulate.workers import Workers
 from mawep.simulate.world import Crash, World
 
@@ -68,7 +69,7 @@ class Hall:
                 raise
             except Exception as error:
                 raise self._observer.failed(error) from error
-            if self.state.stopped or (self.state.interrupted and self.state.quiet and not self.state.ended):
+            if self.state.stopped or (self.state.interrupted and self.state.resting and not self.state.ended):
                 next_ = self._come_back
             elif self.state.ended and self._agenda.next() is None:
                 self._observer.crashed(self.journal, self.state)
@@ -101,6 +102,8 @@ class Hall:
             target=self._repository.target,
             issues=plan.issues,
             rules=plan.rules,
+            runtime=RUNTIMES[0],
+            routed={str(number): Routed(name, "chance") for number, name in plan.runtimes.items()},
         )
         self.receive(started)
 

@@ -28,7 +28,9 @@ REPORTS = (
     | ev.TurnEnded
     | ev.AttemptFailed
     | ev.AttemptInterrupted
+    | ev.ProviderLimitHit
 )
+BEGINNINGS = ev.AttemptAssigned | ev.AttemptContinued | ev.RepairIntended
 
 
 class Invariant(StrEnum):
@@ -48,6 +50,7 @@ class Invariant(StrEnum):
     COMPOSED_ON_TARGET = "a landing is composed on the target that it moves"
     LATE_CHANGES_NOTHING = "a result under an old fence changes nothing but the count of late ones"
     BLOCKED_BELOW = "what depends on an issue that will not land is blocked"
+    NOT_WHILE_LIMITED = "no turn begins while the provider of its model takes nothing more"
     CANCELLED_STAYS = "a cancelled issue is not started again"
     DESERVED = "no issue fails, parks or blocks without a cause"
     PURE = "asked twice, decide answers the same"
@@ -99,6 +102,9 @@ class Observer:
         elif isinstance(event, REPORTS) and not self.book.is_current(event.issue, event.fence):
             expected = msgspec.structs.replace(before, seq=after.seq, late=before.late + 1)
             self._require(after == expected, Invariant.LATE_CHANGES_NOTHING, event)
+        if isinstance(event, BEGINNINGS):
+            until = self.book.limited.get(self.book.runtimes[event.issue])
+            self._require(until is None or until <= rec.at, Invariant.NOT_WHILE_LIMITED, event)
         self.book.note(rec)
         if isinstance(event, ev.ClaimsTaken):
             self._see_claimed(event, after)

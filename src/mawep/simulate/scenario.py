@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from mawep.core import events as ev
@@ -22,6 +22,7 @@ PATHS = (
     "docs/api.md",
     "README.md",
 )
+RUNTIMES = ("claude", "gemini")
 DECLARED = (*PATHS, "api", "web", "docs", "docs/*.md", "api/*.py", "./README.md", "web/")
 
 
@@ -31,6 +32,7 @@ class Ending(StrEnum):
     FINISHES = "finishes"
     FAILS = "fails"
     FALLS_SILENT = "falls silent"
+    LIMITED = "runs into a limit of its provider"
 
 
 class Import(StrEnum):
@@ -43,7 +45,11 @@ class Import(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What an agent does in one turn. `answered_after` is in seconds; None: nobody answers."""
+    """What an agent does in one turn.
+
+    `answered_after` is in seconds; None: nobody answers. `reset_after` is how long its provider says that a limit
+    holds; None: it does not say.
+    """
 
     ending: Ending = Ending.FINISHES
     red: bool = False
@@ -51,11 +57,17 @@ class Turn:
     reason: FailureReason = FailureReason.AGENT_ERROR
     asks: bool = False
     answered_after: float | None = None
+    reset_after: float | None = None
 
 
 GOOD = Turn()
 RED = Turn(red=True)
 SILENT = Turn(Ending.FALLS_SILENT)
+LIMITED = Turn(Ending.LIMITED)
+BRIEFLY = Turn(Ending.LIMITED, reset_after=120)
+LONG = Turn(Ending.LIMITED, reset_after=4000)
+PATIENT = ((GOOD,), (LIMITED, GOOD), (BRIEFLY, GOOD), (LIMITED, LONG, LIMITED, LIMITED, GOOD))
+"""What agents do whose work is good, whatever their providers say."""
 SCRIPTS: tuple[tuple[Turn, ...], ...] = (
     (GOOD,),
     (RED, GOOD),
@@ -71,6 +83,9 @@ SCRIPTS: tuple[tuple[Turn, ...], ...] = (
     (Turn(imported=Import.REPAIRABLE, reason=FailureReason.CLAIM_CONFLICT),),
     (Turn(imported=Import.REFUSED, reason=FailureReason.NO_CHANGES),),
     (Turn(imported=Import.REFUSED, reason=FailureReason.IMPORT_REFUSED), GOOD),
+    *PATIENT[1:],
+    (RED, LIMITED, GOOD),
+    (BRIEFLY, Turn(Ending.FAILS), LIMITED, GOOD),
 )
 """What agents do, turn by turn; the last turn is repeated."""
 
@@ -97,7 +112,8 @@ class Scenario:
     is red, or that do not merge. `pushes` are the moments of somebody else's commits, `dirty` the spans in
     which the target's checkout is not clean, `deeds` what people do, all in seconds from the start;
     `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take. `willing`: nothing
-    is wrong with the work or the people, so that whatever else strikes, everything has to land.
+    is wrong with the work or the people, so that whatever else strikes, everything has to land. `runtimes` says how
+    each issue's agent is driven.
     """
 
     seed: int
@@ -114,6 +130,7 @@ class Scenario:
     turn_seconds: tuple[float, float]
     gate_seconds: tuple[float, float]
     willing: bool = False
+    runtimes: Mapping[Number, str] = field(default_factory=dict)
 
 
 def scenario(seed: int) -> Scenario:
@@ -139,14 +156,15 @@ def scenario(seed: int) -> Scenario:
         turn_seconds=rng.choice(((10, 200), (10, 20))),
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
-    return _willing(plan) if rng.random() < 0.2 else plan
+    plan = replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers})
+    return _willing(plan, rng) if rng.random() < 0.2 else plan
 
 
-def _willing(plan: Scenario) -> Scenario:
+def _willing(plan: Scenario, rng: random.Random) -> Scenario:
     return replace(
         plan,
         willing=True,
-        scripts=dict.fromkeys(plan.scripts, (GOOD,)),
+        scripts={number: rng.choice(PATIENT) for number in plan.scripts},
         red_together=frozenset(),
         clashing=frozenset(),
         deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
@@ -217,6 +235,8 @@ def _deeds(rng: random.Random, numbers: list[Number]) -> Iterator[tuple[float, e
             yield at + rng.uniform(0, 100), ev.Interrupted(2)
     for at in _moments(rng, 1):
         yield at, ev.RunStopped("the bus is gone")
+    for at in _moments(rng, 2):
+        yield 3 * at, ev.LimitLifted(rng.choice(RUNTIMES), "ada")
 
 
 def _talkative(chances: Chances, seed: int) -> Chances:

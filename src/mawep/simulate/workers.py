@@ -14,7 +14,7 @@ from mawep.simulate.agenda import Action
 from mawep.simulate.scenario import DECLARED, GOOD, PATHS, Ending, Turn
 from mawep.simulate.world import Crash, World
 
-Result = ev.TurnEnded | ev.AttemptFailed | ev.AttemptInterrupted
+Result = ev.TurnEnded | ev.AttemptFailed | ev.AttemptInterrupted | ev.ProviderLimitHit
 
 
 @dataclass(slots=True)
@@ -48,7 +48,7 @@ class Workers:
     def begin(self, intent: ev.Recorded) -> None:
         """Start what an intent asks of a worker, for the first time or once more."""
         match intent.event:
-            case ev.AttemptAssigned() | ev.RepairIntended() as event:
+            case ev.AttemptAssigned() | ev.RepairIntended() | ev.AttemptContinued() as event:
                 self._start(self._shift(event.issue, event.attempt, intent.seq))
             case ev.AttemptReclaimed() as event:
                 self._reclaim(self._shift(event.issue, event.attempt, intent.seq))
@@ -166,9 +166,16 @@ class Workers:
     def _finish(self, shift: Shift) -> None:
         if shift.turn.ending is Ending.FAILS:
             self._fail(shift, shift.turn.reason)
+        elif shift.turn.ending is Ending.LIMITED:
+            self._send(shift, self._limit(shift))
         else:
             head = self._world.repository.work(shift.base, shift.issue, shift.turn).sha
             self._send(shift, ev.TurnEnded(shift.issue, shift.fence, head, "end_turn"))
+
+    def _limit(self, shift: Shift) -> ev.ProviderLimitHit:
+        after, now = shift.turn.reset_after, self._world.clock.now()
+        until = None if after is None else now + timedelta(seconds=after)
+        return ev.ProviderLimitHit(shift.issue, shift.fence, until, "5-hour limit reached")
 
     def _fail(self, shift: Shift, reason: FailureReason) -> None:
         self._causes[shift.issue].add(reason)

@@ -6,6 +6,7 @@ import asyncio
 import posixpath
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
@@ -172,7 +173,7 @@ def consumption(usage: Usage) -> wire.Consumption:
 def result_of(
     settings: WorkerSettings,
     desk: Desk,
-    outcome: Literal["finished", "failed", "stopped"],
+    outcome: Literal["finished", "failed", "stopped", "limited"],
     *,
     usage: wire.Consumption,
     reason: str | None = None,
@@ -180,6 +181,7 @@ def result_of(
     head: Sha | None = None,
     salvage: str | None = None,
     stop_reason: str = "",
+    until: datetime | None = None,
 ) -> wire.TurnResult:
     """What is reported of a turn that is over."""
     session = desk.session
@@ -195,6 +197,7 @@ def result_of(
         stop_reason=stop_reason,
         transcript=str(directory_of(settings, desk) / "transcript.jsonl"),
         session_id=session.session_id if session and session.loadable else None,
+        until=until,
     )
 
 

@@ -18,9 +18,8 @@ import msgspec
 import structlog
 
 from mawep.adapters.git import Repository
-from mawep.adapters.git_refs import read_ref
 from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
-from mawep.agents.base import AgentFailed, Runtime
+from mawep.agents.base import AgentFailed, ProviderLimited, Runtime
 from mawep.agents.command import CommandRuntime, finished_before
 from mawep.clock import Clock
 from mawep.coordination import channels
@@ -29,7 +28,7 @@ from mawep.coordination.bus import Bus
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
 from mawep.coordination.outages import hear, through_outage
-from mawep.core.model import FailureReason, Issue, Sha
+from mawep.core.model import FailureReason, Issue
 from mawep.errors import BusGoneError, LeaseLostError, MawepError
 from mawep.stages.attempt import Ears, Turn, TurnOutcome
 from mawep.stages.workspace import Workspaces
@@ -38,15 +37,13 @@ from mawep.worker.desk import (
     ClaimPolicy,
     Desk,
     WorkerSettings,
-    author_of,
-    commit_message,
     launch_of,
     lock_of,
     result_of,
-    salvage_message,
     usage_of,
     write_issue,
 )
+from mawep.worker.keeping import Keeping
 from mawep.worker.mishaps import logged
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
@@ -80,7 +77,7 @@ class Worker:
         self._leases = leases
         self._results = Results(leases, clock)
         self._workspaces = workspaces
-        self._repository = repository
+        self._keeping = Keeping(settings.run, workspaces, repository)
         self._supervisor = supervisor
         self._clock = clock
         self._desks: dict[tuple[int, int], Desk] = {}
@@ -222,7 +219,9 @@ class Worker:
     async def _result(self, desk: Desk, turn: Callable[[Desk], Awaitable[str]]) -> wire.TurnResult:
         try:
             stop = await turn(desk)
-            head = await self._commit_work(desk)
+            head = await self._keeping.commit(desk)
+        except ProviderLimited as limited:
+            return await self._limited(desk, limited)
         except AgentFailed as failure:
             detail = "\n".join(part for part in (failure.what, failure.cause, failure.detail) if part)
             return await self._failure(desk, failure.reason, detail)
@@ -328,24 +327,19 @@ class Worker:
 
     # --- results
 
-    async def _commit_work(self, desk: Desk) -> Sha:
-        """Commit what the agent left uncommitted; the head of its recorded branch."""
-        work = desk.work
-        await self._workspaces.commit_for_agent(
-            desk.at,
-            message=commit_message(desk.issue),
-            identity=author_of(desk),
-            trailers=work.trailers,
+    async def _limited(self, desk: Desk, limited: ProviderLimited) -> wire.TurnResult:
+        """What the attempt has made stays where it is: it goes on there, in its session if that can be loaded."""
+        usage = usage_of(desk)
+        result = result_of(
+            self._settings, desk, "limited", usage=usage, detail=limited.why, until=limited.until
         )
-        head = await read_ref(self._repository, f"refs/heads/{work.branch}")
-        if head is None:
-            raise AgentFailed(f"the branch {work.branch} is gone", reason=FailureReason.WORKSPACE_ERROR)
-        return head
+        await self._close(desk)
+        return result
 
     async def _failure(self, desk: Desk, reason: FailureReason, detail: str) -> wire.TurnResult:
         usage = usage_of(desk)
         await self._close(desk)
-        salvage = await self._salvage(desk)
+        salvage = await self._keeping.salvage(desk)
         return result_of(
             self._settings, desk, "failed", usage=usage, reason=reason.value, detail=detail, salvage=salvage
         )
@@ -358,15 +352,6 @@ class Worker:
         desk.lease, desk.turn = None, None
         if result.outcome == "failed":
             self._desks.pop(desk.key, None)
-
-    async def _salvage(self, desk: Desk) -> str | None:
-        if desk.workspace is None:
-            return None
-        ref = f"refs/mawep/{self._settings.run}/salvage/{desk.issue.number}-a{desk.work.attempt}"
-        salvaging = self._workspaces.salvage(desk.workspace, ref, salvage_message(desk), author_of(desk))
-        sha = await logged("salvage failed; the worktree is kept", salvaging)
-        await logged("worktree not shelved", self._workspaces.shelve(desk.workspace))
-        return ref if sha else None
 
     # --- what may come at any time
 
@@ -387,7 +372,7 @@ class Worker:
         if desk.lease is not None:  # else somebody greater has it, or it runs off
             with contextlib.suppress(LeaseLostError, BusGoneError):
                 await self._leases.release(desk.lease)
-        kept = await self._salvage(desk)
+        kept = await self._keeping.salvage(desk)
         result = result_of(
             self._settings, desk, "stopped", usage=usage, reason=stop.reason, detail=stop.detail, salvage=kept
         )

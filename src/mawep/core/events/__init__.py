@@ -53,6 +53,11 @@ from mawep.core.events.landings import (
     Step,
     TargetMoved,
 )
+from mawep.core.events.limits import (
+    AttemptContinued,
+    LimitLifted,
+    ProviderLimitHit,
+)
 from mawep.core.events.run import (
     DispatchPaused,
     DispatchUnpaused,
@@ -94,6 +99,9 @@ AnyEvent = (
     | AttemptFailed
     | AttemptInterrupted
     | StopIntended
+    | ProviderLimitHit
+    | LimitLifted
+    | AttemptContinued
     | ImportIntended
     | CandidateImported
     | ImportRefused
@@ -122,6 +130,7 @@ AnyEvent = (
 Intent = (
     AttemptAssigned
     | AttemptReclaimed
+    | AttemptContinued
     | MessageSent
     | StopIntended
     | ImportIntended
@@ -135,7 +144,7 @@ Intent = (
     | RetireIntended
 )
 
-Command = Intent | RunEnded | AttemptFailed | IssueParked
+Command = Intent | RunEnded | AttemptFailed | IssueParked | LimitLifted
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -195,6 +204,7 @@ def decode(data: bytes | str) -> AnyEvent:
 __all__ = [
     "AnyEvent",
     "AttemptAssigned",
+    "AttemptContinued",
     "AttemptFailed",
     "AttemptInterrupted",
     "AttemptReclaimed",
@@ -220,6 +230,7 @@ __all__ = [
     "LandingOpened",
     "LandingSealed",
     "LeasesExtended",
+    "LimitLifted",
     "MergeConflict",
     "MessageDelivered",
     "MessageSent",
@@ -229,6 +240,7 @@ __all__ = [
     "MoveUnblocked",
     "ProbeComposed",
     "ProbeIntended",
+    "ProviderLimitHit",
     "QuestionAnswered",
     "QuestionAsked",
     "Recorded",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
-from mawep.core.lifecycle import asked, attempts, candidates, landings, people, run
+from mawep.core.lifecycle import asked, attempts, candidates, landings, limits, people, run
 from mawep.core.state import State
 
 Handler = Callable[[State, ev.Recorded, Any], State]
@@ -35,6 +35,9 @@ HANDLERS: dict[type, Handler] = {
     ev.AttemptFailed: attempts.failed,
     ev.AttemptInterrupted: attempts.attempt_interrupted,
     ev.StopIntended: attempts.stop,
+    ev.ProviderLimitHit: limits.hit,
+    ev.LimitLifted: limits.lifted,
+    ev.AttemptContinued: limits.continued,
     ev.ImportIntended: candidates.import_intended,
     ev.CandidateImported: candidates.imported,
     ev.ImportRefused: candidates.import_refused,

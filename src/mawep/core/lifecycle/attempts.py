@@ -55,7 +55,7 @@ def assigned(state: State, rec: ev.Recorded, event: ev.AttemptAssigned) -> State
     )
 
 
-def _new_turn(state: State, rec: ev.Recorded, number: Number, lease_until: datetime, **changes: Any) -> State:
+def new_turn(state: State, rec: ev.Recorded, number: Number, lease_until: datetime, **changes: Any) -> State:
     """The issue's attempt goes into another turn, under a new fence."""
     record = state.issues[number]
     if record.attempt is None:
@@ -77,12 +77,19 @@ def reclaimed(state: State, rec: ev.Recorded, event: ev.AttemptReclaimed) -> Sta
     """What is looked for is the last turn that may have begun, not a look for it that died as well."""
     attempt = state.issues[event.issue].attempt
     fence = None if attempt is None else attempt.previous_fence if attempt.reclaimed else attempt.fence
-    return _new_turn(state, rec, event.issue, event.lease_until, reclaimed=True, previous_fence=fence)
+    return new_turn(state, rec, event.issue, event.lease_until, reclaimed=True, previous_fence=fence)
 
 
 def repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:
-    return _new_turn(
-        state, rec, event.issue, event.lease_until, repairs=event.round, refusal=None, reclaimed=False
+    return new_turn(
+        state,
+        rec,
+        event.issue,
+        event.lease_until,
+        repairs=event.round,
+        refusal=None,
+        evidence=event.feedback,
+        reclaimed=False,
     )
 
 
@@ -170,6 +177,9 @@ def turn_ended(state: State, rec: ev.Recorded, event: ev.TurnEnded) -> State:
     state = put(state, record)
     # Nobody renews a lease while we check: what the issue claims is held by the orchestrator from here on.
     state = replace(state, claims=state.claims.extend(event.issue, None))
+    limit = state.limits.get(attempt.runtime)
+    if limit is not None and limit.lifted:  # its provider has shown that it takes requests again
+        state = replace(state, limits=state.limits.delete(attempt.runtime))
     return done(state, f"turn:{event.issue}")
 
 
