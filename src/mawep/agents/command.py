@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mawep.adapters.process import PIPE, STDOUT, Process, ProcessStartError, Supervisor, read_status
@@ -14,6 +15,7 @@ from mawep.agents.base import (
     Output,
     PathPolicy,
     ProcessStarted,
+    ProviderLimited,
     ResumeUnsupported,
     TurnEnded,
 )
@@ -25,6 +27,9 @@ from mawep.errors import UsageError
 
 TERMINATE_SECONDS = 3.0
 """How long a program has after SIGTERM; within base.STOP_SECONDS, with room for ending what is left."""
+
+TRY_LATER = 75
+"""The exit code (EX_TEMPFAIL) of a program whose provider takes nothing more for now."""
 
 
 def finished_before(launch: Launch) -> bool:
@@ -130,6 +135,8 @@ class CommandSession:
         self._transcript.write("mawep", {"exit": {"code": status.code, "signal": status.signal}})
         if turn.stopping:
             return TurnEnded("cancelled", lines.tail)
+        if status.code == TRY_LATER:
+            raise ProviderLimited(_moment_in(lines.tail), lines.tail or how(status))
         if not status.ok:
             raise AgentFailed("the program failed", cause=how(status), detail=lines.tail)
         return TurnEnded("end_turn", lines.tail)
@@ -172,6 +179,18 @@ class CommandSession:
         _write(launch.feedback_file, text)
         prompt = launch.prompt_file.read_text()
         return f"{prompt}\n\n{text}", {**named, "MAWEP_FEEDBACK_FILE": str(launch.feedback_file)}
+
+
+def _moment_in(text: str) -> datetime | None:
+    """The last line that is a moment with its offset, such as 2026-01-31T09:30:00Z; None when there is none."""
+    for line in reversed(text.splitlines()):
+        try:
+            moment = datetime.fromisoformat(line.strip())
+        except ValueError:
+            continue
+        if moment.tzinfo is not None:
+            return moment.astimezone(UTC)
+    return None
 
 
 def _write(path: Path, text: str) -> None:

@@ -74,7 +74,7 @@ class Player:
             raise Cancelled
         ending = None
         if step.only_attempt in (None, self._attempt):
-            if step.action == "crash":  # once: a session that is loaded again is past it
+            if step.action in ("crash", "limit"):  # once: a session that is loaded again is past it
                 self._passed(index)
             action: Callable[[Step], Awaitable[Ending | None]] = getattr(self, f"_do_{step.action}")
             ending = await action(step)
@@ -257,6 +257,11 @@ class Player:
         if step.value == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(int(step.value))
+
+    async def _do_limit(self, step: Step) -> NoReturn:
+        why = step.value.get("why", "usage limit reached")
+        when = f"; try again in {step.value['seconds']} seconds" if "seconds" in step.value else ""
+        raise acp.RequestError(-32000, f"{why}{when}")
 
     async def _do_hang(self, step: Step) -> None:
         if step.stubborn:

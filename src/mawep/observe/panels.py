@@ -115,6 +115,10 @@ def _attention(status: Status) -> list[Text]:
         for issue in status.issues
         if issue.question is not None
     ]
+    found += [
+        f"{limit.runtime} waits for its provider until {limit.until:%H:%M:%S} UTC: {first_line(limit.why)}"
+        for limit in status.limits
+    ]
     if status.landing.in_the_way:
         found.append(f"landing waits for a clean checkout: {', '.join(status.landing.in_the_way)}")
     goes_on = {

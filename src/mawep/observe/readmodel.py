@@ -136,6 +136,15 @@ class GateStatus(Shown, frozen=True):
     since: datetime | None
 
 
+class LimitStatus(Shown, frozen=True):
+    """A provider takes nothing more before `until`; `stated`: its own word, else a pause of ours."""
+
+    runtime: str
+    until: datetime
+    stated: bool
+    why: str
+
+
 class EventLine(Shown, frozen=True):
     """An event in words."""
 
@@ -176,6 +185,7 @@ class Status(Shown, frozen=True):
     agents: tuple[AgentStatus, ...]
     claims: tuple[ClaimStatus, ...]
     landing: LandingStatus
+    limits: tuple[LimitStatus, ...]
     gates: tuple[GateStatus, ...]
     tokens: int | None
     cost_usd: float | None

@@ -23,6 +23,7 @@ from mawep.observe.readmodel import (
     IssueStatus,
     LandingPhase,
     LandingStatus,
+    LimitStatus,
     Phase,
     PlanLine,
     Status,
@@ -69,6 +70,7 @@ def status_of(
         agents=tuple(_agent(state, slot, live) for slot in range(state.rules.max_agents)),
         claims=_claims(state),
         landing=_landing(state),
+        limits=_limits(state),
         gates=_gates(state),
         tokens=usage.tokens,
         cost_usd=usage.cost_usd,
@@ -315,6 +317,11 @@ def landing_phase(state: State) -> LandingPhase | None:
     if batch.chosen is None:
         return LandingPhase.SEARCHING if batch.parts else LandingPhase.GATING
     return LandingPhase.SEALING if batch.sealed is None else LandingPhase.MOVING
+
+
+def _limits(state: State) -> tuple[LimitStatus, ...]:
+    held = ((name, limit) for name, limit in sorted(state.limits.items()) if not limit.lifted)
+    return tuple(LimitStatus(name, limit.until, limit.stated, limit.why) for name, limit in held)
 
 
 def _gates(state: State) -> tuple[GateStatus, ...]:
