@@ -192,7 +192,8 @@ class State(msgspec.Struct, frozen=True):
         """True when nothing is under way but attempts that wait for their provider: what an interrupted run ends in."""
         attempts = (self.issues[number].attempt for number in self.active)
         waiting = all(attempt and attempt.progress is Progress.LIMITED for attempt in attempts)
-        return waiting and not (self.landing or self.effects)
+        messages = all(key.startswith("message:") for key in self.effects)  # which are for them, later
+        return waiting and messages and self.landing is None
 
     @property
     def quiet(self) -> bool:

@@ -139,8 +139,9 @@ def test_cancelled_while_it_waits() -> None:
 def test_an_interrupted_run_rests_with_it_and_goes_on_after_resume() -> None:
     run = two_runtimes(1).start(1)
     hit(run, 1)
+    run.go(ev.MessageSent(1, "m1", "look at the tests", "ada"))
     assert run.go(ev.Interrupted(2)) == []
-    assert run.state.resting
+    assert run.state.resting, "the message waits for its agent"
     assert not run.state.quiet
     run.wait(7200)
     assert run.settle() == [ev.LimitLifted("acp")]
