@@ -51,7 +51,7 @@ def test_what_init_wrote_is_a_configuration_once_the_agent_is_named(tmp_path: Pa
     assert "agents.runtime" in refused.out
     path = site.repository / "mawep.yaml"
     named = "    runtime: command\n    command: ./agent.sh\n"
-    path.write_text(path.read_text().replace("    sandbox: off", f"{named}    sandbox: off"))
+    path.write_text(path.read_text().replace("    sandbox: required", f"{named}    sandbox: required"))
     commit(site.repository, {"mawep.yaml": path.read_text(), "agent.sh": "#!/bin/sh\n"})
     said = site.mawep("doctor", "--set", "workspace.disk_floor_gb=0.01")
     assert "✗ configuration" not in said.out

@@ -76,8 +76,8 @@ def no_disk(site: Site) -> None:
     edit(site, "disk_floor_gb: 0.01", "disk_floor_gb: 1000000")
 
 
-def sandbox(site: Site) -> None:
-    edit(site, "sandbox: off", "sandbox: required")
+def no_walls(site: Site) -> None:
+    edit(site, "sandbox: off", "sandbox: off\n    network: none")
 
 
 def misspelt(site: Site) -> None:
@@ -109,7 +109,7 @@ CASES: dict[str, tuple[Callable[[Site], None], tuple[str, ...]]] = {
     "submodules": (submodule, ("submodules", "sub")),
     "LFS": (lfs, ("LFS",)),
     "not enough disk": (no_disk, ("not enough disk",)),
-    "a sandbox that does not exist yet": (sandbox, ("agents.sandbox",)),
+    "a limited network without walls": (no_walls, ("agents.network", "sandbox: required")),
     "a misspelt key": (misspelt, ("did you mean `max_agents`",)),
     "no such agent": (no_program, ("no-such-agent",)),
 }

@@ -19,7 +19,7 @@ def test_the_least_configuration_takes_every_default(tmp_path: Path) -> None:
     assert config.orchestrator.max_agents == 5
     assert config.orchestrator.target_branch == "main"
     assert config.agents.command == ("./agent.sh",)
-    assert config.agents.sandbox == "off"
+    assert config.agents.sandbox == "required"
     assert config.verify.commands == ("make test",)
     assert config.workspace.copy_ == ()
     assert config.monitoring.prometheus_port is None

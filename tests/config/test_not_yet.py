@@ -16,9 +16,6 @@ LATER = [
     "issues.trust=[OWNER]",
     "agents.credentials=[~/.claude.json]",
     "agents.update_frequency_minutes=5",
-    "agents.sandbox=required",
-    "agents.sandbox=landlock",
-    "agents.network=none",
     "agents.network=model-only",
     "agents.gateway=on",
     "agents.gateway=true",
@@ -67,6 +64,7 @@ def test_the_default_may_be_written(key: str) -> None:
 
 def test_a_command_line_word_is_told_with_its_value() -> None:
     with pytest.raises(
-        ProblemsError, match="`required` is not available in this version: the sandbox is still to come"
+        ProblemsError,
+        match="`model-only` is not available in this version: reaching the model alone is still to come",
     ):
-        load("agents.sandbox=required")
+        load("agents.network=model-only")

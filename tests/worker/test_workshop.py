@@ -9,7 +9,7 @@ import pytest
 
 from mawep.adapters.git_worktrees import worktrees_locked
 from mawep.adapters.process import Supervisor
-from mawep.agents.base import AgentFailed, AgentSession, Launch, PathPolicy
+from mawep.agents.base import AgentFailed, AgentSession, Launch, Needs, PathPolicy
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
 from mawep.core.model import FailureReason
@@ -488,6 +488,9 @@ class Broken:
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+
+    def needs(self, command: tuple[str, ...]) -> Needs:
+        return Needs()
 
     async def open(
         self, launch: Launch, supervisor: Supervisor, policy: PathPolicy, *, resume: str | None

@@ -18,7 +18,7 @@ class ScriptedRuntime:
     """Runs the script `<issue>.yaml` out of the one directory that `launch.command` names.
 
     The issue is `launch.env["MAWEP_ISSUE"]`; a relative directory counts from the worktree. The agent keeps
-    its sessions beside the transcript, unless the environment says where.
+    its sessions in its own HOME, else beside the transcript, unless the environment says where.
     """
 
     name = "scripted"
@@ -46,7 +46,7 @@ class ScriptedRuntime:
         if not script.is_file():
             raise AgentFailed("there is no script for this issue", cause=f"{script} does not exist")
         argv = (sys.executable, "-I", "-m", "mawep.agents.scripted_agent", "--script", str(script))
-        env = {STATE: str(launch.transcript.parent / "scripted"), **launch.env}
+        env = {STATE: str((launch.home or launch.transcript.parent) / "scripted"), **launch.env}
         return await AcpRuntime(self._options).open(
             replace(launch, command=argv, env=env), supervisor, policy, resume=resume
         )

@@ -18,6 +18,7 @@ from mawep.adapters.git import OLDEST_GIT, Repository, find_repository, git_vers
 from mawep.adapters.process import Supervisor, run
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
+from mawep.cli.confining import describe_walls
 from mawep.cli.context import DEFAULT_CONFIG, read_config
 from mawep.cli.running import look_before
 from mawep.config import Config
@@ -60,6 +61,7 @@ async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterato
         return
     for check in await _repository(config, repository):
         yield check
+    yield _walls(config)
     yield _disk(config, repository)
     yield _ports(config)
 
@@ -153,6 +155,13 @@ async def _repository(config: Config, repository: Repository) -> list[Check]:
     checks = [Check("repository", "failed", problem) for problem in findings.problems]
     checks += [Check("repository", "warning", warning) for warning in findings.warnings]
     return checks or [Check("repository", "ok", str(repository.common_dir))]
+
+
+def _walls(config: Config) -> Check:
+    try:
+        return Check("sandbox", "ok", describe_walls(config))
+    except MawepError as error:
+        return Check("sandbox", "failed", _sentence(error))
 
 
 def _disk(config: Config, repository: Repository) -> Check:

@@ -23,6 +23,7 @@ from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.registry import RUNTIMES
 from mawep.cli.branches import branch_of
+from mawep.cli.confining import confinement, shown
 from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
@@ -216,7 +217,7 @@ class Conductor:
         ]
         leases = await self._connection(stack, server)
         worker = Worker(
-            worker_settings(self.config, directory, hall.state),
+            worker_settings(self.config, self.repository, directory, hall.state),
             bus=workers,
             leases=Leases(leases, directory.run, self.config.message_bus.lease_seconds, self.clock),
             workspaces=workspaces,
@@ -262,7 +263,8 @@ class Conductor:
     ) -> Effects:
         verify = self.config.verify
         settings = GateSettings(
-            verify.commands, verify.timeout_minutes * 60, verify.env, self.config.workspace.setup
+            *(verify.commands, verify.timeout_minutes * 60, verify.env, self.config.workspace.setup),
+            walls=self.config.agents.walls,
         )
         templates = json.loads(hall.state.settings)["templates"]
         return Effects(
@@ -282,7 +284,9 @@ class Conductor:
         )
 
 
-def worker_settings(config: Config, directory: RunDirectory, state: State) -> WorkerSettings:
+def worker_settings(
+    config: Config, repository: Repository, directory: RunDirectory, state: State
+) -> WorkerSettings:
     """How the built-in worker drives the agents of a run.
 
     Raises:
@@ -294,7 +298,12 @@ def worker_settings(config: Config, directory: RunDirectory, state: State) -> Wo
         run=directory.run,
         directory=directory.path,
         runtimes={
-            name: Driving(RUNTIMES[way.runtime](options_of(agents, way)), way.command, way.env, way.model)
+            name: Driving(
+                RUNTIMES[way.runtime](options_of(agents, way)),
+                *(way.command, way.env, way.model),
+                sandbox=agents.walls_of(way.runtime),
+                network=agents.network,
+            )
             for name, way in ways_of(agents, state).items()
         },
         limits=Limits(
@@ -306,6 +315,7 @@ def worker_settings(config: Config, directory: RunDirectory, state: State) -> Wo
             memory=agents.limits.memory_gb * 1e9,
             disk=agents.limits.disk_gb * 1e9,
         ),
+        shown=shown(config, repository),
     )
 
 
@@ -326,6 +336,7 @@ def workspace_settings(config: Config, repository: Repository) -> WorkspaceSetti
         retention_days=config.cleanup.worktree_retention_days,
         setup_timeout=workspace.setup_timeout_minutes * 60,
         gate_slots=config.verify.slots,
+        confinement=confinement(config, repository),
     )
 
 

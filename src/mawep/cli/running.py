@@ -12,6 +12,7 @@ from typing import Any
 from mawep.adapters.git import Repository, find_repository
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
+from mawep.cli.confining import walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
@@ -72,6 +73,8 @@ async def resume_run(
         raise UsageError(
             f"Run {summary.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
         )
+    if problems := walls_that_cannot_stand(context.config, ()):
+        raise ProblemsError("The run cannot go on; nothing was touched:", problems)
     async with _audience(context) as audience:
         conducted = await _conductor(context, audience.view).resume(summary, rerun=rerun)
     return finish(conducted, json=json)

@@ -121,11 +121,14 @@ class Agents(Section):
     permissions: Permissions = Field(
         Permissions.model_validate({}), description="Answers to what agents ask leave for."
     )
-    sandbox: Annotated[str, Choice(("off",), ("required", "landlock"), "the sandbox is")] = Field(
-        "off", description="The walls around an agent; `off`: it works with your rights.", examples=["off"]
+    sandbox: Annotated[str, Choice(("required", "landlock", "off"))] = Field(
+        "required",
+        description="The walls around agents, set-up and gate: bubblewrap's, Landlock's weaker ones, or none, so that "
+        "they work with your rights. A `scripted` agent has none unless this key is written.",
+        examples=["off"],
     )
-    network: Annotated[str, Choice(("full",), ("model-only", "none"), "limits on the network are")] = Field(
-        "full", description="What an agent may reach."
+    network: Annotated[str, Choice(("full", "none"), ("model-only",), "reaching the model alone is")] = Field(
+        "full", description="What an agent may reach; less than `full` takes the `required` sandbox."
     )
     gateway: Annotated[str, NotYet("the model gateway is")] = Field(
         "off", description="A metering proxy in front of the models."
@@ -159,6 +162,26 @@ class Agents(Section):
     @classmethod
     def _routes_can_be_taken(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
         return checked(routes, info)
+
+    @field_validator("network", mode="after")
+    @classmethod
+    def _network_has_walls(cls, network: str, info: ValidationInfo) -> str:
+        if network != "full" and info.data.get("sandbox") in {"landlock", "off"}:
+            raise refused(
+                f"`{network}` takes `sandbox: required`; nothing else keeps an agent off the network"
+            )
+        return network
+
+    def walls_of(self, runtime: str) -> str:
+        """The walls around agents of that runtime: an agent that MAWEP brings along has none unless that is written."""
+        unsaid = runtime == "scripted" and "sandbox" not in self.model_fields_set
+        return "off" if unsaid else self.sandbox
+
+    @property
+    def walls(self) -> str:
+        """The walls around set-up and gate: those of the agents whose work they run."""
+        kinds = {self.walls_of(one) for one in (self.runtime, *(route.runtime for route in self.routes))}
+        return next((kind for kind in ("required", "landlock") if kind in kinds), "off")
 
     @field_validator("script_dir", mode="before")
     @classmethod

@@ -111,6 +111,17 @@ class Workspace(Section):
     setup_timeout_minutes: Minutes = Field(
         15, description="How long each of these commands may take.", examples=["0.5"]
     )
+    setup_network: Annotated[str, Choice(("none", "full"))] = Field(
+        "none",
+        description="What these commands may reach from behind walls; `npm ci` and its like take `full`.",
+        examples=["full"],
+    )
+    visible: tuple[SomePath, ...] = Field(
+        (),
+        description="Paths outside the worktree that agents, set-up and gate may read from behind walls, besides the "
+        "system's programs and those on PATH.",
+        examples=["[../toolchain]"],
+    )
     link: tuple[RepositoryPath, ...] = Field(
         (),
         description="Ignored paths of your checkout that every worktree gets a link to.",

@@ -55,8 +55,11 @@ def default_config_text(found: Mapping[str, object]) -> str:
         + "  agents:\n"
         + runtime
         + line("agents.env", [], "environment variables passed on to agents, such as an API key")
-        + "    sandbox: off                       # agents run with your rights; there is no sandbox yet\n"
-        "  verify:\n" + gate
+        + line(
+            "agents.sandbox", "required", "walls around agents, set-up and gate; off: they have your rights"
+        )
+        + "  verify:\n"
+        + gate
     )
 
 

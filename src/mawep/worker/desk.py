@@ -31,24 +31,31 @@ CONTINUE = (
 class Driving:
     """One way of driving agents: `command` starts one, `env` names the variables that it is given.
 
-    `model` is the model that it is told to use, None for what it uses by itself.
+    `model` is the model that it is told to use, None for what it uses by itself. `sandbox` is the kind of walls around
+    it (`required`, `landlock`, `off`), `network` what it reaches from within (`full`, `model-only`, `none`).
     """
 
     runtime: Runtime
     command: tuple[str, ...]
     env: tuple[str, ...]
     model: str | None = None
+    sandbox: str = "off"
+    network: str = "full"
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How this worker drives agents, by the names that the run has for its ways; `directory` is the run's."""
+    """How this worker drives agents, by the names that the run has for its ways; `directory` is the run's.
+
+    `shown` are paths of this machine that agents behind walls may read.
+    """
 
     name: str
     run: str
     directory: Path
     runtimes: Mapping[str, Driving]
     limits: Limits
+    shown: tuple[Path, ...] = ()
 
     def driving(self, name: str) -> Driving:
         """The way of that name. Raises AgentFailed when this worker has none."""

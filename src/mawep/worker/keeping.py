@@ -9,6 +9,7 @@ from mawep.core.model import FailureReason, Sha
 from mawep.stages.workspace import Workspaces
 from mawep.worker.desk import Desk, author_of, commit_message, salvage_message
 from mawep.worker.mishaps import logged
+from mawep.worker.walls import collect
 
 
 class Keeping:
@@ -22,6 +23,7 @@ class Keeping:
     async def commit(self, desk: Desk) -> Sha:
         """Commit what the agent left uncommitted; the head of its recorded branch."""
         work = desk.work
+        await collect(self._workspaces, desk.at)
         await self._workspaces.commit_for_agent(
             desk.at,
             message=commit_message(desk.issue),
@@ -38,6 +40,7 @@ class Keeping:
         if desk.workspace is None:
             return None
         ref = f"refs/mawep/{self._run}/salvage/{desk.issue.number}-a{desk.work.attempt}"
+        await logged("what was committed is not collected", self._workspaces.collect(desk.workspace))
         salvaging = self._workspaces.salvage(desk.workspace, ref, salvage_message(desk), author_of(desk))
         sha = await logged("salvage failed; the worktree is kept", salvaging)
         await logged("worktree not shelved", self._workspaces.shelve(desk.workspace))

@@ -48,6 +48,7 @@ from mawep.worker.mishaps import logged
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 from mawep.worker.results import Results
+from mawep.worker.walls import walled
 
 log = structlog.get_logger("mawep.worker")
 
@@ -289,7 +290,7 @@ class Worker:
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
         policy = ClaimPolicy(desk.work.claims_of_others, desk.work.protected)
         desk.session = await self._runtime(desk).open(
-            launch_of(self._settings, desk), self._supervisor, policy, resume=resume
+            await walled(self._settings, desk, self._workspaces), self._supervisor, policy, resume=resume
         )
         if desk.session.session_id:
             await self._reports.tell(

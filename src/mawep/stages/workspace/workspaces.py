@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from mawep.clock import Clock
 from mawep.core.model import Sha
 from mawep.stages.workspace.commit import Committer
 from mawep.stages.workspace.gates import Gates
+from mawep.stages.workspace.guarded import guarded_paths
 from mawep.stages.workspace.layout import branch_head, entry_of, point
 from mawep.stages.workspace.places import Places, check_base, check_name, exclude_base
 from mawep.stages.workspace.ports import BLOCK, Ports
@@ -255,6 +256,15 @@ class Workspaces:
         Raises CollectError when that cannot be taken, with the branch where it was.
         """
         await self._collector.collect(workspace)
+
+    async def existing(self, workspace: Workspace, patterns: Sequence[str]) -> tuple[Path, ...]:
+        """Tracked paths of the worktree that the patterns name, those that are really there and no links.
+
+        For mounts, which only assist: a pattern is taken as git takes it, and only so many are looked for.
+        """
+        return await guarded_paths(
+            self._repository, workspace, self._registry.index(workspace.name), patterns
+        )
 
     def home(self, workspace: Workspace) -> Path:
         """A HOME of the attempt's own, kept until the workspace is discarded."""
