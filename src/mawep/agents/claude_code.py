@@ -21,6 +21,7 @@ QUIET = {
     "DISABLE_BUG_COMMAND": "1",
     # The tools that keep its plan are hidden behind a search for tools otherwise, and it rarely looks.
     "ENABLE_TOOL_SEARCH": "false",
+    "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",  # its newest models are not offered them otherwise
 }
 
 
@@ -46,5 +47,6 @@ CLAUDE_CODE = Quirks(
     logins=LOGINS,
     quiet=QUIET,
     start=_start,
-    manners=Manners(mode="default"),  # it asks before it edits or runs something, whatever its settings say
+    # In this mode it asks before it edits or runs something, whatever the settings say.
+    manners=Manners(mode="default", usage="turn"),
 )

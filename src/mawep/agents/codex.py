@@ -95,5 +95,5 @@ CODEX_ACP = Quirks(
     logins=LOGINS,
     quiet=QUIET,
     start=_start,
-    manners=Manners(mode="agent-full-access", ends_with_input=False),
+    manners=Manners(mode="agent-full-access", usage="turn", ends_with_input=False),
 )

@@ -59,6 +59,7 @@ GEMINI_CLI = Quirks(
     logins=(".gemini/oauth_creds.json", ".gemini/google_accounts.json"),
     quiet=QUIET,
     start=_start,
-    # Offered our file system, it cannot write a file that does not exist yet.
-    manners=Manners(mode="default", plan_calls=frozenset({"write_todos"}), usage="turn"),
+    # Offered our file system, it cannot write a file that does not exist yet. Its plan it keeps to itself:
+    # of the tool call that changes it one hears a number.
+    manners=Manners(mode="default", usage="turn"),
 )

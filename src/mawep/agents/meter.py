@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+import msgspec
+
 from mawep.agents.quirks import UsageScope
 from mawep.agents.sdk import schema
 from mawep.core.model import Usage
@@ -25,9 +27,8 @@ class Meter:
     def context(self, update: schema.UsageUpdate) -> Usage:
         """Take a `usage_update`: how full the context is, and the cost where it is in US dollars."""
         cost = update.cost.amount if update.cost and update.cost.currency.upper() == "USD" else None
-        self.usage = Usage(
-            input_tokens=self.usage.input_tokens,
-            output_tokens=self.usage.output_tokens,
+        self.usage = msgspec.structs.replace(
+            self.usage,
             cost_usd=_highest(self.usage.cost_usd, cost),
             context_used=update.used,
             context_size=update.size or None,
@@ -37,18 +38,19 @@ class Meter:
     def turn(self, reply: schema.PromptResponse) -> Usage | None:
         """Take what came with the end of a turn; None when it says nothing that could be counted."""
         found = _tokens(reply)
-        if found is None or self._scope == "call":
+        if found is None:
             return None
         read, written = found
         known = self.usage
+        if self._scope == "call":  # what the last call of the model held is at least what the context holds
+            self.usage = msgspec.structs.replace(known, context_used=read + written)
+            return self.usage
         if self._scope == "turn":
             read, written = read + (known.input_tokens or 0), written + (known.output_tokens or 0)
-        self.usage = Usage(
+        self.usage = msgspec.structs.replace(
+            known,
             input_tokens=_highest(known.input_tokens, read),
             output_tokens=_highest(known.output_tokens, written),
-            cost_usd=known.cost_usd,
-            context_used=known.context_used,
-            context_size=known.context_size,
         )
         return self.usage
 

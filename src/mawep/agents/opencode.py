@@ -59,7 +59,11 @@ def _provider(site: Site, url: str) -> dict[str, Any]:
 
 
 def _start(site: Site) -> Start:
-    env = {"OPENCODE_CONFIG_CONTENT": json.dumps(_settings(site))}
+    env = {
+        "OPENCODE_CONFIG_CONTENT": json.dumps(_settings(site)),
+        # Two that make the same database at once make each other fail.
+        "OPENCODE_DB": str(site.place / "opencode.db"),
+    }
     if site.gateway is not None:
         env["OPENAI_API_KEY"] = site.gateway.token
     return Start((str(site.programs[OPENCODE.name]), "acp"), env)

@@ -50,6 +50,7 @@ class Site:
 
     `place` is a directory for its files: its HOME if that is its own (`own_home`), else one beside the
     transcript. `env` is what it is given; with `gateway`, keys are taken out of it.
+    `session` is the conversation to continue, for a CLI that is started for every turn.
     """
 
     programs: Mapping[str, Path]
@@ -59,6 +60,7 @@ class Site:
     model: str | None
     gateway: ModelEndpoint | None
     tools: ToolEndpoint | None
+    session: str | None = None
 
 
 @dataclass(frozen=True)

@@ -29,11 +29,25 @@ def _claude_code(options: Options = Options()) -> Runtime:  # noqa: B008
     return NamedRuntime(CLAUDE_CODE, options)
 
 
+def _claude_headless(options: Options = Options()) -> Runtime:  # noqa: B008
+    from mawep.agents.claude_headless import CLAUDE_HEADLESS
+    from mawep.agents.headless import HeadlessRuntime
+
+    return HeadlessRuntime(CLAUDE_HEADLESS, options)
+
+
 def _codex(options: Options = Options()) -> Runtime:  # noqa: B008
     from mawep.agents.codex import CODEX_ACP
     from mawep.agents.named import NamedRuntime
 
     return NamedRuntime(CODEX_ACP, options)
+
+
+def _codex_headless(options: Options = Options()) -> Runtime:  # noqa: B008
+    from mawep.agents.codex_headless import CODEX_HEADLESS
+    from mawep.agents.headless import HeadlessRuntime
+
+    return HeadlessRuntime(CODEX_HEADLESS, options)
 
 
 def _command(options: Options = Options()) -> Runtime:  # noqa: B008
@@ -65,12 +79,14 @@ def _scripted(options: Options = Options()) -> Runtime:  # noqa: B008
 RUNTIMES: dict[str, Make] = {
     "acp": _acp,
     "claude-code": _claude_code,
+    "claude-code-headless": _claude_headless,
     "codex": _codex,
+    "codex-headless": _codex_headless,
     "command": _command,
     "gemini": _gemini,
     "opencode": _opencode,
     "scripted": _scripted,
 }
 
-UNASKING = frozenset({"codex", "command"})
+UNASKING = frozenset({"claude-code-headless", "codex", "codex-headless", "command"})
 """Runtimes whose agents never ask for leave, so that no answer to it would hold."""

@@ -8,7 +8,14 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from mawep.config.fields import Choice, Section, Text, VariableName, refused, shell_command, surroundings
 
-NAMED_AGENTS = ("claude-code", "codex", "gemini", "opencode")
+NAMED_AGENTS = (
+    "claude-code",
+    "codex",
+    "gemini",
+    "opencode",
+    "claude-code-headless",
+    "codex-headless",
+)
 """Runtimes that know their programs themselves."""
 RUNTIMES = (*NAMED_AGENTS, "acp", "command", "scripted")
 """Every runtime; `mawep.agents.registry` makes them."""
