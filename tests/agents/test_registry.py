@@ -15,7 +15,9 @@ def test_every_runtime_is_found_under_its_own_name() -> None:
     assert {name: factory().name for name, factory in RUNTIMES.items()} == {
         "acp": "acp",
         "claude-code": "claude-code",
+        "claude-code-headless": "claude-code-headless",
         "codex": "codex",
+        "codex-headless": "codex-headless",
         "command": "command",
         "gemini": "gemini",
         "opencode": "opencode",

@@ -11,7 +11,10 @@ from mawep.core.model import Rules
 from mawep.errors import UsageError
 from tests.config.support import ENOUGH, load, problems, write
 
-RUNTIMES = "`claude-code`, `codex`, `gemini`, `opencode`, `acp`, `command` or `scripted`"
+RUNTIMES = (
+    "`claude-code`, `codex`, `gemini`, `opencode`, `claude-code-headless`, `codex-headless`, "
+    "`acp`, `command` or `scripted`"
+)
 
 
 def test_the_least_configuration_takes_every_default(tmp_path: Path) -> None:

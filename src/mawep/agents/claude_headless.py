@@ -180,4 +180,5 @@ CLAUDE_HEADLESS = HeadlessCli(
     ),
     reader=ClaudeReader,
     kept=".claude/projects/*/{}.jsonl",
+    usage="turn",
 )

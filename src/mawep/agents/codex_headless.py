@@ -129,4 +129,5 @@ CODEX_HEADLESS = HeadlessCli(
     ),
     reader=CodexReader,
     kept=".codex/sessions/*/*/*/rollout-*{}.jsonl",
+    usage="session",
 )

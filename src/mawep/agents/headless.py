@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
+
 from mawep.adapters.process import PIPE, ExitStatus, Process, ProcessStartError, Supervisor
 from mawep.agents.base import (
     AgentEvent,
@@ -23,15 +25,17 @@ from mawep.agents.base import (
     ResumeUnsupported,
     StopReason,
     TurnEnded,
+    UsageReported,
 )
 from mawep.agents.exit import how
 from mawep.agents.limits import limit_in, limit_said
 from mawep.agents.named import launched, needs_of, put_files, site_of
 from mawep.agents.options import Options
 from mawep.agents.output import LINE_LIMIT, Lines, read_lines
-from mawep.agents.quirks import Quirks
+from mawep.agents.quirks import Quirks, UsageScope
 from mawep.agents.transcript import Transcript
 from mawep.agents.turn import Turn
+from mawep.core.model import Usage
 from mawep.errors import UsageError
 
 LINE_BYTES = 50 * 2**20
@@ -66,12 +70,14 @@ class Reader(Protocol):
 class HeadlessCli:
     """One CLI: its quirks, what reads it in a worktree, and where it keeps conversations below its home.
 
-    `kept` is a pattern for the file of a conversation, with `{}` for its name.
+    `kept` is a pattern for the file of a conversation, with `{}` for its name; `usage` says whether the tokens
+    that it reports are those of the `turn` or of the whole `session`.
     """
 
     quirks: Quirks
     reader: Callable[[Path], Reader]
     kept: str
+    usage: UsageScope
 
 
 class HeadlessRuntime:
@@ -106,9 +112,7 @@ class HeadlessRuntime:
 class HeadlessSession:
     """One conversation, continued by a new process for every turn."""
 
-    def __init__(
-        self, cli: HeadlessCli, launch: Launch, supervisor: Supervisor, session: str | None
-    ) -> None:
+    def __init__(self, cli: HeadlessCli, launch: Launch, supervisor: Supervisor, session: str | None) -> None:
         self.session_id = session
         self._cli = cli
         self._launch = launch
@@ -117,6 +121,7 @@ class HeadlessSession:
         self._process: Process | None = None
         self._transcript = Transcript(launch.transcript)
         self._turn = Turn()
+        self._usage = Usage()
 
     @property
     def loadable(self) -> bool:
@@ -206,7 +211,7 @@ class HeadlessSession:
     async def _listen(self, process: Process, turn: Turn, reader: Reader) -> None:
         """Read until its output ends, or until it lives on after the end of its turn."""
         assert process.stdout is not None  # noqa: S101 (asked for)
-        started = False
+        started, before = False, self._usage
         async for line in _lines(process.stdout):
             events = list(self._events(line, reader))
             if reader.session is not None and _SESSION.fullmatch(reader.session):
@@ -215,9 +220,24 @@ class HeadlessSession:
                 started = True
                 turn.emit(ProcessStarted(process.pid))
             for event in events:
-                turn.emit(event)
+                turn.emit(self._counted(event, before))
             if reader.stop is not None:
                 return
+
+    def _counted(self, event: AgentEvent, before: Usage) -> AgentEvent:
+        """The event; a report of what was used becomes one of what the session has used so far."""
+        if not isinstance(event, UsageReported):
+            return event
+        said = event.usage
+        if self._cli.usage == "turn" and said.tokens is not None:
+            said = msgspec.structs.replace(
+                said,
+                input_tokens=(said.input_tokens or 0) + (before.input_tokens or 0),
+                output_tokens=(said.output_tokens or 0) + (before.output_tokens or 0),
+            )
+        names = [name for name in said.__struct_fields__ if getattr(said, name) is not None]
+        self._usage = msgspec.structs.replace(self._usage, **{name: getattr(said, name) for name in names})
+        return UsageReported(self._usage)
 
     def _events(self, line: bytes, reader: Reader) -> Iterator[AgentEvent]:
         try:

@@ -76,6 +76,7 @@ class Desk:
     fence: int
     workspace: Workspace | None = None
     session: AgentSession | None = None
+    session_told: str | None = None
     turn: Turn | None = None
     task: asyncio.Task[None] | None = None
     lease: Lease | None = None

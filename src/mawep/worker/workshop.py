@@ -292,16 +292,24 @@ class Worker:
         desk.session = await self._runtime(desk).open(
             await walled(self._settings, desk, self._workspaces), self._supervisor, policy, resume=resume
         )
-        if desk.session.session_id:
-            await self._reports.tell(
-                desk,
-                wire.SessionOpened(
-                    issue=desk.issue.number,
-                    attempt=desk.work.attempt,
-                    session_id=desk.session.session_id,
-                    loadable=desk.session.loadable,
-                ),
-            )
+        desk.session_told = None
+        await self._tell_session(desk)
+
+    async def _tell_session(self, desk: Desk) -> None:
+        """Tell the name of the conversation, once it has one."""
+        session = desk.session
+        if session is None or session.session_id is None or session.session_id == desk.session_told:
+            return
+        desk.session_told = session.session_id
+        await self._reports.tell(
+            desk,
+            wire.SessionOpened(
+                issue=desk.issue.number,
+                attempt=desk.work.attempt,
+                session_id=session.session_id,
+                loadable=session.loadable,
+            ),
+        )
 
     async def _converse(self, desk: Desk, prompt: str, *, resumed: bool) -> TurnOutcome:
         session = desk.session
@@ -313,6 +321,7 @@ class Worker:
 
         async def started(pid: int) -> None:
             await self._reports.started(desk, pid, resumed=resumed)
+            await self._tell_session(desk)  # one that has a process for every turn is named only now
             for message in held:
                 await self._delivered(desk, message)
 
