@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mawep.core.model import Issue
-from mawep.worker.desk import ClaimPolicy, commit_message
+from mawep.worker.claims import ClaimPolicy
+from mawep.worker.desk import commit_message
 
 POLICY = ClaimPolicy(claimed=["locked/**", "docs/*.md"], protected=[".github/**", "CLAUDE.md"])
 

@@ -111,6 +111,14 @@ class BreakingChange:
 
 
 @dataclass(frozen=True, slots=True)
+class ProgressClaimed:
+    """The agent says, by a tool, what it is doing and how many percent of the whole is done; None: it did not say."""
+
+    text: str
+    percent: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """One line that a command agent printed, on either stream; long lines are cut."""
 
@@ -136,6 +144,7 @@ AgentEvent = (
     | PermissionDecided
     | QuestionAsked
     | BreakingChange
+    | ProgressClaimed
     | Output
     | TurnEnded
 )

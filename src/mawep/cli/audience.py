@@ -153,6 +153,7 @@ class Audience:
                     files=said.files,
                     usage=Usage(**said.usage.model_dump(include=set(Usage.__struct_fields__))),
                     eta_seconds=said.eta_seconds,
+                    claimed=said.claimed,
                 )
             case wire.Health():
                 for one in said.attempts:

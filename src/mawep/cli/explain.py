@@ -24,10 +24,13 @@ async def _explain(issue: int, config: Path | None, run: str | None, *, json: bo
     from mawep.cli.context import choose_run, open_repository
     from mawep.cli.reading import known_issue, read_run
     from mawep.observe.documents import explain_document
+    from mawep.observe.live import LiveFile
+    from mawep.state.runs import is_alive
 
     chosen = choose_run((await open_repository(config)).common_dir, run)
     state, records = read_run(chosen)
-    document = explain_document(state, known_issue(state, issue), datetime.now(UTC), records)
+    live = LiveFile(chosen.directory.live).read() if is_alive(chosen.directory) else None
+    document = explain_document(state, known_issue(state, issue), datetime.now(UTC), records, live)
     if json:
         print(jsonlib.dumps(document, ensure_ascii=False))
         return 0

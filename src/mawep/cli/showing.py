@@ -61,6 +61,8 @@ def show_explanation(document: dict[str, Any]) -> None:
     if document["runtime"]:
         why = f": {document['runtime_why']}" if document["runtime_why"] else ""
         _paragraph(out, "driven as ", f"{document['runtime']}{why}")
+    for blocker in document["blockers"]:
+        _paragraph(out, "its agent is held up: ", blocker["text"])
     for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
         if document[key]:
             named = ", ".join(f"#{one['number']} ({one['state']})" for one in document[key])

@@ -27,9 +27,14 @@ VERBS = {
     "audit": ("mawep audit", "mawep audit --json"),
     "cleanup": ("mawep cleanup --dry-run", "mawep cleanup --set cleanup.worktree_retention_days=1"),
     "doctor": ("mawep doctor", "mawep doctor --smoke"),
+    "agent": ('mawep agent progress --percent 40 "the parser works"', "mawep agent claim src/pay.py"),
     "demo": ("mawep demo", "mawep demo --directory /tmp/payments"),
 }
 """Examples of every verb, in the order that help shows them. Each is a function of its name in a file of its name."""
+
+
+PASSED_ON = {"agent": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}}
+"""Verbs whose arguments another program takes as they are, help included."""
 
 
 def register(app: typer.Typer, verbs: Iterable[str] = VERBS) -> None:
@@ -37,4 +42,6 @@ def register(app: typer.Typer, verbs: Iterable[str] = VERBS) -> None:
     for verb in verbs:
         function: Callable[..., int] = getattr(import_module(f"mawep.cli.{verb}"), verb)
         examples = "\n".join(f"  {example}" for example in VERBS[verb])
-        app.command(name=verb, epilog=f"\b\nExamples:\n{examples}")(function)
+        app.command(name=verb, epilog=f"\b\nExamples:\n{examples}", context_settings=PASSED_ON.get(verb))(
+            function
+        )

@@ -19,6 +19,7 @@ from mawep.core.state import State
 from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
 from mawep.observe.figures import figures_of
+from mawep.observe.live import Live
 from mawep.observe.overlaps import overlaps_of
 from mawep.observe.timeline import course_of
 
@@ -70,9 +71,13 @@ def _reason(state: State, number: Number, now: datetime | None) -> str | None:
 
 
 def explain_document(
-    state: State, number: Number, now: datetime, records: Iterable[ev.Recorded] = ()
+    state: State,
+    number: Number,
+    now: datetime,
+    records: Iterable[ev.Recorded] = (),
+    live: Live | None = None,
 ) -> Document:
-    """Why an issue is where it is. With the run's `records`, `attempts` tells of all of them.
+    """Why an issue is where it is. With the run's `records`, `attempts` tells of all of them, with `live` of blockers.
 
     Raises:
         KeyError: the issue is not in the run.
@@ -96,6 +101,7 @@ def explain_document(
             "dependents": _neighbours(state, state.graph.dependents[number]),
             "claims": list(state.claims.held_by(number)),
             "question": _question(state, number),
+            "blockers": _blockers(state, number, live or Live()),
             "salvage": record.salvage,
             "landed_as": record.landed_as,
             "attempts": [_attempt(one) for one in attempts],
@@ -105,6 +111,17 @@ def explain_document(
 
 def _neighbours(state: State, numbers: Sequence[Number]) -> list[Document]:
     return [{"number": number, "state": state.issues[number].state} for number in numbers]
+
+
+def _blockers(state: State, number: Number, live: Live) -> list[Document]:
+    """What keeps the attempt that goes on, by its agent's word."""
+    record = state.issues[number]
+    attempt = record.attempt.number if record.attempt and not record.state.terminal else None
+    return [
+        msgspec.structs.asdict(one)
+        for one in live.blockers
+        if (one.issue, one.attempt) == (number, attempt) and one.kind != "question"
+    ]
 
 
 def _question(state: State, number: Number) -> Document | None:

@@ -29,7 +29,10 @@ WRITE_SECONDS = 0.5
 
 
 class AttemptView(msgspec.Struct):
-    """One attempt as its worker tells it. Times of process and silence in seconds, memory in MiB; None: unknown."""
+    """One attempt as its worker tells it. Times of process and silence in seconds, memory in MiB; None: unknown.
+
+    `claimed`: the percentage is the agent's own word.
+    """
 
     issue: Number
     attempt: int
@@ -48,6 +51,7 @@ class AttemptView(msgspec.Struct):
     rss_mb: float | None = None
     idle_seconds: float | None = None
     health_at: datetime | None = None
+    claimed: bool = False
 
 
 class Blocker(msgspec.Struct, frozen=True):
@@ -120,12 +124,13 @@ class Live(msgspec.Struct):
         files: Iterable[str],
         usage: Usage,
         eta_seconds: float | None,
+        claimed: bool = False,
     ) -> None:
         """An attempt says how far it is."""
         view = self._attempt(at, issue, attempt)
         view.agent, view.stage, view.percent, view.activity = agent, stage, percent, activity
         view.plan, view.files, view.usage = tuple(plan), tuple(files), usage
-        view.eta_seconds, view.progress_at = eta_seconds, at
+        view.eta_seconds, view.progress_at, view.claimed = eta_seconds, at, claimed
 
     def health(
         self,

@@ -208,7 +208,8 @@ def _title_style(issue: IssueStatus) -> str:
 def _stage(issue: IssueStatus) -> Text:
     style = LOOKS[issue.state].style
     if issue.percent is not None and issue.state is IssueState.WORKING:
-        return bar(issue.percent / 100, BAR, style).append(f" {issue.percent:3.0f}%", style)
+        about = "~" if issue.percent_claimed else ""
+        return bar(issue.percent / 100, BAR, style).append(f" {f'{about}{issue.percent:.0f}':>3}%", style)
     return words(issue.stage, style)
 
 

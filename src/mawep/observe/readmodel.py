@@ -82,6 +82,7 @@ class IssueStatus(Shown, frozen=True):
     branch: str | None
     worktree: str | None
     percent: float | None
+    percent_claimed: bool
     eta_s: float | None
     activity: str
     plan: tuple[PlanLine, ...]

@@ -213,6 +213,7 @@ def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStat
         branch=attempt.branch if attempt else None,
         worktree=(attempt.worktree or None) if attempt else None,
         percent=100.0 if landed else view.percent if busy else None,
+        percent_claimed=busy and view.claimed,
         eta_s=_eta(view, now) if busy else None,
         activity=view.activity if busy else "",
         plan=tuple(PlanLine(entry.content, entry.status) for entry in view.plan),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import accumulate
 from typing import TypeVar
@@ -23,6 +23,7 @@ from mawep.coordination import channels, outages
 from mawep.coordination import envelopes as wire
 from mawep.coordination.bus import Bus
 from mawep.coordination.sealing import EnvelopeTooLargeError
+from mawep.core import changes
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number, Session, Usage
 from mawep.core.state import Attempt, State
@@ -37,6 +38,8 @@ log = structlog.get_logger("mawep.effects")
 WORKER = "worker-0"
 CLAIMS_TOLD = wire.MAX_BYTES // 4
 """Bytes of what others claim that an agent is told beforehand; the import checks all of it."""
+NEWS_TOLD = 10
+"""Landed breaking changes that an agent is told of beforehand, the newest."""
 DETAIL_TOLD = 20_000
 """Characters of the reason to stop that a worker is told; the journal has all of it."""
 
@@ -189,7 +192,7 @@ class Effects:
             base=attempt.base,
             worktree=attempt.name,
             runtime=attempt.runtime,
-            prompt=render_prompt(self._told.prompt, issue, context),
+            prompt=render_prompt(self._told.prompt, issue, replace(context, messages=self._news(number))),
             title=issue.title,
             claims_of_others=_at_most(CLAIMS_TOLD, tuple(others)),
             own_claims=list(state.claims.held_by(number) or issue.files),
@@ -266,8 +269,16 @@ class Effects:
             target=self._state().target_branch,
             gate=self._told.gate,
             protected=self._told.protected,
-            own_claims=issue.files,
+            own_claims=self._state().claims.held_by(issue.number) or issue.files,
             claims_of_others=others,
+        )
+
+    def _news(self, number: Number) -> tuple[Quote, ...]:
+        """What changed under this issue before it began: announced breaking changes that have landed."""
+        landed = changes.concerning(self._state(), number)
+        return tuple(
+            Quote(f"breaking change announced by {c.agent} on #{c.issue}, landed", changes.told_in(c))
+            for c in landed[-NEWS_TOLD:]
         )
 
     def _claims_of_others(self, number: Number) -> dict[str, Number]:

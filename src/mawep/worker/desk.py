@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import posixpath
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +13,11 @@ from typing import Literal
 from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.process import clean_environment
 from mawep.agents.base import AgentFailed, AgentSession, Launch, Runtime
+from mawep.agents.tool_server import PROGRAMS, ToolServer
+from mawep.agents.tools import Allowance
 from mawep.coordination import envelopes as wire
 from mawep.coordination.leases import Lease
-from mawep.core.claims import covers, is_protected
-from mawep.core.model import FailureReason, Issue, Sha, Usage
+from mawep.core.model import FailureReason, Issue, Question, Sha, Usage
 from mawep.stages.attempt import Limits, Turn
 from mawep.stages.workspace import Workspace
 
@@ -69,6 +70,7 @@ class Desk:
     """One attempt at work here.
 
     `turn` is None between turns; `fence` is that of the last one, `newest` that of one that is to follow.
+    `questions` are open, the first is the one that a person sees; `asking` are those that a call of a tool waits for.
     """
 
     work: wire.Assignment
@@ -83,6 +85,11 @@ class Desk:
     newest: int = 0
     reported: float = 0.0
     undelivered: list[wire.Deliver] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+    asking: dict[str, asyncio.Future[str | None]] = field(default_factory=dict)
+    tools: ToolServer | None = None
+    allowance: Allowance = field(default_factory=Allowance)
+    announced: Allowance = field(default_factory=Allowance)
 
     @property
     def at(self) -> Workspace:
@@ -95,25 +102,6 @@ class Desk:
     def key(self) -> tuple[int, int]:
         """(issue, attempt)."""
         return self.issue.number, self.work.attempt
-
-
-class ClaimPolicy:
-    """Refuses what others have claimed; what an issue declared itself is its own."""
-
-    def __init__(self, claimed: list[str], protected: list[str]) -> None:
-        self._claimed = claimed
-        self._protected = protected
-
-    def verdict(self, path: str) -> str | None:
-        """None when the path may be written."""
-        path = posixpath.normpath(path)
-        if path == ".." or path.startswith(("/", "../")):
-            return "it is outside the worktree"
-        if any(covers(pattern, path) for pattern in self._claimed):
-            return "another issue has claimed it"
-        if is_protected(path, self._protected):
-            return "it is a protected path"
-        return None
 
 
 def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None) -> Launch:
@@ -135,10 +123,15 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
         "TMPDIR": str(desk.at.tmp),
         **({"MAWEP_MODEL": driving.model} if driving.model else {}),
     }
+    env = clean_environment(passed=driving.env, extra=extra)
+    endpoint = desk.tools.endpoint() if desk.tools else None
+    if endpoint is not None:  # `mawep agent`, after whatever else is called mawep on the PATH
+        env = {**env, **endpoint.env, "PATH": f"{env['PATH']}{os.pathsep}{PROGRAMS}"}
     return Launch(
         command=driving.command,
         cwd=desk.at.path,
-        env=clean_environment(passed=driving.env, extra=extra),
+        env=env,
+        tools=endpoint,
         lock=lock_of(settings, desk),
         status_file=directory / "status.json",
         token=token or str(desk.fence),

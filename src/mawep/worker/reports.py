@@ -76,6 +76,7 @@ class Reports:
             files=list(progress.files),
             usage=consumption(progress.usage),
             eta_seconds=progress.eta(now),
+            claimed=progress.claimed,
         )
         self._in_background(self.publish(channels.PROGRESS_UPDATES, payload, desk.fence))
 
@@ -96,8 +97,13 @@ class Reports:
         )
         await self.publish(channels.BLOCKERS, blocker, desk.fence)
 
+    async def blocked(self, desk: Desk, text: str) -> None:
+        """Say what the agent says keeps it from going on."""
+        blocker = wire.Blocker(issue=desk.issue.number, attempt=desk.work.attempt, kind="agent", text=text)
+        await self.publish(channels.BLOCKERS, blocker, desk.fence)
+
     async def announced(self, desk: Desk, change: BreakingChange) -> None:
-        """Say what the agent changes for others."""
+        """Say what the agent changes for others: to the orchestrator, which tells them."""
         payload = wire.BreakingChange(
             issue=desk.issue.number,
             attempt=desk.work.attempt,
@@ -107,7 +113,7 @@ class Reports:
             migration=change.migration,
             severity="high",
         )
-        await self.publish(channels.BREAKING_CHANGES, payload, desk.fence)
+        await self.tell(desk, payload)
 
     async def tell(self, desk: Desk, payload: wire.Payload) -> None:
         """A fact about a desk, for the orchestrator, under the fence of the desk's turn."""

@@ -108,8 +108,14 @@ def _named(command: tuple[str, ...]) -> tuple[Path, ...]:
 async def walled(settings: WorkerSettings, desk: Desk, workspaces: Workspaces) -> Launch:
     """The launch of a desk's agent, behind its walls. Raises what `walls_of` raises."""
     launch, driving = launch_of(settings, desk), settings.driving(desk.work.runtime)
-    raised = await walls_of(settings, desk, driving.runtime.needs(driving.command), workspaces)
-    return replace(launch, prefix=raised.prefix, env={**launch.env, **raised.env}, home=raised.home)
+    sockets = {"tools": desk.tools.path} if desk.tools else {}
+    needs = driving.runtime.needs(driving.command)
+    raised = await walls_of(settings, desk, needs, workspaces, sockets=sockets)
+    env, tools = {**launch.env, **raised.env}, launch.tools
+    if desk.tools is not None:
+        tools = desk.tools.endpoint(socket_inside(driving.sandbox, "tools", desk.tools.path))
+        env |= tools.env
+    return replace(launch, prefix=raised.prefix, env=env, home=raised.home, tools=tools)
 
 
 async def collect(workspaces: Workspaces, workspace: Workspace) -> None:

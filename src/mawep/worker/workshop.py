@@ -32,9 +32,9 @@ from mawep.core.model import FailureReason, Issue
 from mawep.errors import BusGoneError, LeaseLostError, MawepError
 from mawep.stages.attempt import Ears, Turn, TurnOutcome
 from mawep.stages.workspace import Workspaces
+from mawep.worker.claims import Claims
 from mawep.worker.desk import (
     CONTINUE,
-    ClaimPolicy,
     Desk,
     WorkerSettings,
     launch_of,
@@ -48,6 +48,8 @@ from mawep.worker.mishaps import logged
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 from mawep.worker.results import Results
+from mawep.worker.talk import Talk, spoken
+from mawep.worker.tools import Toolbox
 from mawep.worker.walls import walled
 
 log = structlog.get_logger("mawep.worker")
@@ -81,6 +83,9 @@ class Worker:
         self._keeping = Keeping(settings.run, workspaces, repository)
         self._supervisor = supervisor
         self._clock = clock
+        self._talk = Talk(self._reports)
+        self._claims = Claims()
+        self._tools = Toolbox(settings.directory, self._reports, self._talk, self._claims, clock)
         self._desks: dict[tuple[int, int], Desk] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -118,6 +123,7 @@ class Worker:
         await asyncio.gather(*running, *others, return_exceptions=True)
         await asyncio.gather(*(self._close(desk) for desk in self._desks.values()))
         self._desks.clear()
+        self._tools.leave()
 
     # --- messages
 
@@ -139,8 +145,10 @@ class Worker:
                 self._in_background(self._deliver(message))
             case wire.Answer() as answer:
                 self._in_background(self._answer(answer))
-            case wire.ClaimsChanged() | wire.ClaimAnswer():
-                pass
+            case wire.ClaimAnswer() as claim:
+                self._tools.answered(claim)
+            case wire.ClaimsChanged() as news:
+                self._claims.change(news)
             case other:
                 log.warning("unexpected message", type=other.type_name)
 
@@ -288,7 +296,8 @@ class Worker:
         return self._settings.driving(desk.work.runtime).runtime
 
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
-        policy = ClaimPolicy(desk.work.claims_of_others, desk.work.protected)
+        await self._tools.open(desk)
+        policy = self._claims.policy(desk.issue.number, desk.work)
         desk.session = await self._runtime(desk).open(
             await walled(self._settings, desk, self._workspaces), self._supervisor, policy, resume=resume
         )
@@ -316,24 +325,25 @@ class Worker:
         if session is None:
             raise AgentFailed("the agent's session is gone")
         held, desk.undelivered = desk.undelivered, []
-        for message in held:
-            prompt = f"{prompt}\n\nMessage from {message.sender}:\n{message.text}"
+        prompt = "\n\n".join([prompt, *map(spoken, held)])
 
         async def started(pid: int) -> None:
             await self._reports.started(desk, pid, resumed=resumed)
             await self._tell_session(desk)  # one that has a process for every turn is named only now
-            for message in held:
-                await self._delivered(desk, message)
+            await self._talk.delivered(desk, held)
 
         ears = Ears(
             started=started,
             progressed=lambda progress: self._reports.progressed(desk, progress),
-            asked=lambda question: self._reports.asked(desk, question),
-            announced=lambda change: self._reports.announced(desk, change),
+            asked=lambda question: self._talk.asked(desk, question),
+            announced=lambda change: self._tools.announced(desk, change),
         )
         limits, scratch = self._settings.limits, desk.at.tmp
         desk.turn = Turn(session, desk.at.path, limits, self._clock, ears, scratch=scratch)
-        return await desk.turn.run(prompt)
+        try:
+            return await desk.turn.run(prompt)
+        finally:
+            self._talk.hush(desk)
 
     # --- results
 
@@ -399,29 +409,13 @@ class Worker:
 
     async def _deliver(self, message: wire.Deliver) -> None:
         desk = self._desks.get((message.issue, message.attempt))
-        if desk is None:
-            return
-        text = f"Message from {message.sender}:\n{message.text}"
-        if desk.session is not None and await desk.session.say(text):
-            await self._delivered(desk, message)
-        else:
-            desk.undelivered.append(message)
-
-    async def _delivered(self, desk: Desk, message: wire.Deliver) -> None:
-        await self._reports.tell(
-            desk,
-            wire.Delivered(issue=message.issue, attempt=message.attempt, message_id=message.message_id),
-        )
+        if desk is not None:
+            await self._talk.deliver(desk, message)
 
     async def _answer(self, answer: wire.Answer) -> None:
         desk = self._desks.get((answer.issue, answer.attempt))
-        if desk is None or desk.session is None or desk.turn is None:
-            return
-        desk.turn.answered(answer.question_id)
-        try:
-            await desk.session.answer(answer.question_id, answer.text)
-        except MawepError as error:
-            log.warning("answer not taken", issue=answer.issue, cause=str(error))
+        if desk is not None:
+            await self._talk.answer(desk, answer)
 
     async def _report_health(self) -> None:
         while True:
@@ -441,4 +435,5 @@ class Worker:
         if desk.session is not None:
             # Who is stopped in the middle of it leaves the session, for whoever stops it to close again.
             await logged("agent not closed", desk.session.close())
+        await logged("tools not closed", self._tools.close(desk))
         desk.session, desk.turn = None, None

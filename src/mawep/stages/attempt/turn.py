@@ -21,6 +21,7 @@ from mawep.agents.base import (
     PermissionDecided,
     PlanChanged,
     ProcessStarted,
+    ProgressClaimed,
     QuestionAsked,
     StopReason,
     ToolCall,
@@ -78,7 +79,10 @@ class TurnOutcome:
 
 @dataclass
 class Progress:
-    """What is known of a turn while it runs. `percent` never goes backwards; None is unknown."""
+    """What is known of a turn while it runs. `percent` never goes backwards; None is unknown.
+
+    `claimed`: the percentage is the agent's own word, beyond what its plan and its files say.
+    """
 
     stage: str = "starting"
     percent: float | None = None
@@ -87,6 +91,7 @@ class Progress:
     files: dict[str, None] = field(default_factory=dict)
     usage: Usage = field(default_factory=Usage)
     began: float = 0.0
+    claimed: bool = False
 
     def eta(self, now: float) -> float | None:
         """Seconds left if it goes on as fast as so far; None while the agent's own plan says too little."""
@@ -108,6 +113,11 @@ class Progress:
                     self._advance(min(_STARTED + _PER_FILE * len(self.files), _WITHOUT_PLAN))
             case MessageText(text) | Output(text):
                 self.activity = text.strip().splitlines()[-1][:200] if text.strip() else self.activity
+            case ProgressClaimed(text, percent):
+                self.activity = text.strip()
+                if percent is not None and percent > (self.percent or 0.0):
+                    self._advance(percent)
+                    self.claimed = True
             case UsageReported(usage):
                 self.usage = usage
             case PermissionDecided(title, paths, allowed, why) if not allowed:
@@ -116,7 +126,10 @@ class Progress:
                 pass
 
     def _advance(self, percent: float) -> None:
-        self.percent = max(self.percent or 0.0, min(percent, 99.0))
+        reached = min(percent, 99.0)
+        if reached > (self.percent or 0.0):
+            self.claimed = False
+        self.percent = max(self.percent or 0.0, reached)
 
 
 @dataclass(frozen=True)
