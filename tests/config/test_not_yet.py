@@ -14,7 +14,6 @@ LATER = [
     "message_bus.url=rediss://host",
     "issues.tracker=github",
     "issues.trust=[OWNER]",
-    "agents.credentials=[~/.claude.json]",
     "agents.update_frequency_minutes=5",
     "agents.network=model-only",
     "agents.gateway=on",

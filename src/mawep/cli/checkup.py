@@ -9,7 +9,6 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,8 @@ from mawep.adapters.git import OLDEST_GIT, Repository, find_repository, git_vers
 from mawep.adapters.process import Supervisor, run
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
+from mawep.cli.agents_check import check_agents
+from mawep.cli.check import Check
 from mawep.cli.confining import describe_walls
 from mawep.cli.context import DEFAULT_CONFIG, read_config
 from mawep.cli.running import look_before
@@ -28,15 +29,6 @@ MOST_PORTS = 500
 """Ports that are tried, the first ones."""
 
 INTERPRETERS = ("python3.11", "python3.12", "python3.13")
-
-
-@dataclass(frozen=True)
-class Check:
-    """One thing that was looked at. `status` is ok, warning or failed; a failed one keeps a run from starting."""
-
-    name: str
-    status: str
-    detail: str
 
 
 async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterator[Check]:
@@ -50,6 +42,8 @@ async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterato
     config, problems = _configuration(path, overrides)
     for problem in problems:
         yield Check("configuration", "failed", problem)
+    for check in check_agents(config):
+        yield check
     if config is None:
         return
     if not problems:

@@ -1,20 +1,21 @@
-"""What a repository tells about itself: its branch, how it is tested, where its issues are."""
+"""What can be known without asking: the branch, how a project is tested, where its issues are, which agent is here."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_refs import list_refs
 from mawep.adapters.git_worktrees import list_worktrees
+from mawep.cli.agents_here import agents_here
 
 ISSUE_FOLDERS = ("issues", "docs/issues", ".issues")
 
 
-async def discover(repository: Repository, folder: Path) -> dict[str, object]:
+async def discover(repository: Repository, folder: Path, environ: Mapping[str, str]) -> dict[str, object]:
     """The keys of a configuration that can be known, by dotted name; paths are relative to `folder`."""
     found: dict[str, object] = {}
     top = repository.work_tree or folder
@@ -31,6 +32,20 @@ async def discover(repository: Repository, folder: Path) -> dict[str, object]:
             found["workspace.setup"] = [command]
             found["workspace.setup_inputs"] = [inputs]
             break
+    found |= _agent(environ)
+    return found
+
+
+def _agent(environ: Mapping[str, str]) -> dict[str, object]:
+    """The first agent that is installed, with what it can sign in with: a key that is set, else its login."""
+    here = next((one for one in agents_here(environ) if one.usable), None)
+    if here is None:
+        return {}
+    found: dict[str, object] = {"agents.runtime": here.name}
+    if here.keys:
+        found["agents.env"] = list(here.keys)
+    elif here.logins:
+        found["agents.credentials"] = [f"~/{file}" for file in here.logins]
     return found
 
 

@@ -11,7 +11,7 @@ import typer
 from mawep.cli.options import ConfigFile, Json, Overrides
 
 if TYPE_CHECKING:
-    from mawep.cli.checkup import Check
+    from mawep.cli.check import Check
 
 Smoke = Annotated[
     bool,

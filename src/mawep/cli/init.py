@@ -21,6 +21,8 @@ def init(config: Target = None) -> int:
 
 
 async def _init(path: Path) -> int:
+    import os
+
     from mawep.adapters.git import find_repository
     from mawep.cli.discovery import discover
     from mawep.config import default_config_text
@@ -30,7 +32,7 @@ async def _init(path: Path) -> int:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a directory", next_step="name a file in one that exists")
     repository = await find_repository(folder)
-    found = await discover(repository, folder)
+    found = await discover(repository, folder, os.environ)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(default_config_text(found))
@@ -44,7 +46,10 @@ async def _init(path: Path) -> int:
     for key, value in found.items():
         print(f"  {key}: {value}")
     print("Next:")
-    print(f"  - say in {path} how your agents are driven (agents.runtime)")
+    if "agents.runtime" not in found:
+        print(f"  - say in {path} how your agents are driven (agents.runtime)")
+    elif not found.keys() & {"agents.env", "agents.credentials"}:
+        print(f"  - sign in with {found['agents.runtime']}, or set its key; `mawep doctor` tells how")
     if "verify.commands" not in found:
         print(f"  - say in {path} what must succeed before work lands (verify.commands)")
     print("  - write an issue, `mawep plan`, `mawep start --issues all`")

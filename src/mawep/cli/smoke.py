@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mawep.adapters.git import find_repository
-from mawep.cli.checkup import Check
+from mawep.cli.check import Check
 from mawep.cli.conduct import Conducted, Conductor, View
 from mawep.cli.driving import ways
 from mawep.clock import SystemClock

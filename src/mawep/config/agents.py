@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, field_
 from mawep.config.fields import (
     Choice,
     Gigabytes,
+    LoginFile,
     Loose,
     Minutes,
     NotYet,
@@ -79,8 +80,10 @@ class Agents(Section):
     env: tuple[VariableName, ...] = Field(
         (), description="Environment variables passed on to agents.", examples=["[ANTHROPIC_API_KEY]"]
     )
-    credentials: Annotated[tuple[Loose, ...], NotYet("login files for sandboxed agents are")] = Field(
-        (), description="Login files that agents may read."
+    credentials: tuple[LoginFile, ...] = Field(
+        (),
+        description="Login files below your home that agents get copies of; what they renew in them comes back.",
+        examples=["[~/.claude/.credentials.json]"],
     )
     routes: tuple[Route, ...] = Field(
         (),

@@ -6,6 +6,7 @@ Values arrive as the text that was written (see `mawep.adapters.yaml_lines`); nu
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -176,6 +177,14 @@ def _path(value: object, info: ValidationInfo) -> object:
     return around.base / value
 
 
+def _below_home(value: Path, info: ValidationInfo) -> Path:
+    home = surroundings(info).home
+    path = Path(os.path.normpath(value))
+    if home is None or home not in path.parents:
+        raise refused("is not below your home; write it as `~/…`")
+    return path
+
+
 def _confined(value: str) -> str:
     try:
         return confined(value)
@@ -221,6 +230,8 @@ Command: TypeAlias = Annotated[Text, AfterValidator(_command)]
 """A command line for `sh -c`."""
 SomePath: TypeAlias = Annotated[Path, BeforeValidator(_path)]
 """A path; a relative one starts at the folder of the configuration file."""
+LoginFile: TypeAlias = Annotated[SomePath, AfterValidator(_below_home)]
+"""A file below the home of whoever runs MAWEP."""
 RepositoryPath: TypeAlias = Annotated[Text, AfterValidator(_confined)]
 """A path or pattern inside the repository."""
 ProtectedPath: TypeAlias = Annotated[Text, AfterValidator(_protected)]

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 _PLAIN = re.compile(r"(?!(?:null|Null|NULL)$)[A-Za-z][A-Za-z0-9_./-]*")
 
 _RUNTIME_UNKNOWN = """\
-    # How are your agents driven? Uncomment one of the two.
+    # How are your agents driven? Name one that is installed here (claude-code, codex, gemini, opencode), or
+    # uncomment one of these two.
     # runtime: acp                     # an agent that speaks the Agent Client Protocol
     # command: ["my-agent", "--acp"]
     # runtime: command                 # any program; it finds its prompt on stdin and in $MAWEP_PROMPT_FILE
@@ -35,9 +36,11 @@ def default_config_text(found: Mapping[str, object]) -> str:
 
     runtime = _RUNTIME_UNKNOWN
     if "agents.runtime" in found:
-        runtime = line("agents.runtime", None, "how agents are driven: acp, command or scripted")
+        runtime = line("agents.runtime", None, "how agents are driven; `mawep doctor` lists what is here")
         if "agents.command" in found:
             runtime += line("agents.command", None, "the program that is the agent")
+        if "agents.credentials" in found:
+            runtime += line("agents.credentials", None, "login files that agents get copies of")
     gate = _GATE_UNKNOWN
     if "verify.commands" in found:
         gate = line("verify.commands", None, "must succeed on the exact tree before it lands")
