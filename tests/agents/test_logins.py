@@ -43,7 +43,7 @@ def _token(home: Path) -> str:
 
 
 def test_a_copy_is_lent_that_nobody_else_reads(person: Path, homes: tuple[Path, Path]) -> None:
-    Logins(person, (LOGIN,)).lend(homes[0])
+    Logins(person, (LOGIN,)).lend("one", homes[0])
     assert _token(homes[0]) == "first"
     assert (homes[0] / LOGIN).stat().st_mode & 0o777 == 0o600
     assert (homes[0] / LOGIN).stat().st_ino != (person / LOGIN).stat().st_ino
@@ -53,20 +53,20 @@ def test_a_renewed_token_reaches_the_person_and_the_other_attempts(
     person: Path, homes: tuple[Path, Path]
 ) -> None:
     logins = Logins(person, (LOGIN,))
-    for home in homes:
-        logins.lend(home)
+    for name, home in zip(("one", "two"), homes, strict=True):
+        logins.lend(name, home)
     _sign_in(homes[0], "second", at=3)
     logins.collect()
     assert [_token(home) for home in (person, *homes)] == ["second"] * 3
     _sign_in(homes[1], "third", at=9)
-    logins.retrieve(homes[1])
+    logins.retrieve("two")
     assert [_token(home) for home in (person, homes[0])] == ["third"] * 2
     assert not (homes[1] / LOGIN).exists()
 
 
 def test_a_person_who_signs_in_again_during_a_run(person: Path, homes: tuple[Path, Path]) -> None:
     logins = Logins(person, (LOGIN,))
-    logins.lend(homes[0])
+    logins.lend("one", homes[0])
     _sign_in(person, "anew", at=9)
     logins.collect()
     assert _token(homes[0]) == "anew"
@@ -75,7 +75,7 @@ def test_a_person_who_signs_in_again_during_a_run(person: Path, homes: tuple[Pat
 
 def test_nothing_is_written_while_nothing_changes(person: Path, homes: tuple[Path, Path]) -> None:
     logins = Logins(person, (LOGIN,))
-    logins.lend(homes[0])
+    logins.lend("one", homes[0])
     before = (person / LOGIN).stat(), (homes[0] / LOGIN).stat()
     logins.collect()
     assert ((person / LOGIN).stat().st_ino, (homes[0] / LOGIN).stat().st_ino) == (
@@ -89,8 +89,8 @@ def test_what_is_no_renewed_login_stays_where_it_is(
     written: bytes, person: Path, homes: tuple[Path, Path]
 ) -> None:
     logins = Logins(person, (LOGIN,))
-    for home in homes:
-        logins.lend(home)
+    for name, home in zip(("one", "two"), homes, strict=True):
+        logins.lend(name, home)
     (homes[0] / LOGIN).write_bytes(written)
     os.utime(homes[0] / LOGIN, ns=(9 * 10**18, 9 * 10**18))
     logins.collect()
@@ -104,7 +104,7 @@ def test_a_link_in_place_of_a_copy_is_neither_read_nor_written_through(
     secret = tmp_path / "secret"
     secret.write_text(json.dumps({"token": "stolen", "refresh": ""}))
     logins = Logins(person, (LOGIN,))
-    logins.lend(homes[0])
+    logins.lend("one", homes[0])
     (homes[0] / LOGIN).unlink()
     (homes[0] / LOGIN).symlink_to(secret)
     logins.collect()
@@ -122,10 +122,23 @@ def test_a_directory_that_leads_elsewhere_gets_no_login(
     (homes[0] / LOGIN.parent).symlink_to(elsewhere)
     logins = Logins(person, (LOGIN,))
     with pytest.raises(OSError, match="leads elsewhere"):
-        logins.lend(homes[0])
+        logins.lend("one", homes[0])
     assert list(elsewhere.iterdir()) == []
 
 
 def test_a_login_that_is_not_there(person: Path, homes: tuple[Path, Path]) -> None:
     with pytest.raises(UsageError, match="cannot be lent"):
-        Logins(person, (Path(".codex/auth.json"),)).lend(homes[0])
+        Logins(person, (Path(".codex/auth.json"),)).lend("one", homes[0])
+
+
+def test_an_agent_gets_the_logins_that_it_knows(person: Path, homes: tuple[Path, Path]) -> None:
+    other = Path(".codex/auth.json")
+    (person / other).parent.mkdir()
+    (person / other).write_text("{}")
+    logins = Logins(person, (LOGIN, other))
+    logins.lend("one", homes[0], [str(LOGIN)])
+    logins.lend("two", homes[1])
+    assert [(home / other).exists() for home in homes] == [False, True]
+    _sign_in(homes[0], "second", at=3)
+    logins.retrieve("one")
+    assert _token(homes[1]) == "second"

@@ -14,7 +14,7 @@ import json
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,21 +38,33 @@ class Content:
 
 
 @dataclass
+class _Loan:
+    """The home of an attempt, and what was put into its copies."""
+
+    home: Path
+    copies: dict[Path, bytes] = field(default_factory=dict)
+
+
+@dataclass
 class Logins:
-    """The files of `person` (a home) that are lent, as paths relative to it, and the homes that have them now."""
+    """The files of `person` (a home) that are lent, as paths relative to it, and the attempts that have them now."""
 
     person: Path
     files: tuple[Path, ...]
-    _lent: dict[Path, dict[Path, bytes]] = field(default_factory=dict)
+    _lent: dict[str, _Loan] = field(default_factory=dict)
 
-    def lend(self, home: Path) -> None:
-        """Put copies into `home`, which belongs to one attempt; those that it has already are brought up to date.
+    def lend(self, attempt: str, home: Path, wanted: Collection[str] = ()) -> None:
+        """Put copies into `home`, which is that attempt's own; those that it has already are brought up to date.
+
+        `wanted` are the login files that its agent knows, so that it gets no other's; without any, it gets all.
 
         Raises:
             UsageError: a file that was named is not there, or no file of at most LARGEST bytes.
         """
-        copies = self._lent.setdefault(home, {})
+        copies = self._lent.setdefault(attempt, _Loan(home)).copies
         for file in self.files:
+            if wanted and str(file) not in wanted:
+                continue
             content = _read(self.person / file)
             if content is None:
                 raise UsageError(
@@ -68,12 +80,15 @@ class Logins:
         for file in self.files:
             self._collect(file)
 
-    def retrieve(self, home: Path) -> None:
-        """Bring back what was renewed, then take the copies out of `home`: its attempt is over for now."""
+    def retrieve(self, attempt: str) -> None:
+        """Bring back what was renewed, then take the copies out of the attempt's home: its agent has ended."""
+        if attempt not in self._lent:
+            return
         self.collect()
-        for file in self._lent.pop(home, {}):
+        loan = self._lent.pop(attempt)
+        for file in loan.copies:
             with suppress(OSError):
-                (home / file).unlink()
+                (loan.home / file).unlink()
 
     def _collect(self, file: Path) -> None:
         mine = _read(self.person / file)
@@ -83,24 +98,26 @@ class Logins:
         if newest.data != mine.data:
             _write(self.person / file, newest.data)
             log.info("login renewed", file=str(file))
-        for home, copies in self._lent.items():
-            if copies[file] != newest.data:
+        for loan in self._lent.values():
+            if loan.copies.get(file, newest.data) != newest.data:
                 with suppress(OSError):
-                    _write(home / file, newest.data, below=home)
-                copies[file] = newest.data
+                    _write(loan.home / file, newest.data, below=loan.home)
+                loan.copies[file] = newest.data
 
     def _renewed(self, file: Path, mine: Content) -> Iterator[Content]:
         """Every copy that its attempt has changed into something that may be a login."""
-        for home, copies in self._lent.items():
-            content = _read(home / file, below=home)
-            if content is None or content.data == copies[file]:
+        for loan in self._lent.values():
+            content = _read(loan.home / file, below=loan.home) if file in loan.copies else None
+            if content is None or content.data == loan.copies[file]:
                 continue
             if _same_outline(mine.data, content.data):
                 yield content
             else:
-                copies[file] = mine.data
+                loan.copies[file] = mine.data
                 log.warning(
-                    "a changed login is left where it is", file=str(home / file), cause="its outline differs"
+                    "a changed login is left where it is",
+                    file=str(loan.home / file),
+                    cause="its outline differs",
                 )
 
 

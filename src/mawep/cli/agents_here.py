@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mawep.agents.clis import CLIS
+from mawep.agents.logins import Logins
 from mawep.agents.programs import Program
 from mawep.agents.quirks import Quirks
+from mawep.config import Config
 
 ANSWER_SECONDS = 20.0
 """How long a program may take to say its version; one of those known takes 3 s."""
@@ -63,6 +65,21 @@ def agents_here(environ: Mapping[str, str]) -> Iterator[Here]:
             keys=tuple(name for name in quirks.keys if environ.get(name)),
             logins=tuple(file for file in quirks.logins if (home / file).is_file()),
         )
+
+
+def logins(config: Config, environ: Mapping[str, str]) -> Logins:
+    """The login files that the configuration lends to attempts."""
+    home = Path(environ.get("HOME") or Path.home())
+    return Logins(home, tuple(file.relative_to(home) for file in config.agents.credentials))
+
+
+def unlendable(config: Config) -> list[str]:
+    """What is wrong with the login files that the configuration names."""
+    return [
+        f"agents.credentials: {file} is not there; sign in with the agent's own program, or take it out"
+        for file in config.agents.credentials
+        if not file.is_file()
+    ]
 
 
 def _version(path: Path) -> str:

@@ -22,6 +22,7 @@ from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.registry import RUNTIMES
+from mawep.cli.agents_here import logins
 from mawep.cli.branches import branch_of
 from mawep.cli.confining import confinement, shown
 from mawep.cli.driving import options_of, routing, ways_of
@@ -316,6 +317,7 @@ def worker_settings(
             disk=agents.limits.disk_gb * 1e9,
         ),
         shown=shown(config, repository),
+        logins=logins(config, os.environ),
     )
 
 

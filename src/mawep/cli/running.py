@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mawep.adapters.git import Repository, find_repository
+from mawep.cli.agents_here import unlendable
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.confining import walls_that_cannot_stand
@@ -212,6 +213,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     """What would keep a run on these issues from starting; touches nothing. Without issues: on any."""
     found = await preflight(repository, _needs(config, repository, issues))
     missing = unusable(config.agents, ways_taken(config.agents, issues)[0]) if config.agents.runtime else []
+    missing += unlendable(config)
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
     return Findings((*found.problems, *missing), found.warnings)

@@ -13,6 +13,7 @@ from typing import Literal
 from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.process import clean_environment
 from mawep.agents.base import AgentFailed, AgentSession, Launch, Runtime
+from mawep.agents.logins import Logins
 from mawep.agents.tool_server import PROGRAMS, ToolServer
 from mawep.agents.tools import Allowance
 from mawep.coordination import envelopes as wire
@@ -48,7 +49,7 @@ class Driving:
 class WorkerSettings:
     """How this worker drives agents, by the names that the run has for its ways; `directory` is the run's.
 
-    `shown` are paths of this machine that agents behind walls may read.
+    `shown` are paths of this machine that agents behind walls may read, `logins` what they sign in with.
     """
 
     name: str
@@ -57,6 +58,7 @@ class WorkerSettings:
     runtimes: Mapping[str, Driving]
     limits: Limits
     shown: tuple[Path, ...] = ()
+    logins: Logins = field(default_factory=lambda: Logins(Path(), ()))
 
     def driving(self, name: str) -> Driving:
         """The way of that name. Raises AgentFailed when this worker has none."""

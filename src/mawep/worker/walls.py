@@ -106,11 +106,13 @@ def _named(command: tuple[str, ...]) -> tuple[Path, ...]:
 
 
 async def walled(settings: WorkerSettings, desk: Desk, workspaces: Workspaces) -> Launch:
-    """The launch of a desk's agent, behind its walls. Raises what `walls_of` raises."""
+    """The launch of a desk's agent, behind its walls and with its logins. Raises what `walls_of` and `lend` raise."""
     launch, driving = launch_of(settings, desk), settings.driving(desk.work.runtime)
     sockets = {"tools": desk.tools.path} if desk.tools else {}
     needs = driving.runtime.needs(driving.command)
     raised = await walls_of(settings, desk, needs, workspaces, sockets=sockets)
+    if raised.home is not None:
+        settings.logins.lend(desk.at.name, raised.home, needs.logins)
     env, tools = {**launch.env, **raised.env}, launch.tools
     if desk.tools is not None:
         tools = desk.tools.endpoint(socket_inside(driving.sandbox, "tools", desk.tools.path))

@@ -424,6 +424,7 @@ class Worker:
             await self._clock.sleep(HEALTH_SECONDS)
 
     async def _say_health(self) -> None:
+        self._settings.logins.collect()
         desks = list(self._desks.values())
         for desk in desks:
             if desk.session and desk.lease is None:  # it waits for a verdict; nobody renews a lease for it
@@ -436,4 +437,5 @@ class Worker:
             # Who is stopped in the middle of it leaves the session, for whoever stops it to close again.
             await logged("agent not closed", desk.session.close())
         await logged("tools not closed", self._tools.close(desk))
+        self._settings.logins.retrieve(desk.work.worktree)
         desk.session, desk.turn = None, None
