@@ -22,7 +22,7 @@ OLD_TEXTS = ("old_string", "oldString", "old")
 NEW_TEXTS = ("new_string", "newString", "new")
 
 WHEREABOUTS = re.compile(
-    r"(?:working directory|[Dd]irectory:|<cwd>|Workspace Directories:\**)[^/\n]*\n?[^/\n]*(/[^\s<>\"'`]+)"
+    r"(?:[Ww]orking directory:|<cwd>|Workspace Directories:\**\s*-|working in the directory:)\s*(/[^\s<>\"'`]+)"
 )
 """Agents tell the model where they are, each in its own words."""
 
@@ -165,7 +165,9 @@ class Toolbox:
 
     def _patch(self, changes: str) -> Call:
         text = f"*** Begin Patch\n{changes}*** End Patch\n"
-        return Call("apply_patch", text if self.tools["apply_patch"] is None else {"input": text})
+        if self.tools["apply_patch"] is None:
+            return Call("apply_patch", text)
+        return Call("apply_patch", {self._word("apply_patch", ("patchText", "patch", "input")): text})
 
     def _filled(self, call: Call) -> Call:
         """With something harmless for what the tool requires beside."""
