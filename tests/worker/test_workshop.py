@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 
 import pytest
@@ -548,3 +549,23 @@ async def test_what_comes_back_after_an_outage_of_the_bus_is_complete(shop: Shop
 
 async def relisten(shop: Shop) -> None:
     await shop.listen()
+
+
+# --- while it works
+
+
+async def test_the_last_that_an_agent_did_is_told_while_it_thinks(shop: Shop) -> None:
+    """Progress is told four times a second at most; what is held back is told then, though nothing follows it."""
+    lines = "".join(f"echo line {number}; " for number in range(1, 9))
+    shop.agent(101, f"{lines} read -r forever < ../../until")
+    os.mkfifo(shop.file("until"))
+    shop.open()
+    await shop.assign(101)
+
+    def told() -> list[str]:
+        return [progress.activity for progress in shop.said(wire.Progress, 101)]
+
+    await eventually("the last line is told", lambda: "line 8" in told(), PATIENCE)
+    assert len(told()) < 8
+    await shop.stop(101)
+    await shop.result(101)

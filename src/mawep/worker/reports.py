@@ -33,6 +33,7 @@ class Reports:
         self._bus = bus
         self._clock = clock
         self._background: set[asyncio.Task[None]] = set()
+        self._due: set[tuple[int, int]] = set()
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -60,11 +61,24 @@ class Reports:
         )
 
     def progressed(self, desk: Desk, progress: Progress) -> None:
-        """Say how far it is, but not too often."""
-        now = self._clock.awake()
-        if now - desk.reported < REPORT_SECONDS:
-            return
-        desk.reported = now
+        """Say how far it is, but not too often. The last thing is said too: an agent may think long after it."""
+        wait = desk.reported + REPORT_SECONDS - self._clock.awake()
+        if wait <= 0:
+            self._say_progress(desk, progress)
+        elif desk.key not in self._due:
+            self._due.add(desk.key)
+            self._in_background(self._say_progress_in(wait, desk, progress))
+
+    async def _say_progress_in(self, seconds: float, desk: Desk, progress: Progress) -> None:
+        try:
+            await self._clock.sleep(seconds)
+        finally:
+            self._due.discard(desk.key)
+        if desk.turn is not None and desk.turn.progress is progress:
+            self._say_progress(desk, progress)
+
+    def _say_progress(self, desk: Desk, progress: Progress) -> None:
+        now = desk.reported = self._clock.awake()
         payload = wire.Progress(
             issue=desk.issue.number,
             attempt=desk.work.attempt,
