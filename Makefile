@@ -33,7 +33,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/mawep demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto -m "not e2e and not chaos" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not e2e and not chaos and not clis" $(ARGS)
 
 e2e: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "e2e or chaos" $(ARGS)
