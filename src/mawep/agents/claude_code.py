@@ -19,6 +19,8 @@ QUIET = {
     "DISABLE_ERROR_REPORTING": "1",
     "DISABLE_AUTOUPDATER": "1",
     "DISABLE_BUG_COMMAND": "1",
+    # What a person might like to type next: asked of the model after every turn, with all that was said in it.
+    "CLAUDE_CODE_ENABLE_PROMPT_SUGGESTION": "false",
     # The tools that keep its plan are hidden behind a search for tools otherwise, and it rarely looks.
     "ENABLE_TOOL_SEARCH": "false",
     "CLAUDE_CODE_ENABLE_TODO_TOOLS": "1",  # its newest models are not offered them otherwise
