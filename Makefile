@@ -5,6 +5,7 @@
 #   make lint        style and format         make typecheck  strict types
 #   make contracts   who may import whom      make bench      measure the overhead against a plain loop
 #   make clis        install the coding agents that `make e2e` drives (npm; into ~/.cache/mawep)
+#   make agents-table   write what `make e2e` found out about them into docs/agents.md
 #   make check       all of the above but the benchmark
 #
 # PYTHON=…  interpreter to build the environment with     VENV=…  where the environment lives
@@ -25,7 +26,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test e2e clis lint format typecheck contracts bench check locks
+.PHONY: demo test e2e clis agents-table lint format typecheck contracts bench check locks
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
 
@@ -36,10 +37,14 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "not e2e and not chaos and not clis" $(ARGS)
 
 e2e: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto -m "e2e or chaos" $(ARGS)
+	@clis=$$($(BIN)/python -m tests.clis) && export MAWEP_CLIS="$$clis" && set -x && \
+	$(BIN)/python -m pytest -n auto -m "e2e or chaos or clis" $(ARGS)
 
 clis: $(VENV)/.dev
 	@$(BIN)/python -m tests.clis
+
+agents-table: $(VENV)/.dev
+	$(BIN)/python -m tests.clis.table
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""Every test here drives a real agent: without the installation it fails, and says what to do."""
+"""What the tests of real agents share: each agent in its turn, and the model that it asks."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from tests.clis.install import NotInstalled, installed
 from tests.models.server import ModelServer
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _agents_are_installed() -> None:
+@pytest.fixture(scope="session")
+def agents_are_installed() -> None:
+    """Fail at once, and say what to do, where they are not."""
     try:
         installed()
     except NotInstalled as error:
@@ -21,7 +22,7 @@ def _agents_are_installed() -> None:
 
 
 @pytest.fixture(params=FLEET, ids=lambda member: member.runtime)
-def member(request: pytest.FixtureRequest) -> Member:
+def member(request: pytest.FixtureRequest, agents_are_installed: None) -> Member:
     """Each agent of the fleet in its turn."""
     chosen: Member = request.param
     return chosen

@@ -79,12 +79,10 @@ def was_asked(crew: Crew, number: int) -> bool:
 
 def was_refused(crew: Crew, number: int) -> bool:
     """True when something that the agent asked leave for was refused."""
-    outcomes = [message.get("result", {}).get("outcome") for message in messages(crew, number)]
-    return any(
-        isinstance(outcome, dict)
-        and outcome.get("optionId", "") in {"reject", "cancel", "reject_once", "reject-once"}
-        for outcome in outcomes
-    )
+    results = [message.get("result") for message in messages(crew, number)]
+    outcomes = [result.get("outcome") for result in results if isinstance(result, dict)]
+    chosen = [outcome.get("optionId", "") for outcome in outcomes if isinstance(outcome, dict)]
+    return any(option.startswith(("reject", "cancel")) for option in chosen)
 
 
 def messages(crew: Crew, number: int) -> list[dict[str, Any]]:
