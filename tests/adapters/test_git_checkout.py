@@ -361,6 +361,15 @@ async def test_linked_checkouts_are_found_and_moved_like_the_main_one(
     assert checkouts_of(checkout.repository, "refs/heads/none") == ()
 
 
+async def test_a_tree_of_ours_is_nobodys_checkout_whatever_branch_it_is_on(
+    checkout: Checkout, tmp_path: Path
+) -> None:
+    git(checkout.path, "worktree", "add", "--quiet", "--force", str(tmp_path / "agent-0-issue-1"), "main")
+    (checkout.repository.common_dir / "mawep" / "workspaces" / "agent-0-issue-1").mkdir(parents=True)
+    (listed,) = checkouts_of(checkout.repository, "refs/heads/main")
+    assert listed.name is None
+
+
 async def test_line_endings_of_the_user_are_respected(tmp_path: Path) -> None:
     path = make_repository(tmp_path / "r", {"f": "1\n2\n", "g": "1\n"})
     git(path, "config", "core.autocrlf", "true")

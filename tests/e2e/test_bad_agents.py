@@ -135,3 +135,18 @@ def test_one_that_lies_to_git(tmp_path: Path) -> None:
     world, ended = run_with(tmp_path, "echo work > work\ngit symbolic-ref HEAD refs/heads/main\n")
     assert ended.code == 0, ended.said
     promises.kept(world)
+
+
+def test_one_that_puts_its_tree_on_the_target_and_fails(tmp_path: Path) -> None:
+    """Its tree is not a checkout of a person's: nobody has to clean it before the others land."""
+    evil = "echo precious > half\ngit symbolic-ref HEAD refs/heads/main\ngit add half\nexit 3\n"
+    world, ended = run_with(tmp_path, evil)
+    failed_for("agent_error", world, ended)
+    assert salvaged(world, "half") == "precious"
+
+
+def test_one_that_names_a_file_in_no_encoding(tmp_path: Path) -> None:
+    world, ended = run_with(tmp_path, 'echo work > "$(printf \'w\\377rk\')"\n')
+    assert ended.code == 0, ended.said
+    assert ended.document["issues"][0]["files"] == ["w?rk"]
+    promises.kept(world)

@@ -177,6 +177,15 @@ async def test_a_run_goes_from_issues_to_its_end(stage: Stage) -> None:
     ]
 
 
+async def test_a_name_that_no_journal_can_hold_is_folded_as_it_was_written(stage: Stage) -> None:
+    """The state that conducts a run and the one that a resume makes of its journal are the same."""
+    hall, world = await stage.begin(Issue(1, "one")), landing_world()
+    world.answers[ev.ImportIntended] = lambda _: ev.CandidateImported(1, 1, "c" * 40, "t" * 40, ("a\udcff",))
+    running = asyncio.create_task(hall.run(world))
+    hall.tell(ended(1, await attempt_of(hall, 1)))
+    assert await running == replay(journals.read(stage.journal.path))
+
+
 async def test_an_effect_begins_only_when_the_journal_has_its_intent(stage: Stage) -> None:
     hall = await stage.begin(Issue(1, "one"))
     missing: list[ev.AnyEvent] = []

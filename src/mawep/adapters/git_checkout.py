@@ -40,8 +40,16 @@ class _Standing:
 
 
 def checkouts_of(repository: Repository, branch: str) -> tuple[Listed, ...]:
-    """Every work tree that is on `branch` (full ref), the main one included."""
-    return tuple(tree for tree in list_worktrees(repository) if tree.branch == branch)
+    """Every work tree of people's that is on `branch` (full ref), the main one included.
+
+    A tree of ours is none, whatever branch its agent put it on: it neither goes along nor stands in the way.
+    """
+    ours = repository.common_dir / "mawep" / "workspaces"
+    return tuple(
+        tree
+        for tree in list_worktrees(repository)
+        if tree.branch == branch and not (tree.name and (ours / tree.name).is_dir())
+    )
 
 
 async def dirty_paths(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:

@@ -211,8 +211,11 @@ class Orchestrator:
             raise self._failure
 
     def _fold(self, event: ev.AnyEvent) -> ev.Recorded:
-        """Take an event in; one that cannot be folded is not journalled either, or no resume could go past it."""
-        at = self._clock.now()
+        """Take an event in; one that cannot be folded is not journalled either, or no resume could go past it.
+
+        What is folded is what the journal can hold: a replay leads to the same state.
+        """
+        event, at = ev.writable(event), self._clock.now()
         state = evolve(self.state, ev.Recorded(self._journal.seq + 1, at, event))
         recorded = self._journal.append(event, at)
         self.state = state
