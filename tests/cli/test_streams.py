@@ -85,3 +85,16 @@ def test_a_long_title_leaves_room_for_the_rest_of_the_plan(site: Site) -> None:
     (row,) = [line for line in site.mawep("plan", code=0).out.splitlines() if "TTT" in line]
     assert row.split()[1:2] == ["#104"]
     assert row.split()[-2:] == ["#103", "3"]
+
+
+@pytest.mark.parametrize(
+    "verb", ["status --json", "report", "explain 101", "logs 101", "audit --json", "--help"]
+)
+def test_a_full_disk_behind_the_output_is_no_defect(verb: str, landed: tuple[Site, Said]) -> None:
+    said = shell(landed[0], f"$MAWEP {verb} > /dev/full")
+    assert said.returncode == 3
+    assert said.stderr.startswith(
+        "mawep: The machine refused what MAWEP needs\n  cause: No space left on device"
+    )
+    assert "broke" not in said.stderr
+    assert "Exception" not in said.stderr

@@ -146,7 +146,7 @@ def test_one_that_puts_its_tree_on_the_target_and_fails(tmp_path: Path) -> None:
 
 
 def test_one_that_names_a_file_in_no_encoding(tmp_path: Path) -> None:
-    world, ended = run_with(tmp_path, 'echo work > "$(printf \'w\\377rk\')"\n')
+    world, ended = run_with(tmp_path, "echo work > \"$(printf 'w\\377rk')\"\n")
     assert ended.code == 0, ended.said
     assert ended.document["issues"][0]["files"] == ["w?rk"]
     promises.kept(world)

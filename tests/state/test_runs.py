@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -13,7 +14,7 @@ import pytest
 from mawep.core import events as ev
 from mawep.core.model import Rules
 from mawep.errors import JournalError, UsageError
-from mawep.state.journal import Journal
+from mawep.state.journal import Journal, read
 from mawep.state.runs import RunDirectory, directory_of, home, is_alive, list_runs, summarize, target_claimed
 from tests.support.repos import git, make_repository
 
@@ -123,3 +124,14 @@ async def test_a_target_is_held_by_one_process_at_a_time(tmp_path: Path) -> None
             pass
     with target_claimed(tmp_path, "main"):
         pass
+
+
+@pytest.mark.parametrize("name", ["who?mode=rw", "half#way", "100%41", "a:b&c", "ü 漢"])
+def test_a_run_is_read_wherever_it_lies(name: str, tmp_path: Path) -> None:
+    directory = RunDirectory(tmp_path / name / "run")
+    with journal_of(directory, started("run")) as journal:
+        asyncio.run(journal.commit())
+    summary = summarize(directory)
+    assert summary is not None
+    assert len(read(directory.journal)) == 1
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -14,6 +15,11 @@ from mawep.errors import MawepError
 PROGRAM = "mawep"
 COMPLETION = "_MAWEP_COMPLETE"
 BROKEN = 3
+_OF_THE_MACHINE = frozenset(
+    {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+    | {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
+"""What the machine may refuse without anybody's defect: room, leave, a disk that answers, descriptors, memory."""
 
 
 def application(verb: str | None = None) -> typer.Typer:
@@ -57,6 +63,10 @@ def run() -> int:
     except (BrokenPipeError, SystemExit):  # libraries leave with SystemExit when nobody reads
         nobody_reads()
         return 0
+    except OSError as error:
+        if error.errno not in _OF_THE_MACHINE:
+            return _say(_broken(error), BROKEN)
+        return _say(_refused(error), BROKEN)
     except Exception as error:
         if (usage := getattr(error, "format_message", None)) is not None:
             return _say(f"{usage()}\n  next: `mawep --help` lists the verbs and options", 2)
@@ -67,6 +77,14 @@ def run() -> int:
 def _say(text: str, code: int) -> int:
     print(f"mawep: {text}", file=sys.stderr)
     return code
+
+
+def _refused(error: OSError) -> str:
+    """What the machine did not let us do; without a file it was standard output."""
+    what = f"{error.filename}: {error.strerror}" if error.filename else f"{error.strerror}, while writing"
+    if not error.filename:
+        nobody_reads()
+    return f"The machine refused what MAWEP needs\n  cause: {what}\n  next: mend that, then say it again"
 
 
 def _broken(error: Exception) -> str:

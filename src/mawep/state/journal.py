@@ -23,6 +23,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from mawep.adapters.sqlite_files import open_to_read
 from mawep.core.events import AnyEvent, Recorded, decode, encode, writable
 from mawep.errors import JournalError
 
@@ -222,7 +223,7 @@ def _rows(path: Path, after: int) -> list[_Row]:
     if not path.exists():
         raise JournalError(f"There is no journal at {path}")
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
+        with closing(open_to_read(path)) as db:
             _check_schema(db, path)
             return [
                 _Row(*row) for row in db.execute("SELECT * FROM events WHERE seq > ? ORDER BY seq", (after,))

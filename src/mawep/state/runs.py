@@ -16,6 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from mawep.adapters.sqlite_files import open_to_read
 from mawep.errors import JournalError, UsageError
 
 
@@ -105,7 +106,7 @@ def summarize(directory: RunDirectory) -> RunSummary | None:
     first = "SELECT json, at FROM events WHERE type = 'RunStarted' ORDER BY seq LIMIT 1"
     last = "SELECT type FROM events WHERE type IN ('RunEnded', 'IssueReopened') ORDER BY seq DESC LIMIT 1"
     try:
-        with closing(sqlite3.connect(f"file:{directory.journal}?mode=ro", uri=True, timeout=10)) as db:
+        with closing(open_to_read(directory.journal)) as db:
             begun = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone()
             start, end = [begun and db.execute(query).fetchone() for query in (first, last)]
     except sqlite3.Error as error:
@@ -147,7 +148,7 @@ def is_alive(directory: RunDirectory) -> bool:
     lock = directory.journal.with_suffix(".lock")
     if not lock.exists():
         return False
-    descriptor = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = os.open(lock, os.O_RDONLY | os.O_CLOEXEC)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:
