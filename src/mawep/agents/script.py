@@ -32,6 +32,7 @@ FIELDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
         ("ask", "text", "options"),
         ("announce", "file change", "affects migration"),
         ("usage", "", "input output cost_usd"),
+        ("tool", "name", "arguments"),
         ("limit", "", "seconds why"),
     )
 }

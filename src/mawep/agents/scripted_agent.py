@@ -15,6 +15,7 @@ from typing import Any, cast
 from mawep.agents.script import Script, ScriptError, load
 from mawep.agents.scripted_session import STATE, Session, Sessions
 from mawep.agents.scripted_steps import Player
+from mawep.agents.scripted_tools import stdio_server
 from mawep.agents.sdk import acp, schema
 
 
@@ -26,6 +27,7 @@ class ScriptedAgent:
         self._sessions = sessions
         self._attempt = attempt
         self._live: dict[str, Session] = {}
+        self._tools: dict[str, schema.McpServerStdio | None] = {}
         self._cancelled = asyncio.Event()
 
     def on_connect(self, client: acp.Client) -> None:
@@ -40,18 +42,24 @@ class ScriptedAgent:
             agent_capabilities=schema.AgentCapabilities(load_session=True),
         )
 
-    async def new_session(self, cwd: str, **_: Any) -> schema.NewSessionResponse:
+    async def new_session(
+        self, cwd: str, mcp_servers: list[Any] | None = None, **_: Any
+    ) -> schema.NewSessionResponse:
         """Begin."""
         session = self._sessions.new(cwd)
         self._live[session.id] = session
+        self._tools[session.id] = stdio_server(mcp_servers)
         return schema.NewSessionResponse(session_id=session.id)
 
-    async def load_session(self, cwd: str, session_id: str, **_: Any) -> schema.LoadSessionResponse:
+    async def load_session(
+        self, cwd: str, session_id: str, mcp_servers: list[Any] | None = None, **_: Any
+    ) -> schema.LoadSessionResponse:
         """Go on where another process stopped; tells what was done, as the protocol wants."""
         session = self._sessions.load(session_id, cwd)
         if session is None:
             raise acp.RequestError.resource_not_found(session_id)
         self._live[session.id] = session
+        self._tools[session.id] = stdio_server(mcp_servers)
         past = f"{session.done} steps of turn {session.turn + 1} are done"
         await self._client.session_update(
             session_id=session_id, update=acp.update_agent_message(acp.text_block(past))
@@ -67,7 +75,12 @@ class ScriptedAgent:
         self._sessions.save(session)
         self._cancelled.clear()
         player = Player(
-            self._client, session, lambda: self._sessions.save(session), self._cancelled, self._attempt
+            self._client,
+            session,
+            lambda: self._sessions.save(session),
+            self._cancelled,
+            self._attempt,
+            self._tools.get(session_id),
         )
         ending = await player.play(self._script.steps(session.turn))
         return schema.PromptResponse(stop_reason=cast(Any, ending), usage=_usage(session))

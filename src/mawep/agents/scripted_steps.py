@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -15,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 from mawep.agents.extensions import BREAKING_CHANGE, QUESTION
 from mawep.agents.script import PlanStatus, Step, plan_at
 from mawep.agents.scripted_session import Session
+from mawep.agents.scripted_tools import call
 from mawep.agents.sdk import acp, schema
 
 Ending = schema.StopReason
@@ -45,12 +47,14 @@ class Player:
         save: Callable[[], None],
         cancelled: asyncio.Event,
         attempt: int | None,
+        tools: schema.McpServerStdio | None = None,
     ) -> None:
         self._client = client
         self._session = session
         self._save = save
         self._cancelled = cancelled
         self._attempt = attempt
+        self._tools = tools
         self._plan: list[tuple[str, PlanStatus]] = []
 
     async def play(self, steps: Sequence[Step]) -> Ending:
@@ -142,6 +146,16 @@ class Player:
         if "text" not in reply:
             raise Cancelled
         self._session.answer = reply["text"]
+
+    async def _do_tool(self, step: Step) -> None:
+        """What the tool says is the answer from now on, and said, too."""
+        if self._tools is None:
+            await self._say("there are no tools in this session")
+            return
+        arguments = json.loads(self._fill(json.dumps(step.value.get("arguments", {}))))
+        _, said = await self._unless_cancelled(call(self._tools, step.value["name"], arguments))
+        self._session.answer = said
+        await self._say(said)
 
     async def _do_announce(self, step: Step) -> None:
         await self._client.ext_notification(BREAKING_CHANGE, {"affects": [], "migration": "", **step.value})

@@ -117,29 +117,35 @@ def call(tool: str, arguments: dict[str, Any]) -> dict[str, Any]:
         raise NotInsideError(
             "`mawep agent` works inside an attempt only, where MAWEP_TOOLS_SOCKET and MAWEP_TOOLS_TOKEN are set"
         )
-    hello = {
-        "protocolVersion": PROTOCOL,
-        "capabilities": {},
-        "clientInfo": {"name": "mawep-agent", "version": "1"},
-    }
-    frames: tuple[dict[str, Any], ...] = (
-        {"id": 1, "method": "initialize", "params": hello},
-        {"method": "notifications/initialized"},
-        {"id": CALL, "method": "tools/call", "params": {"name": tool, "arguments": arguments}},
-    )
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.connect(path)
             connection.sendall(token.encode() + b"\n")
             with connection.makefile("rwb") as stream:
-                for number, frame in enumerate(frames):
-                    stream.write(json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n")
-                    stream.flush()
-                    if number == 0:
-                        _answer(stream, 1)
+                hello, *rest = frames(tool, arguments)
+                stream.write(hello)
+                stream.flush()
+                _answer(stream, 1)
+                stream.writelines(rest)
+                stream.flush()
                 return _answer(stream, CALL)
     except (OSError, ValueError) as error:
         raise GoneError(f"the attempt is over, or MAWEP is gone ({error})") from error
+
+
+def frames(tool: str, arguments: dict[str, Any]) -> list[bytes]:
+    """What calls a tool in MCP, line by line: the first is answered under id 1, the last under CALL."""
+    hello = {
+        "protocolVersion": PROTOCOL,
+        "capabilities": {},
+        "clientInfo": {"name": "mawep-agent", "version": "1"},
+    }
+    said: tuple[dict[str, Any], ...] = (
+        {"id": 1, "method": "initialize", "params": hello},
+        {"method": "notifications/initialized"},
+        {"id": CALL, "method": "tools/call", "params": {"name": tool, "arguments": arguments}},
+    )
+    return [json.dumps({"jsonrpc": "2.0", **frame}).encode() + b"\n" for frame in said]
 
 
 def _answer(stream: Any, number: int) -> dict[str, Any]:
