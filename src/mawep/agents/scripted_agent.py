@@ -80,7 +80,7 @@ class ScriptedAgent:
             lambda: self._sessions.save(session),
             self._cancelled,
             self._attempt,
-            self._tools.get(session_id),
+            tools=self._tools.get(session_id),
         )
         ending = await player.play(self._script.steps(session.turn))
         return schema.PromptResponse(stop_reason=cast(Any, ending), usage=_usage(session))

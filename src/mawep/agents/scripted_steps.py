@@ -47,6 +47,7 @@ class Player:
         save: Callable[[], None],
         cancelled: asyncio.Event,
         attempt: int | None,
+        *,
         tools: schema.McpServerStdio | None = None,
     ) -> None:
         self._client = client
