@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import resource
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -181,11 +181,17 @@ async def test_connections_have_an_end(attempt: Attempt) -> None:
 
 
 def test_the_relay_starts_in_a_moment() -> None:
+    """Counted in time of the processor, as the machine may be busy."""
+
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
     took = []
     for _ in range(5):
-        began = time.perf_counter()
+        before = spent()
         subprocess.run([sys.executable, "-I", "-S", RELAY], env={}, capture_output=True, check=False)
-        took.append(time.perf_counter() - began)
+        took.append(spent() - before)
     assert min(took) < 0.03
 
 
