@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mawep.adapters import seccomp
 from mawep.adapters.process import PIPE, Supervisor, lock_is_free
 from mawep.adapters.programs import own_python, visible_programs, with_real
 from mawep.adapters.sandbox import Mount, SandboxUnusableError, Walls, probe
@@ -259,6 +260,41 @@ def test_the_programs_on_path_run_inside_and_no_home_is_shown(tmp_path: Path) ->
     assert done.stdout.split()[:3] == ["tool", "app", "mine"]
     assert "token" not in done.stdout
     assert done.stdout.split()[3:] in (["1", ".cargo", ".local", "bin"], [".cargo", ".local", "bin"])
+
+
+def test_the_filters_of_system_calls_are_those_that_are_written_down() -> None:
+    for machine in ("x86_64", "aarch64"):
+        assert Path(seccomp.__file__).with_name(f"seccomp-{machine}.bpf").read_bytes() == seccomp.program(
+            machine
+        )
+
+
+def test_a_program_called_bwrap_in_the_worktree_is_not_taken_for_ours(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bwrap").write_text("#!/bin/sh\ntouch escaped\n")
+    (tmp_path / "bwrap").chmod(0o755)
+    monkeypatch.setenv("PATH", f".:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    walls = Walls(cwd=tmp_path, writable=(tmp_path,))
+    subprocess.run([*walls.argv(), "true"], check=True, cwd=tmp_path)
+    assert not (tmp_path / "escaped").exists()
+
+
+@needs_root
+def test_a_program_that_would_make_root_of_its_user_does_not(tmp_path: Path) -> None:
+    place = Path("/tmp", f"mw-setuid-{os.getpid()}")
+    place.mkdir(mode=0o755)
+    try:
+        shutil.copy("/usr/bin/id", place / "id")
+        (place / "id").chmod(0o4755)
+        walls = Walls(cwd=place, read_only=(place,))
+        become = ["setpriv", f"--reuid={STRANGER}", f"--regid={STRANGER}", "--clear-groups", "--"]
+        without = subprocess.run([*become, place / "id", "-u"], capture_output=True, text=True, check=True)
+        within = run(walls, str(place / "id"), "-u", user=STRANGER)
+        assert (without.stdout, within.stdout) == ("0\n", f"{STRANGER}\n")
+    finally:
+        shutil.rmtree(place)
 
 
 def test_our_own_python_runs_inside(tmp_path: Path) -> None:

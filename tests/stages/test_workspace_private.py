@@ -288,3 +288,18 @@ async def test_merging_the_target_works_inside(site: Site) -> None:
     await workspaces.collect(workspace)
     assert git(site.checkout, "show", f"{workspace.branch}:side.txt") == "side"
     await workspaces.discard(workspace)
+
+
+async def test_a_file_claimed_by_another_is_mounted_read_only_and_a_link_in_its_place_is_not_followed(
+    site: Site, tmp_path: Path
+) -> None:
+    workspaces, workspace, _ = await secluded(site)
+    patterns = ["src/a.py", "docs/**", "**/README.md", "absent.txt", "*.none"]
+    found = await workspaces.existing(workspace, patterns)
+    assert found == tuple(workspace.path / name for name in ("src/a.py", "docs", "README.md"))
+    (workspace.path / "src" / "a.py").unlink()
+    (workspace.path / "src" / "a.py").symlink_to(tmp_path / "secret")
+    (workspace.path / "docs").rename(workspace.path / "moved")
+    (workspace.path / "docs").symlink_to("/etc")
+    assert await workspaces.existing(workspace, patterns) == (workspace.path / "README.md",)
+    await workspaces.discard(workspace)

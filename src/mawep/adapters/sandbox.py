@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mawep.adapters.seccomp import program_file
 from mawep.errors import UsageError
 
 SCRATCH_BYTES = 2**30
@@ -43,7 +44,16 @@ protocols python3 python3.11 python3.12 python3.13 resolv.conf rpc services shel
 """
 """What programs read of /etc and what is no secret."""
 
-_IGNORING = ("env", "--ignore-signal=TERM")
+_START = """\
+trap '' TERM
+if [ -n "$1" ]; then
+  for n in 9 8 7 6 5 4 3; do [ -e "/proc/$$/fd/$n" ] || break; done
+  eval "exec $n<\\"\\$1\\""
+  shift && exec "$0" --seccomp "$n" "$@"
+fi
+shift; exec "$0" "$@"
+"""
+"""The filter of system calls is handed over as a descriptor that nobody else has; shells know those below 10."""
 _HEARING = ("env", "--default-signal=TERM", "--")
 """bubblewrap would die of the SIGTERM that its whole process group gets, before the program could end in order."""
 
@@ -76,7 +86,8 @@ class Walls:
     def argv(self) -> tuple[str, ...]:
         """What to put in front of a command. Its exit code is the command's; 128 + n stands for signal n."""
         return (
-            *(*_IGNORING, "bwrap", *_NAMESPACES, *(() if self.network else ("--unshare-net",))),
+            *("/bin/sh", "-c", _START, _bubblewrap(), str(program_file() or "")),
+            *(*_NAMESPACES, *(() if self.network else ("--unshare-net",))),
             *_kernel(),
             *_scratch(),
             *_system(),
@@ -98,6 +109,14 @@ class Walls:
         ]
         ranked.sort(key=lambda one: (len(one[0].parts), one[1]))
         return list(dict.fromkeys(words for _, _, words in ranked))
+
+
+def _bubblewrap() -> str:
+    """The program in full: it is started in a directory that agents write, which PATH may name as `.`."""
+    places = (
+        place for place in os.environ.get("PATH", os.defpath).split(os.pathsep) if place.startswith("/")
+    )
+    return shutil.which("bwrap", path=os.pathsep.join(places)) or "/usr/bin/bwrap"
 
 
 def _ends(mount: Mount) -> tuple[str, str]:

@@ -216,6 +216,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     missing += unlendable(config)
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
+    missing += walls_that_cannot_stand(config, [way.runtime for way in ways_taken(config.agents, issues)[0]])
     return Findings((*found.problems, *missing), found.warnings)
 
 
