@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 from mawep.agents.programs import Program
 from mawep.agents.quirks import Manners, Quirks, Site, Start
 
 GEMINI = Program("gemini", "@google/gemini-cli", "0.61.0")
+
+_SESSION = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 SETTINGS = "mawep-gemini-settings.json"
 
@@ -51,6 +55,19 @@ def _start(site: Site) -> Start:
     return Start(argv, env, {SETTINGS: _settings(site)}, auth=_auth(site))
 
 
+def _set_aside(home: Path, session: str) -> None:
+    """Give the file of a conversation an older name.
+
+    It is called after the minute of its start. A process that loads it begins a file of its own under such a name
+    first, and within the same minute that is the same file: it would be emptied before it is read.
+    """
+    if not _SESSION.fullmatch(session):
+        return
+    for path in home.glob(f".gemini/tmp/*/chats/session-*-{session[:8]}.jsonl"):
+        if path.resolve().is_relative_to(home.resolve()):  # the agent may have put a link there
+            path.rename(path.with_name(f"session-2000-01-01T00-00-{session[:8]}.jsonl"))
+
+
 GEMINI_CLI = Quirks(
     name="gemini",
     programs=(GEMINI,),
@@ -59,6 +76,7 @@ GEMINI_CLI = Quirks(
     logins=(".gemini/oauth_creds.json", ".gemini/google_accounts.json"),
     quiet=QUIET,
     start=_start,
+    before_resume=_set_aside,
     # Offered our file system, it cannot write a file that does not exist yet. Its plan it keeps to itself:
     # of the tool call that changes it one hears a number.
     manners=Manners(mode="default", usage="turn"),

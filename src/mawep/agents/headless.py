@@ -29,7 +29,7 @@ from mawep.agents.base import (
 )
 from mawep.agents.exit import how
 from mawep.agents.limits import limit_in, limit_said
-from mawep.agents.named import launched, needs_of, put_files, site_of
+from mawep.agents.named import home_of, launched, needs_of, put_files, site_of
 from mawep.agents.options import Options
 from mawep.agents.output import LINE_LIMIT, Lines, read_lines
 from mawep.agents.quirks import Quirks, UsageScope
@@ -101,7 +101,7 @@ class HeadlessRuntime:
     ) -> HeadlessSession:
         """Prepare; nothing is started before the first prompt. Raises ResumeUnsupported for an unknown session."""
         if resume is not None:
-            home = launch.home or Path(launch.env.get("HOME", "/"))
+            home = home_of(launch)
             if not _SESSION.fullmatch(resume) or not any(home.glob(self._cli.kept.format(resume))):
                 raise ResumeUnsupported(
                     f"the agent cannot continue session {resume}", cause=f"there is none in {home}"

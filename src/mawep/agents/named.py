@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -38,6 +39,8 @@ class NamedRuntime:
         site = site_of(self._quirks, launch)
         start = self._quirks.start(site)
         put_files(site.place, start.files)
+        if resume is not None and self._quirks.before_resume is not None:
+            await asyncio.to_thread(self._quirks.before_resume, home_of(launch), resume)
         runtime = AcpRuntime(self._options, manners=self._quirks.manners, auth=start.auth)
         return await runtime.open(launched(self._quirks, launch, start), supervisor, policy, resume=resume)
 
@@ -68,6 +71,11 @@ def site_of(quirks: Quirks, launch: Launch) -> Site:
         gateway=launch.model,
         tools=launch.tools,
     )
+
+
+def home_of(launch: Launch) -> Path:
+    """Where the CLI keeps what it remembers."""
+    return launch.home or Path(launch.env.get("HOME", "/nonexistent"))
 
 
 def launched(quirks: Quirks, launch: Launch, start: Start) -> Launch:

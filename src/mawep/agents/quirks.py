@@ -80,6 +80,7 @@ class Start:
 class Quirks:
     """One CLI. `needs` fields as in base.Needs; `quiet` are variables that keep it from everything but its work.
 
+    `before_resume` prepares a home for continuing a conversation.
     `other_apis`: the API by the provider that a model's name begins with, where that is not `api`.
     """
 
@@ -91,4 +92,5 @@ class Quirks:
     quiet: Mapping[str, str]
     start: Callable[[Site], Start]
     manners: Manners = Manners()
+    before_resume: Callable[[Path, str], None] | None = None
     other_apis: Mapping[str, str] = field(default_factory=dict)
