@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,14 @@ import pytest
 import pytest_asyncio
 
 from mawep.adapters.process import Supervisor, clean_environment
-from mawep.agents.base import AgentEvent, AgentSession, Launch, ProcessStarted
+from mawep.agents.acp import AcpRuntime
+from mawep.agents.base import AgentEvent, AgentSession, Launch, ProcessStarted, ToolEndpoint
+from mawep.agents.options import Options, Permissions
+from mawep.agents.quirks import Manners
 from mawep.agents.registry import RUNTIMES
 from tests.support.leaks import MARK
 
+PLAIN, ALLOWING = Manners(), Permissions()
 ROGUE = Path(__file__).with_name("rogue.py")
 
 
@@ -85,10 +89,19 @@ class Stage:
         launch = self.script(steps, on_repair)
         return await RUNTIMES["scripted"]().open(launch, self.supervisor, self.policy, resume=resume)
 
-    async def rogue(self, *behaviour: str, resume: str | None = None) -> AgentSession:
+    async def rogue(
+        self,
+        *behaviour: str,
+        resume: str | None = None,
+        manners: Manners = PLAIN,
+        permissions: Permissions = ALLOWING,
+        auth: str | None = None,
+        tools: ToolEndpoint | None = None,
+    ) -> AgentSession:
         """An open session of an agent that follows the protocol as far as its arguments say."""
-        launch = self.launch(sys.executable, "-I", "-S", str(ROGUE), *behaviour)
-        return await RUNTIMES["acp"]().open(launch, self.supervisor, self.policy, resume=resume)
+        launch = replace(self.launch(sys.executable, "-I", "-S", str(ROGUE), *behaviour), tools=tools)
+        runtime = AcpRuntime(Options(permissions=permissions), manners=manners, auth=auth)
+        return await runtime.open(launch, self.supervisor, self.policy, resume=resume)
 
     async def shell(self, script: str, resume: str | None = None) -> AgentSession:
         """An open session of a command agent."""

@@ -1,7 +1,9 @@
 """An ACP agent on the bare standard library that misbehaves as its arguments say. Started as a program.
 
 `at=MOMENT` (initialize, new, load, prompt) and `do=WHAT` say when and what; without them it is well-behaved:
-it answers every prompt with the frames given as further arguments, each one JSON.
+it answers every prompt with the frames given as further arguments, each one JSON, and any request with what an
+argument `METHOD={…}` says. With `burst=1` it does not wait for one answer before it asks for the next, with
+`once=1` it sends the frames in the first turn only.
 """
 
 from __future__ import annotations
@@ -64,21 +66,39 @@ ANSWERS = {
 }
 
 
+def listen(answers: dict[str, Any], replies: int) -> None:
+    """Wait for so many replies; what is asked meanwhile is answered."""
+    while replies:
+        line = sys.stdin.readline()
+        if not line:
+            return
+        frame = json.loads(line)
+        if "method" not in frame:
+            replies -= 1
+        elif "id" in frame:
+            send({"jsonrpc": "2.0", "id": frame["id"], "result": answers.get(frame["method"], {})})
+
+
 def main(arguments: list[str]) -> None:
     settings = dict(argument.split("=", 1) for argument in arguments if not argument.startswith("{"))
     frames = [json.loads(argument) for argument in arguments if argument.startswith("{")]
+    told = {key: json.loads(value) for key, value in settings.items() if value.startswith("{")}
+    answers = {**ANSWERS, **told}
     for line in sys.stdin:
         request = json.loads(line)
         method = request.get("method", "")
         if method.endswith(settings.get("at", "never")):
             misbehave(settings["do"], request, frames)
-        elif "id" in request and method in ANSWERS:
+        elif "id" in request and method:
             print()  # blank lines mean nothing
             for frame in frames if method == "session/prompt" else []:
                 send({"jsonrpc": "2.0", **frame})
-                if "id" in frame:
-                    sys.stdin.readline()
-            send({"jsonrpc": "2.0", "id": request["id"], "result": ANSWERS[method]})
+                if "id" in frame and "burst" not in settings:
+                    listen(answers, 1)
+            if method == "session/prompt":
+                listen(answers, sum("id" in frame for frame in frames) if "burst" in settings else 0)
+                frames = [] if "once" in settings else frames
+            send({"jsonrpc": "2.0", "id": request["id"], "result": answers.get(method, {})})
 
 
 main(sys.argv[1:])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,17 @@ from mawep.agents.base import (
     MessageText,
     PlanChanged,
     StopReason,
+    Thought,
     ToolCall,
     UsageReported,
 )
 from mawep.agents.claude_code import CLAUDE, KEYS, LOGINS, QUIET, model
+from mawep.agents.detail import changed_lines, input_text, output_text
 from mawep.agents.headless import HeadlessCli
 from mawep.agents.permission import paths_of_input, relative
 from mawep.agents.plan import plan_of
 from mawep.agents.quirks import TOOLS, Quirks, Site, Start
+from mawep.agents.turn import TEXT_LIMIT
 from mawep.core.model import PlanEntry, Usage
 
 MCP = "mawep-claude-tools.json"
@@ -71,8 +75,10 @@ class ClaudeReader:
         for block in _dicts(message.get("content")):
             if block.get("type") == "text" and isinstance(block.get("text"), str):
                 if own:
-                    self.text = block["text"]
-                yield MessageText(block["text"])
+                    self.text = block["text"][-TEXT_LIMIT:]
+                yield MessageText(block["text"][:TEXT_LIMIT])
+            elif block.get("type") == "thinking" and isinstance(block.get("thinking"), str):
+                yield Thought(block["thinking"][:TEXT_LIMIT])
             elif block.get("type") == "tool_use":
                 yield from self._begun(block)
         used = _sum(_dict(message.get("usage")), _IN)
@@ -83,9 +89,16 @@ class ClaudeReader:
         name, given = str(block.get("name", "")), _dict(block.get("input"))
         kind = _KINDS.get(name, "other")
         paths = tuple(relative(self._worktree, path) for path in paths_of_input(given))
-        title = str(given.get("command") or " ".join((name, *paths)))
+        written = paths if kind == "edit" else ()
         call = ToolCall(
-            str(block.get("id", "")), title, kind, "in_progress", paths, paths if kind == "edit" else ()
+            id=str(block.get("id", "")),
+            title=str(given.get("command") or " ".join((name, *paths))),
+            kind=kind,
+            status="in_progress",
+            paths=paths,
+            diff_paths=written,
+            lines=tuple(_changed(given) for _ in written[:1]),
+            input=input_text(given),
         )
         self._calls[call.id] = call
         yield call
@@ -99,7 +112,7 @@ class ClaudeReader:
             call = self._calls.get(str(block.get("tool_use_id", "")))
             if call is not None:
                 status = "failed" if block.get("is_error") else "completed"
-                yield ToolCall(call.id, call.title, call.kind, status, call.paths, call.diff_paths)
+                yield replace(call, status=status, output=_text(block.get("content")))
         task = _dict(_dict(result).get("task"))
         if isinstance(task.get("subject"), str) and task.get("id") is not None:
             self._tasks.setdefault(str(task["id"]), PlanEntry(task["subject"]))
@@ -124,7 +137,7 @@ class ClaudeReader:
             )
         )
         said = line.get("result")
-        self.text = said if isinstance(said, str) and said else self.text
+        self.text = said[-TEXT_LIMIT:] if isinstance(said, str) and said else self.text
         if line.get("subtype") == "error_max_turns":
             self.stop = "max_turn_requests"
             return
@@ -154,6 +167,19 @@ def _servers(site: Site) -> str:
     program, *arguments = site.tools.command
     server = {"type": "stdio", "command": program, "args": arguments, "env": dict(site.tools.env)}
     return json.dumps({"mcpServers": {TOOLS: server}})
+
+
+def _changed(given: dict[str, Any]) -> tuple[int, int]:
+    """Lines that an edit or a new file adds and takes away."""
+    new = next((given[key] for key in ("content", "new_string", "new_source") if key in given), "")
+    return changed_lines(str(given.get("old_string", "")), str(new))
+
+
+def _text(content: object) -> str:
+    """What a tool answered: a text, or blocks of it."""
+    if isinstance(content, str):
+        return output_text([content])
+    return output_text([block["text"] for block in _dicts(content) if isinstance(block.get("text"), str)])
 
 
 def _dict(value: object) -> dict[str, Any]:

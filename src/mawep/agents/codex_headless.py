@@ -12,14 +12,17 @@ from mawep.agents.base import (
     MessageText,
     PlanChanged,
     StopReason,
+    Thought,
     ToolCall,
     UsageReported,
 )
 from mawep.agents.codex import CODEX, KEYS, LOGINS, QUIET, flattened, key, settings
+from mawep.agents.detail import input_text, output_text
 from mawep.agents.headless import HeadlessCli
 from mawep.agents.permission import relative
 from mawep.agents.plan import plan_of
 from mawep.agents.quirks import TOOLS, Quirks, Site, Start
+from mawep.agents.turn import TEXT_LIMIT
 from mawep.core.model import Usage
 
 _STATUS = {"completed": "completed", "failed": "failed", "declined": "failed"}
@@ -59,8 +62,10 @@ class CodexReader:
     def _item(self, item: dict[str, Any], *, over: bool) -> Iterator[AgentEvent]:
         match item.get("type"):
             case "agent_message" if over and isinstance(item.get("text"), str):
-                self.text = item["text"]
-                yield MessageText(item["text"])
+                self.text = item["text"][-TEXT_LIMIT:]
+                yield MessageText(item["text"][:TEXT_LIMIT])
+            case "reasoning" if over and isinstance(item.get("text"), str):
+                yield Thought(item["text"][:TEXT_LIMIT])
             case "reasoning":
                 yield Activity("thinking")
             case "command_execution":
@@ -83,7 +88,18 @@ class CodexReader:
 
     def _call(self, item: dict[str, Any], title: str, kind: str, paths: tuple[str, ...] = ()) -> ToolCall:
         status = _STATUS.get(str(item.get("status")), "in_progress")
-        return ToolCall(str(item.get("id", "")), title, kind, status, paths, paths)
+        given = next((item[key] for key in ("command", "arguments", "query", "changes") if key in item), None)
+        answered = item.get("aggregated_output", item.get("result"))
+        return ToolCall(
+            id=str(item.get("id", "")),
+            title=title,
+            kind=kind,
+            status=status,
+            paths=paths,
+            diff_paths=paths,
+            input=input_text(given),
+            output=output_text([], answered),
+        )
 
     def _usage(self, usage: object) -> Iterator[AgentEvent]:
         if isinstance(usage, dict):

@@ -25,7 +25,7 @@ _LIMITED = re.compile(
     | out\ of\ (?:extra\ |usage\ )?(?:usage|credits)
     | too\ many\ requests
     | overloaded(?:_error)?
-    | (?:http|status|code|error)\W{0,3}(?:code\W{0,3})?\b(?:429|529)\b
+    | \b(?:http|status|code|error)\W{0,3}(?:code\W{0,3})?\b(?:429|529)\b
     """,
     re.IGNORECASE | re.VERBOSE,
 )
@@ -115,6 +115,8 @@ def _clock(found: re.Match[str], now: datetime) -> datetime | None:
     """A time of day as a person reads it, in the zone that it names or else in that of this machine."""
     half, hour = (found["half"] or "").lower(), int(found["hour"])
     if not half and found["minute"] is None:
+        return None
+    if half and hour > 12:
         return None
     if half:
         hour = hour % 12 + (12 if half == "pm" else 0)
