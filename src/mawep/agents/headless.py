@@ -245,7 +245,7 @@ class HeadlessSession:
         except (ValueError, RecursionError):
             value = None
         if not isinstance(value, dict):
-            text = line[:LINE_LIMIT].decode(errors="replace")
+            text = line[:LINE_LIMIT].decode(errors="replace").rstrip()
             self._transcript.write("in", text)
             yield Output(text)
             return

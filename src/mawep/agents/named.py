@@ -13,7 +13,7 @@ from mawep.agents.acp import AcpRuntime, AcpSession
 from mawep.agents.base import Launch, Needs, PathPolicy
 from mawep.agents.options import Options
 from mawep.agents.programs import located, visible, without
-from mawep.agents.quirks import Quirks, Site, Start
+from mawep.agents.quirks import MODEL_KEYS, Quirks, Site, Start
 
 
 class NamedRuntime:
@@ -80,7 +80,7 @@ def home_of(launch: Launch) -> Path:
 
 def launched(quirks: Quirks, launch: Launch, start: Start) -> Launch:
     """The launch of the CLI itself. What the user passes on wins over what keeps it quiet, not over the rest."""
-    env = without(launch.env, quirks.keys) if launch.model else dict(launch.env)
+    env = without(launch.env, {*MODEL_KEYS, *quirks.keys}) if launch.model else dict(launch.env)
     home = {"HOME": str(launch.home)} if launch.home else {}
     return replace(launch, command=start.argv, env={**quirks.quiet, **env, **home, **start.env})
 

@@ -13,6 +13,19 @@ from mawep.agents.programs import Program
 TOOLS = "mawep"
 """The name under which an agent finds the tools that MAWEP gives it."""
 
+MODEL_KEYS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CODEX_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_GENERATIVE_AI_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+)
+"""Variables that hold a key to some model: behind a gateway an agent sees none of them, its own or another's."""
+
 UsageScope = Literal["session", "turn", "call"]
 
 
@@ -31,7 +44,20 @@ class Manners:
     files: bool = False
     terminals: bool = False
     plan_calls: frozenset[str] = frozenset()
-    usage: UsageScope = "session"
+    usage: MODEL_KEYS = (
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "CODEX_API_KEY",
+    "GEMINI_API_KEY",
+    "GOOGLE_API_KEY",
+    "GOOGLE_GENERATIVE_AI_API_KEY",
+    "OPENAI_API_KEY",
+    "OPENROUTER_API_KEY",
+)
+"""Variables that hold a key to some model: behind a gateway an agent sees none of them, its own or another's."""
+
+UsageScope = "session"
     ends_with_input: bool = True
     rejection_ends_turn: bool = False
 
