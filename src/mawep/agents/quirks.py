@@ -44,20 +44,7 @@ class Manners:
     files: bool = False
     terminals: bool = False
     plan_calls: frozenset[str] = frozenset()
-    usage: MODEL_KEYS = (
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "CODEX_API_KEY",
-    "GEMINI_API_KEY",
-    "GOOGLE_API_KEY",
-    "GOOGLE_GENERATIVE_AI_API_KEY",
-    "OPENAI_API_KEY",
-    "OPENROUTER_API_KEY",
-)
-"""Variables that hold a key to some model: behind a gateway an agent sees none of them, its own or another's."""
-
-UsageScope = "session"
+    usage: UsageScope = "session"
     ends_with_input: bool = True
     rejection_ends_turn: bool = False
 
