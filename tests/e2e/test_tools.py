@@ -153,3 +153,37 @@ def test_a_command_agent_reports_asks_a_person_and_goes_on_with_the_answer(tmp_p
     assert ended.code == 0, ended.said
     assert (world.repo / "currency.txt").read_text() == "euro\n"
     promises.kept(world)
+
+
+@pytest.mark.parametrize("runtime", ["command", "scripted"])
+def test_behind_walls_the_tools_are_there_and_nobody_elses(runtime: str, tmp_path: Path) -> None:
+    world = World(
+        tmp_path,
+        agents={"sandbox": "required", "network": "none", "script_dir": str(tmp_path / "scripts")}
+        | ({"runtime": "scripted", "command": None} if runtime == "scripted" else {}),
+    )
+    world.issue(101)
+    speak = (
+        "mawep agent claim mine.txt > said.txt\n"
+        'ls "$(dirname "$MAWEP_TOOLS_SOCKET")" > sockets.txt\n'
+        "MAWEP_TOOLS_TOKEN=guessed mawep agent progress no 2>/dev/null || echo refused > guessed.txt\n"
+    )
+    if runtime == "command":
+        commit(world.repo, {"agent.sh": speak}, "write an agent")
+        world.configure(agents={"sandbox": "required", "network": "none", "command": ["sh", "agent.sh"]})
+    else:
+        steps = [
+            {"tool": {"name": "claim_files", "arguments": {"paths": ["mine.txt"]}}},
+            {"write": {"path": "said.txt", "text": "${ANSWER}\n"}},
+            {"run": speak},
+            {"commit": "feat: speak"},
+        ]
+        (tmp_path / "scripts").mkdir()
+        (tmp_path / "scripts" / "101.yaml").write_text(json.dumps({"steps": steps}))
+    ended = world.start()
+    assert ended.code == 0, ended.said
+    assert "yours until your issue ends: mine.txt" in (world.repo / "said.txt").read_text()
+    assert (world.repo / "sockets.txt").read_text().split() == ["tools.sock"]
+    assert (world.repo / "guessed.txt").read_text() == "refused\n"
+    assert [event.paths for event in world.events(ev.ClaimsTaken)] == [("mine.txt",)]
+    promises.kept(world)
