@@ -99,13 +99,14 @@ async def site(
             prices=load_prices(None),
             upstreams=upstreams(found),
             may_spend=may_spend,
-            ears=ears,
             clock=SystemClock(),
         )
+        gateway.attend(ears)
         transport = httpx.AsyncHTTPTransport(uds=str(gateway.socket))
         with contextlib.closing(ledger):
             async with (
                 served(gateway),
                 httpx.AsyncClient(transport=transport, base_url="http://gateway", timeout=20) as client,
             ):
-                yield Site(upstream, gateway, ledger, ears, client, gateway.admit(7, 1, "claude-code", api))
+                token = gateway.admit(7, 1, "claude-code", api).token
+                yield Site(upstream, gateway, ledger, ears, client, token)

@@ -101,7 +101,7 @@ async def test_hazard_an_unknown_forged_or_dismissed_token_is_told_so_in_the_pro
     place: Path,
 ) -> None:
     async with site(place) as here:
-        other = here.gateway.admit(8, 1, "claude-code", "anthropic")
+        other = here.gateway.admit(8, 1, "claude-code", "anthropic").token
         here.gateway.dismiss(other)
         for token in ("", "mawep-x", here.token[:-1], here.token + "x", other, KEY):
             answer = await here.claude(token=token or "none")
@@ -119,7 +119,7 @@ async def test_a_token_is_good_for_its_own_provider_and_account_only(place: Path
     async with site(place) as here:
         usage = b'{"type": "message", "usage": {"input_tokens": 5, "output_tokens": 5}}'
         here.provider.answers = [Says([usage])]
-        second = here.gateway.admit(8, 2, "claude-code", "anthropic")
+        second = here.gateway.admit(8, 2, "claude-code", "anthropic").token
         chat = await here.client.post("/v1/chat/completions", json={}, headers={"x-api-key": here.token})
         assert chat.status_code == 404
         assert chat.json()["type"] == "error"

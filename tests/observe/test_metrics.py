@@ -12,7 +12,7 @@ from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, Issue, Rules
+from mawep.core.model import FailureReason, Issue, Rules, Usage
 from mawep.errors import UsageError
 from mawep.observe.endpoint import HEAD_SECONDS, serve
 from mawep.observe.live import BusCounts, Disk
@@ -145,6 +145,8 @@ def test_every_family_is_documented_with_its_type_and_labels() -> None:
     play.live.room(play.clock.now(), Disk(used=1, free=1))
     metrics = watched(play)
     metrics.latency("results", 0.1)
+    metrics.model_call("anthropic", "answered", 1.0, Usage(10, 5, 0.01))
+    metrics.model_refusal("budget")
     text = generate_latest(metrics.registry).decode()
     exposed = {}
     for family in text_string_to_metric_families(text):

@@ -32,6 +32,7 @@ from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
 from mawep.core.model import Issue
+from mawep.gateway.gateway import Gateway
 from mawep.stages.attempt import Limits
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.worker import Driving, Worker, WorkerSettings
@@ -66,6 +67,7 @@ class Shop:
     worker: Worker | None = None
     working: asyncio.Task[None] | None = None
     runtime: str = "command"
+    gateway: Gateway | None = None
 
     @property
     def checkout(self) -> Path:
@@ -106,6 +108,7 @@ class Shop:
                 directory=self.directory,
                 runtimes=drivings,
                 limits=self.limits,
+                gateway=self.gateway,
             ),
             bus=Bus(self.connection, self.run, self._identity(name), self.keyring, SystemClock()),
             leases=self.leases(),

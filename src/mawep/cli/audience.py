@@ -37,6 +37,9 @@ from mawep.state import journal
 from mawep.state.runs import RunDirectory
 
 if TYPE_CHECKING:
+    from mawep.gateway.gateway import Made, Visitor
+    from mawep.gateway.throttle import Limited
+    from mawep.gateway.values import Amount
     from mawep.observe.metrics import Metrics
 
 log = structlog.get_logger("mawep.events")
@@ -81,6 +84,7 @@ class Audience:
             latency=self._metrics.latency if self._metrics else None,
             overhear=self._overhear,
             restarted=lambda: self._live.restarted(clock.now()),
+            models=(_Calls(self._metrics),) if self._metrics else (),
             began=self._began,
         )
 
@@ -175,6 +179,31 @@ class Audience:
                     migration=said.migration,
                     severity=said.severity,
                 )
+
+
+class _Calls:
+    """Counts what happens at the model gateway."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def spent(self, visitor: Visitor, total: Amount) -> None:
+        """Each call is counted when it is over."""
+
+    def refused(self, visitor: Visitor, trouble: str, why: str) -> None:
+        """As is each that was refused."""
+
+    def limited(self, visitor: Visitor, limit: Limited) -> None:
+        """It is one that failed."""
+
+    def made(self, call: Made) -> None:
+        """Count a call."""
+        if call.trouble is not None:
+            self._metrics.model_refusal(call.trouble)
+        else:
+            tokens = call.used.tokens
+            used = Usage(tokens.read, tokens.output, call.used.usd)
+            self._metrics.model_call(call.api, call.outcome, call.seconds, used)
 
 
 def _metrics(clock: Clock, live: Live) -> Metrics:

@@ -21,6 +21,8 @@ from mawep.cli.agents_check import check_agents
 from mawep.cli.check import Check
 from mawep.cli.confining import describe_walls
 from mawep.cli.context import DEFAULT_CONFIG, read_config
+from mawep.cli.driving import ways
+from mawep.cli.gateway import keys_found, obstacles
 from mawep.cli.running import look_before
 from mawep.config import Config
 from mawep.errors import MawepError, ProblemsError
@@ -48,6 +50,8 @@ async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterato
         return
     if not problems:
         yield Check("configuration", "ok", str(path or DEFAULT_CONFIG))
+    for check in _gateway(config):
+        yield check
     try:
         repository = await find_repository(config.orchestrator.repo_path)
     except MawepError as error:
@@ -142,6 +146,19 @@ def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config 
         return read_config(path, overrides, uses=()), problems
     except ProblemsError:
         return None, problems
+
+
+def _gateway(config: Config) -> Iterator[Check]:
+    """Whether the model gateway would find a key for each runtime; the key itself is never shown."""
+    used = list(ways(config.agents).values())
+    on = config.agents.gateway == "on"
+    for problem in obstacles(config, used, os.environ):
+        yield Check("gateway", "failed", problem)
+    for runtime, found, where in keys_found(used, os.environ):
+        if found:
+            yield Check("gateway", "ok", f"{'' if on else 'off; '}a key for {runtime}: yes, {where}")
+        elif not on:
+            yield Check("gateway", "ok", f"off; a key for {runtime}: no")
 
 
 async def _repository(config: Config, repository: Repository) -> list[Check]:

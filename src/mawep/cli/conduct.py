@@ -26,6 +26,7 @@ from mawep.cli.agents_here import logins
 from mawep.cli.branches import branch_of
 from mawep.cli.confining import confinement, shown
 from mawep.cli.driving import options_of, routing, ways_of
+from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
@@ -40,7 +41,8 @@ from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import Issue, Number
 from mawep.core.state import State
-from mawep.errors import InfrastructureError, UsageError
+from mawep.errors import InfrastructureError, ProblemsError, UsageError
+from mawep.gateway.gateway import Ears, Gateway
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
 from mawep.orchestrator.hall import Witness
@@ -74,6 +76,7 @@ class View:
     overhear: Callable[[wire.Payload], None] = lambda payload: None
     latency: Callable[[str, float], None] | None = None
     restarted: Callable[[], None] = lambda: None
+    models: Sequence[Ears] = ()
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
 
 
@@ -172,7 +175,9 @@ class Conductor:
         self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None
     ) -> Conducted:
         state = replay(journals.read(directory.journal))
-        ways_of(self.config.agents, state)  # before anything is started
+        ways = ways_of(self.config.agents, state)  # before anything is started
+        if missing := obstacles(self.config, ways.values(), os.environ):
+            raise ProblemsError("The run cannot go on:", missing)
         hall = Orchestrator(journal, state, self.clock, self.view.witnesses)
         failure: InfrastructureError | None = None
         try:
@@ -217,8 +222,11 @@ class Conductor:
             for name in (channels.ORCHESTRATOR, WORKER)
         ]
         leases = await self._connection(stack, server)
+        gateway = await stack.enter_async_context(
+            gateway_of(self.config, directory, os.environ, self.clock, self.view.models)
+        )
         worker = Worker(
-            worker_settings(self.config, self.repository, directory, hall.state),
+            worker_settings(self.config, self.repository, directory, hall.state, gateway),
             bus=workers,
             leases=Leases(leases, directory.run, self.config.message_bus.lease_seconds, self.clock),
             workspaces=workspaces,
@@ -242,6 +250,7 @@ class Conductor:
             ),
             supervisor.watch(),
             watch_disk(hall, self.config, self.repository.common_dir, self.clock),
+            *((gateway.watch(),) if gateway else ()),
         )
         for part in (listener.run(), worker.run(), *watches):
             stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))
@@ -286,7 +295,7 @@ class Conductor:
 
 
 def worker_settings(
-    config: Config, repository: Repository, directory: RunDirectory, state: State
+    config: Config, repository: Repository, directory: RunDirectory, state: State, gateway: Gateway | None
 ) -> WorkerSettings:
     """How the built-in worker drives the agents of a run.
 
@@ -298,6 +307,7 @@ def worker_settings(
         name=WORKER,
         run=directory.run,
         directory=directory.path,
+        gateway=gateway,
         runtimes={
             name: Driving(
                 RUNTIMES[way.runtime](options_of(agents, way)),

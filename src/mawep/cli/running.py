@@ -16,6 +16,7 @@ from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
 from mawep.cli.confining import walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
+from mawep.cli.gateway import obstacles
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.showing import show_result
@@ -145,6 +146,9 @@ async def check(
     nothing_to_do = graph is not None and not graph.issues
     findings = Findings(()) if nothing_to_do else await _preflight(config, repository, graph)
     problems += findings.problems
+    if not nothing_to_do:
+        used, _ = ways_taken(config.agents, list(graph.issues.values()) if graph else ())
+        problems += obstacles(config, used, os.environ)
     if problems or graph is None or repository is None:
         raise ProblemsError(_TITLE, list(dict.fromkeys(problems)))
     skipped = landed_before(config, selection) if selection else ()

@@ -130,16 +130,30 @@ class Agents(Section):
         "they work with your rights. A `scripted` agent has none unless this key is written.",
         examples=["off"],
     )
-    network: Annotated[str, Choice(("full", "none"), ("model-only",), "reaching the model alone is")] = Field(
+    network: Annotated[str, Choice(("full", "model-only", "none"))] = Field(
         "full", description="What an agent may reach; less than `full` takes the `required` sandbox."
     )
-    gateway: Annotated[str, NotYet("the model gateway is")] = Field(
-        "off", description="A metering proxy in front of the models."
+    gateway: Annotated[str, Choice(("on", "off"))] = Field(
+        "off",
+        description="A proxy in front of the models: it holds the API keys, and counts what is consumed.",
+        examples=["on"],
+    )
+    prices: SomePath | None = Field(
+        None,
+        description="A file with prices of models, looked at before those that MAWEP knows.",
+        examples=["prices.yaml"],
     )
     budget: Budget = Field(Budget.model_validate({}), description="Limits on what is spent.")
     limits: AttemptLimits = Field(
         AttemptLimits.model_validate({}), description="Limits on what an attempt takes of the machine."
     )
+
+    @field_validator("gateway", mode="after")
+    @classmethod
+    def _gateway_is_the_way_out(cls, value: str, info: ValidationInfo) -> str:
+        if value == "off" and info.data.get("network") == "model-only":
+            raise refused("must be `on` with `network: model-only`: it is the only way to the model then")
+        return value
 
     @field_validator("runtime", mode="wrap")
     @classmethod

@@ -35,6 +35,7 @@ from mawep.config.fields import (
     surroundings,
 )
 from mawep.core.model import Rules
+from mawep.gateway.upstreams import KEYS
 
 SHORTEST_SECRET = 6
 """A shorter value (`true`, `1`) hides nothing, and would be found all over a log."""
@@ -323,9 +324,12 @@ class Config(Section):
         return values
 
     def secrets(self, environ: Mapping[str, str]) -> tuple[str, ...]:
-        """The values of every variable that is put in or passed on, to be kept out of logs."""
+        """The values of every variable that is put in, passed on or used for models, to be kept out of logs."""
         routes = (route.env or () for route in self.agents.routes)
-        named = set(self.agents.env).union(self.verify.env, *routes, *map(names_in, self._written.values()))
+        keys = KEYS if self.agents.gateway == "on" else ()
+        named = set(self.agents.env).union(
+            self.verify.env, keys, *routes, *map(names_in, self._written.values())
+        )
         values = {environ[name] for name in named if name in environ and not always_given(name)}
         return tuple(sorted(value for value in values if len(value) >= SHORTEST_SECRET))
 

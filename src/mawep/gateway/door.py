@@ -60,32 +60,33 @@ class Door:
         if scope["type"] != "http":
             return
         request = Request(scope, receive)
-        visitor, shape = None, _guess(request)
+        visitor, api = None, _guess(request)
         try:
             visitor = self._gateway.visitor(_token(request))
             if visitor is None:
                 raise Refused("token", "this token is not, or no longer, one of an attempt of MAWEP's")
-            shape = SHAPES[visitor.api]
+            if api not in visitor.apis:
+                api = next(iter(visitor.apis), api)
+            shape, upstream = SHAPES[api], self._gateway.upstreams[api]
             with _under_way(visitor):
                 async with visitor.places:
                     asked = Asked(
                         request.method, _path(request), dict(request.query_params), await _body(request)
                     )
-                    call = shape.call(asked)
-                    await self._until_gone(receive, self._forward(visitor, shape, call, request, send))
+                    passage = _Passage(self._gateway, visitor, upstream, shape, shape.call(asked))
+                    await self._until_gone(receive, self._account_for(passage, request, send))
         except Refused as refusal:
-            await self._refuse(visitor, shape, refusal, send)
+            await self._refuse(visitor, api, refusal, send)
         except ClientDisconnect:
             return  # in the middle of its request
         except InfrastructureError as error:
             log.error("model call not made", cause=str(error))  # noqa: TRY400
-            await self._refuse(visitor, shape, Refused("upstream", f"MAWEP: {error.what}"), send)
+            await self._refuse(visitor, api, Refused("upstream", f"MAWEP: {error.what}"), send)
 
-    async def _refuse(self, visitor: Visitor | None, shape: Shape, refusal: Refused, send: Send) -> None:
+    async def _refuse(self, visitor: Visitor | None, api: str, refusal: Refused, send: Send) -> None:
         from starlette.responses import Response
 
-        status, body = shape.refusal(refusal.trouble, refusal.why)
-        api = visitor.api if visitor else next(name for name, one in SHAPES.items() if one is shape)
+        status, body = SHAPES[api].refusal(refusal.trouble, refusal.why)
         log.warning(
             "model call refused",
             issue=visitor.issue if visitor else None,
@@ -93,9 +94,7 @@ class Door:
             reason=refusal.trouble,
             why=refusal.why[:300],
         )
-        self._gateway.ears.made(Made(api, "refused", refusal.trouble))
-        if visitor is not None:
-            self._gateway.ears.refused(visitor, refusal.trouble, refusal.why)
+        self._gateway.refused(visitor, api, refusal)
         headers = {"x-should-retry": "true" if refusal.trouble in {"busy", "upstream"} else "false"}
         response = Response(body, status, headers, "application/json")
         await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
@@ -117,65 +116,50 @@ class Door:
                 task.cancel()
             await asyncio.gather(working, watching, return_exceptions=True)
 
-    async def _forward(
-        self, visitor: Visitor, shape: Shape, call: Call, request: Request, send: Send
-    ) -> None:
+    async def _account_for(self, passage: _Passage, request: Request, send: Send) -> None:
         """Make the call on the visitor's account, and settle what it consumed, however it ends."""
-        upstream = self._gateway.upstreams[visitor.api]
-        if call.stripped:
-            log.info("taken out of a model call", issue=visitor.issue, fields=list(call.stripped))
-        made = await self._gateway.reserve(visitor, call) if call.metered else None
-        passage = _Passage(self._gateway, visitor, made)
+        await passage.reserve()
         began = time.monotonic()
         try:
-            await passage.go(
-                self._client, upstream=upstream, shape=shape, call=call, request=request, send=send
-            )
+            await passage.go(self._client, request, send)
         finally:
-            passage.settle()
-            seconds = time.monotonic() - began
-            self._gateway.ears.made(Made(visitor.api, passage.outcome, None, seconds, passage.used))
+            passage.settle(time.monotonic() - began)
 
 
 class _Passage:
     """One call on its way to the provider and back."""
 
-    def __init__(self, gateway: Gateway, visitor: Visitor, made: Reservation | None) -> None:
-        self.outcome: Outcome = "cut"
-        self.used = NOTHING
+    def __init__(
+        self, gateway: Gateway, visitor: Visitor, upstream: Upstream, shape: Shape, call: Call
+    ) -> None:
         self._gateway = gateway
         self._visitor = visitor
-        self._made = made
-        self._sent = False
+        self._upstream = upstream
+        self._shape = shape
+        self._call = call
+        self._made: Reservation | None = None
+        self._outcome: Outcome = "cut"
         self._free = False
         self._meter: Meter | None = None
 
-    def settle(self) -> None:
-        """Put on the books what the call consumed: what its answer says, else what it can have been at most."""
-        if self._made is None:
-            return
-        worst = self._made.worst.tokens
-        said = self._meter.used() if self._meter else None
-        cut = False
-        if self._free or not self._sent:
-            used = Tokens()
-        elif said is not None:
-            used = said
-        else:
-            cut = True
-            used = self._meter.at_most(worst) if self._meter else worst
-        self.used = self._gateway.settle(self._visitor, self._made, used, cut=cut)
+    async def reserve(self) -> None:
+        """Put the call on the books, if it costs. Raises Refused."""
+        if self._call.stripped:
+            log.info("taken out of a model call", issue=self._visitor.issue, fields=list(self._call.stripped))
+        if self._call.metered:
+            self._made = await self._gateway.reserve(self._visitor, self._upstream.api, self._call)
 
-    async def go(
-        self,
-        client: httpx.AsyncClient,
-        *,
-        upstream: Upstream,
-        shape: Shape,
-        call: Call,
-        request: Request,
-        send: Send,
-    ) -> None:
+    def settle(self, seconds: float) -> None:
+        """Put on the books what the call consumed: what its answer says, else what it can have been at most."""
+        used = NOTHING
+        if self._made is not None:
+            said = Tokens() if self._free else self._meter.used() if self._meter else None
+            worst = self._made.worst.tokens
+            tokens = said or (self._meter.at_most(worst) if self._meter else worst)
+            used = self._gateway.settle(self._visitor, self._made, tokens, cut=said is None)
+        self._gateway.made(self._visitor, Made(self._upstream.api, self._outcome, None, seconds, used))
+
+    async def go(self, client: httpx.AsyncClient, request: Request, send: Send) -> None:
         """Pass the request on, and its answer back.
 
         Raises:
@@ -183,48 +167,47 @@ class _Passage:
         """
         import httpx
 
+        call, upstream = self._call, self._upstream
         outgoing = client.build_request(
             call.method,
             upstream.base + call.path,
             params=dict(call.query) or None,
-            headers=_headers(request, shape, upstream, call),
+            headers=_headers(request, self._shape, upstream, call),
             content=call.body or None,
         )
-        self._sent = True
         try:
             answer = await client.send(outgoing, stream=True)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            self._sent, self.outcome = False, "failed"
-            raise _unreachable(upstream, error) from None
         except httpx.HTTPError as error:
-            self.outcome = "failed"
+            self._outcome = "failed"
+            self._free = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)  # it was never asked
             raise _unreachable(upstream, error) from None
         try:
             if not answer.is_success:
-                self._free, self.outcome = True, "failed"  # providers do not charge for what they refuse
-                await self._pass_error(upstream, answer, send)
+                self._free, self._outcome = True, "failed"  # providers do not charge for what they refuse
+                await self._pass_error(answer, send)
             else:
-                self._meter = shape.meter(call, answer.headers.get("content-type", ""))
-                await self._pass_on(answer, call, send)
+                self._meter = self._shape.meter(call, answer.headers.get("content-type", ""))
+                await self._pass_on(answer, send)
         except httpx.HTTPError as error:  # whoever asked sees that the answer breaks off
             log.warning("the provider broke off", api=upstream.api, cause=repr(error))
         finally:
             await answer.aclose()
 
-    async def _pass_on(self, answer: httpx.Response, call: Call, send: Send) -> None:
+    async def _pass_on(self, answer: httpx.Response, send: Send) -> None:
         headers = _answered(answer)
-        if call.stripped:
-            names = ", ".join(call.stripped).encode("ascii", "replace")[:500].replace(b"\n", b" ")
+        if self._call.stripped:
+            names = ", ".join(self._call.stripped).encode("ascii", "replace")[:500].replace(b"\n", b" ")
             headers.append((b"x-mawep-taken-out", re.sub(rb"[^ -~]", b"?", names)))
         await send({"type": "http.response.start", "status": answer.status_code, "headers": headers})
         async for piece in answer.aiter_bytes():
             if self._meter is not None:
                 self._meter.feed(piece)
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-        self.outcome = "answered"
+        self._outcome = "answered"
         await send({"type": "http.response.body", "body": b""})
 
-    async def _pass_error(self, upstream: Upstream, answer: httpx.Response, send: Send) -> None:
+    async def _pass_error(self, answer: httpx.Response, send: Send) -> None:
+        upstream = self._upstream
         seen = bytearray()
         whole = True
         async for piece in answer.aiter_bytes():
@@ -256,7 +239,7 @@ class _Passage:
             until=found.until.isoformat() if found and found.until else None,
         )
         if found is not None:
-            self._gateway.ears.limited(self._visitor, found)
+            self._gateway.limited(self._visitor, found)
 
 
 async def _gone(receive: Receive) -> None:
@@ -278,12 +261,13 @@ def _under_way(visitor: Visitor) -> Iterator[None]:
         visitor.calls.discard(task)
 
 
-def _guess(request: Request) -> Shape:
-    """In whose words to answer somebody who is not known."""
+def _guess(request: Request) -> str:
+    """The API that is probably meant."""
     path = request.url.path
     if "anthropic-version" in request.headers or path.startswith("/v1/messages"):
-        return SHAPES["anthropic"]
-    return SHAPES["gemini" if "key" in request.query_params or "/models/" in path else "openai"]
+        return "anthropic"
+    google = "key" in request.query_params or "x-goog-api-key" in request.headers
+    return "gemini" if google or path.startswith("/v1beta/") else "openai"
 
 
 def _token(request: Request) -> str:

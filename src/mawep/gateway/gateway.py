@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 import structlog
 
 from mawep.clock import Clock
+from mawep.errors import InfrastructureError
 from mawep.gateway.budget import Ask, MaySpend
 from mawep.gateway.ledger import Ledger, Purpose, Reservation
 from mawep.gateway.prices import Prices
@@ -32,13 +33,19 @@ Outcome = Literal["answered", "failed", "cut", "refused"]
 
 @dataclass(eq=False)
 class Visitor:
-    """An attempt that may call one provider's models; `calls` are under way."""
+    """An attempt that may call models in the shapes of `apis`; `calls` are under way.
+
+    `overdrawn` is why a call of its was refused for money, `limited` what a provider says that it has to wait for; an
+    answer puts an end to that.
+    """
 
     issue: int
     attempt: int
     runtime: str
-    api: str
+    apis: tuple[str, ...]
     token: str = field(repr=False)
+    overdrawn: str | None = None
+    limited: Limited | None = None
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CALLS), repr=False)
     calls: set[asyncio.Task[object]] = field(default_factory=set, repr=False)
 
@@ -85,25 +92,31 @@ class Gateway:
         prices: Prices,
         upstreams: Mapping[str, Upstream],
         may_spend: MaySpend,
-        ears: Ears,
         clock: Clock,
     ) -> None:
         self.socket = socket
         self.upstreams = upstreams
-        self.ears = ears
         self.clock = clock
+        self._ears: list[Ears] = []
         self._ledger = ledger
         self._prices = prices
         self._may_spend = may_spend
         self._visitors: dict[bytes, Visitor] = {}
+        self._broken = asyncio.Event()
 
     # --- who may
 
-    def admit(self, issue: int, attempt: int, runtime: str, api: str) -> str:
-        """A token of its own for an attempt, which stands in for the key of `api`."""
+    def admit(self, issue: int, attempt: int, runtime: str, api: str | None = None) -> Visitor:
+        """Let an attempt in, with a token of its own that stands in for the key of `api`; None: whichever there is."""
         token = f"mawep-{secrets.token_urlsafe(32)}"
-        self._visitors[_digest(token)] = Visitor(issue, attempt, runtime, api, token)
-        return token
+        apis = (api,) if api else self.apis
+        visitor = self._visitors[_digest(token)] = Visitor(issue, attempt, runtime, apis, token)
+        return visitor
+
+    @property
+    def apis(self) -> tuple[str, ...]:
+        """The shapes in which there are models to call."""
+        return tuple(api for api, upstream in self.upstreams.items() if upstream.problem is None)
 
     def dismiss(self, token: str) -> None:
         """Take the token back; calls that are under way with it are ended."""
@@ -119,9 +132,37 @@ class Gateway:
         found = self._visitors.get(_digest(token))
         return found if found and hmac.compare_digest(found.token.encode(), token.encode()) else None
 
+    # --- who hears
+
+    def attend(self, ears: Ears) -> None:
+        """Let somebody hear from now on."""
+        self._ears.append(ears)
+
+    def refused(self, visitor: Visitor | None, api: str, refusal: Refused) -> None:
+        """A call was not let through."""
+        if visitor is not None and refusal.trouble == "budget":
+            visitor.overdrawn = refusal.why
+        for ears in self._ears:
+            ears.made(Made(api, "refused", refusal.trouble))
+            if visitor is not None:
+                ears.refused(visitor, refusal.trouble, refusal.why)
+
+    def limited(self, visitor: Visitor, limit: Limited) -> None:
+        """A provider has refused a call, as it takes no more for now."""
+        visitor.limited = limit
+        for ears in self._ears:
+            ears.limited(visitor, limit)
+
+    def made(self, visitor: Visitor, call: Made) -> None:
+        """A call is over."""
+        if call.outcome == "answered" and call.used.calls:
+            visitor.limited = None
+        for ears in self._ears:
+            ears.made(call)
+
     # --- on whose account
 
-    async def reserve(self, visitor: Visitor, call: Call) -> Reservation:
+    async def reserve(self, visitor: Visitor, api: str, call: Call) -> Reservation:
         """Put the worst case of a call on the books, once it may be made.
 
         Raises:
@@ -138,16 +179,31 @@ class Gateway:
             if self._may_spend(_undisturbed(ask)) is not None:
                 raise Refused("budget", why)
             await settled.wait()  # only what is under way speaks against it, and may turn out to be less
-        purpose = Purpose(visitor.issue, visitor.attempt, visitor.runtime, visitor.api, call.model)
-        return await self._ledger.reserve(purpose, worst, self.clock.now())
+        purpose = Purpose(visitor.issue, visitor.attempt, visitor.runtime, api, call.model)
+        try:
+            return await self._ledger.reserve(purpose, worst, self.clock.now())
+        except InfrastructureError:
+            self._broken.set()
+            raise
 
     def settle(self, visitor: Visitor, made: Reservation, used: Tokens, *, cut: bool) -> Amount:
         """Replace the worst case of a call by what it consumed."""
         amount = self._amount(made.purpose.model, used) if used.total else Amount(calls=1)
-        written = self._ledger.settle(made, amount, "cut" if cut else "settled")
-        written.add_done_callback(lambda done: done.exception())
-        self.ears.spent(visitor, self.total(visitor.issue, visitor.attempt))
+        written = asyncio.wrap_future(self._ledger.settle(made, amount, "cut" if cut else "settled"))
+        written.add_done_callback(self._see)
+        for ears in self._ears:
+            ears.spent(visitor, self.total(visitor.issue, visitor.attempt))
         return amount
+
+    async def watch(self) -> None:
+        """Wait for ever. Raises LedgerError when the books cannot be written any more."""
+        await self._broken.wait()
+        if self._ledger.failure is not None:
+            raise self._ledger.failure
+
+    def _see(self, written: asyncio.Future[None]) -> None:
+        if not written.cancelled() and written.exception() is not None:
+            self._broken.set()
 
     def total(self, issue: int, attempt: int) -> Amount:
         """What an attempt has consumed so far."""

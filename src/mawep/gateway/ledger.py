@@ -91,7 +91,7 @@ class Ledger:
         self._next = 1 + int(db.execute("SELECT ifnull(max(id), 0) FROM calls").fetchone()[0])
         self._spent: dict[tuple[int, int], Amount] = defaultdict(lambda: NOTHING, _totals(db))
         self._under_way: dict[int, Reservation] = {}
-        self._failure: LedgerError | None = None
+        self.failure: LedgerError | None = None
 
     @classmethod
     def open(cls, path: Path) -> Ledger:
@@ -120,8 +120,8 @@ class Ledger:
         Raises:
             LedgerError: it cannot be written, or something could not be written before.
         """
-        if self._failure is not None:
-            raise self._failure
+        if self.failure is not None:
+            raise self.failure
         made = Reservation(self._next, purpose, worst)
         self._next += 1
         self._under_way[made.id] = made
@@ -194,8 +194,8 @@ class Ledger:
                     raise OSError(0, "it was replaced by another file")
                 statement()
             except (sqlite3.Error, OSError) as error:
-                self._failure = _unusable(self.path, error)
-                raise self._failure from error
+                self.failure = _unusable(self.path, error)
+                raise self.failure from error
 
         return self._writer.submit(written)
 

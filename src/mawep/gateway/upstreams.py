@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -36,7 +36,9 @@ PROVIDERS = {
     ),
 }
 
-KEYS = frozenset(name for one in PROVIDERS.values() for name in (*one.keys, *one.tokens))
+KEYS = frozenset({"CLAUDE_CODE_OAUTH_TOKEN"}).union(
+    *((*provider.keys, *provider.tokens) for provider in PROVIDERS.values())
+)
 """Every variable that may hold a key. With the gateway on, none of them reaches an agent."""
 ADDRESSES = frozenset(name for one in PROVIDERS.values() for name in one.addresses)
 """Every variable that may hold a provider's address. With the gateway on, an agent gets the gateway's."""
@@ -83,9 +85,14 @@ def upstreams(environ: Mapping[str, str]) -> dict[str, Upstream]:
     return {api: upstream(api, environ) for api in PROVIDERS}
 
 
-def keys_in(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Every key that the environment holds, to be kept out of logs."""
-    return tuple(_set(sorted(KEYS), environ))
+def pointers(url: str, token: str, apis: Iterable[str]) -> dict[str, str]:
+    """The variables by which programs find a provider, for a program that is to find the gateway in its place."""
+    found: dict[str, str] = {}
+    for api in apis:
+        provider = PROVIDERS[api]
+        path = urlsplit(provider.own).path  # clients of OpenAI expect it in the address
+        found |= dict.fromkeys(provider.addresses, url + path) | dict.fromkeys(provider.keys, token)
+    return found
 
 
 def _set(names: tuple[str, ...] | list[str], environ: Mapping[str, str]) -> Iterator[str]:

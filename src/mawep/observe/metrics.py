@@ -30,6 +30,7 @@ STAGES = (
 CONFLICTS = ("target", "batch", "combination", "claim")
 UNHEALTHY = (FailureReason.STALLED, FailureReason.TIMEOUT, FailureReason.LOST)
 FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+CALLS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 SLOW = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0, 7200.0, 14400.0)
 
 
@@ -70,12 +71,30 @@ class Metrics:
             buckets=FAST,
             registry=self.registry,
         )
+        self._model_calls = self._counter(
+            "mawep_model_calls", "Calls at the model gateway.", "api", "outcome"
+        )
+        self._model_refusals = self._counter(
+            "mawep_model_calls_refused", "Calls that the model gateway did not let through.", "reason"
+        )
+        self._model_tokens = self._counter(
+            "mawep_model_tokens", "Tokens that the model gateway counted.", "direction"
+        )
+        self._model_cost = self._counter("mawep_model_cost_usd", "Cost that the model gateway counted.")
+        self._model_seconds = Histogram(
+            "mawep_model_call_duration_seconds",
+            "From the call of a model to the end of its answer.",
+            ["api"],
+            buckets=CALLS,
+            registry=self.registry,
+        )
         for family, known in (
             (self._stages, STAGES),
             (self._failures, FailureReason),
             (self._unhealthy, UNHEALTHY),
             (self._conflicts, CONFLICTS),
             (self._gates, GateResult),
+            (self._model_tokens, ("input", "output")),
         ):
             for label in known:  # from the beginning, so that the first one is seen as a rise from zero
                 family.labels(str(label))
@@ -102,6 +121,18 @@ class Metrics:
     def decision_round(self, seconds: float) -> None:
         """A round of the orchestrator took that long."""
         self._rounds.observe(seconds)
+
+    def model_call(self, api: str, outcome: str, seconds: float, used: Usage) -> None:
+        """A call of a model through the gateway is over."""
+        self._model_calls.labels(api, outcome).inc()
+        self._model_seconds.labels(api).observe(seconds)
+        self._model_tokens.labels("input").inc(used.input_tokens or 0)
+        self._model_tokens.labels("output").inc(used.output_tokens or 0)
+        self._model_cost.inc(used.cost_usd or 0.0)
+
+    def model_refusal(self, reason: str) -> None:
+        """The gateway did not let a call through."""
+        self._model_refusals.labels(reason).inc()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -57,6 +57,11 @@ class RunDirectory:
         return self.path / "live.json"
 
     @property
+    def gateway(self) -> Path:
+        """What model calls cost, when they go through the gateway."""
+        return self.path / "gateway.db"
+
+    @property
     def report(self) -> Path:
         """The final document of the run."""
         return self.path / "report.json"

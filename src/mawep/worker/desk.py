@@ -19,6 +19,7 @@ from mawep.agents.tools import Allowance
 from mawep.coordination import envelopes as wire
 from mawep.coordination.leases import Lease
 from mawep.core.model import FailureReason, Issue, Question, Sha, Usage
+from mawep.gateway.gateway import Gateway, Visitor
 from mawep.stages.attempt import Limits, Turn
 from mawep.stages.workspace import Workspace
 
@@ -50,6 +51,7 @@ class WorkerSettings:
     """How this worker drives agents, by the names that the run has for its ways; `directory` is the run's.
 
     `shown` are paths of this machine that agents behind walls may read, `logins` what they sign in with.
+    `gateway` stands between agents and their models.
     """
 
     name: str
@@ -59,6 +61,7 @@ class WorkerSettings:
     limits: Limits
     shown: tuple[Path, ...] = ()
     logins: Logins = field(default_factory=lambda: Logins(Path(), ()))
+    gateway: Gateway | None = None
 
     def driving(self, name: str) -> Driving:
         """The way of that name. Raises AgentFailed when this worker has none."""
@@ -73,6 +76,7 @@ class Desk:
 
     `turn` is None between turns; `fence` is that of the last one, `newest` that of one that is to follow.
     `questions` are open, the first is the one that a person sees; `asking` are those that a call of a tool waits for.
+    `visitor` is who it is to the gateway, `metered` what that has counted of it.
     """
 
     work: wire.Assignment
@@ -92,6 +96,8 @@ class Desk:
     tools: ToolServer | None = None
     allowance: Allowance = field(default_factory=Allowance)
     announced: Allowance = field(default_factory=Allowance)
+    visitor: Visitor | None = None
+    metered: Usage | None = None
 
     @property
     def at(self) -> Workspace:
@@ -99,6 +105,19 @@ class Desk:
         if self.workspace is None:
             raise AgentFailed("the attempt's worktree is gone", reason=FailureReason.WORKSPACE_ERROR)
         return self.workspace
+
+    def calls(self) -> int:
+        """How many calls of models are under way, as far as the gateway sees them."""
+        return len(self.visitor.calls) if self.visitor else 0
+
+    def counted(self, said: Usage) -> Usage:
+        """What the attempt consumed: as the gateway counted it, else as the agent says."""
+        if self.metered is None:
+            return said
+        cost = said.cost_usd if self.metered.cost_usd is None else self.metered.cost_usd
+        return Usage(
+            self.metered.input_tokens, self.metered.output_tokens, cost, said.context_used, said.context_size
+        )
 
     @property
     def key(self) -> tuple[int, int]:
@@ -165,7 +184,7 @@ def write_issue(settings: WorkerSettings, desk: Desk) -> None:
 
 def usage_of(desk: Desk) -> wire.Consumption:
     """What the current turn has consumed so far."""
-    return consumption(desk.turn.progress.usage if desk.turn else Usage())
+    return consumption(desk.counted(desk.turn.progress.usage if desk.turn else Usage()))
 
 
 def consumption(usage: Usage) -> wire.Consumption:

@@ -88,7 +88,7 @@ class Reports:
             plan=[wire.PlanLine(content=entry.content, status=entry.status) for entry in progress.plan],
             activity=progress.activity,
             files=list(progress.files),
-            usage=consumption(progress.usage),
+            usage=consumption(desk.counted(progress.usage)),
             eta_seconds=progress.eta(now),
             claimed=progress.claimed,
         )

@@ -105,12 +105,14 @@ def _named(command: tuple[str, ...]) -> tuple[Path, ...]:
     return tuple(path for path in map(Path, command) if path.is_absolute() and path.is_file())
 
 
-async def walled(settings: WorkerSettings, desk: Desk, workspaces: Workspaces) -> Launch:
+async def walled(
+    settings: WorkerSettings, desk: Desk, workspaces: Workspaces, *, gateway: Path | None = None
+) -> Launch:
     """The launch of a desk's agent, behind its walls and with its logins. Raises what `walls_of` and `lend` raise."""
     launch, driving = launch_of(settings, desk), settings.driving(desk.work.runtime)
     sockets = {"tools": desk.tools.path} if desk.tools else {}
     needs = driving.runtime.needs(driving.command)
-    raised = await walls_of(settings, desk, needs, workspaces, sockets=sockets)
+    raised = await walls_of(settings, desk, needs, workspaces, sockets=sockets, gateway=gateway)
     if raised.home is not None:
         settings.logins.lend(desk.at.name, raised.home, needs.logins)
     env, tools = {**launch.env, **raised.env}, launch.tools

@@ -45,6 +45,7 @@ from mawep.worker.desk import (
 )
 from mawep.worker.keeping import Keeping
 from mawep.worker.mishaps import logged
+from mawep.worker.models import Models, ended
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 from mawep.worker.results import Results
@@ -88,6 +89,7 @@ class Worker:
         self._tools = Toolbox(settings.directory, self._reports, self._talk, self._claims, clock)
         self._desks: dict[tuple[int, int], Desk] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._models = Models(settings, self._desks, self._in_background)
 
     async def forget_the_past(self) -> None:
         """Leave unread what an earlier process of this name was told: the orchestrator says again what still holds.
@@ -227,7 +229,7 @@ class Worker:
 
     async def _result(self, desk: Desk, turn: Callable[[Desk], Awaitable[str]]) -> wire.TurnResult:
         try:
-            stop = await turn(desk)
+            stop = await ended(turn(desk), desk)
             head = await self._keeping.commit(desk)
         except ProviderLimited as limited:
             return await self._limited(desk, limited)
@@ -298,9 +300,10 @@ class Worker:
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
         await self._tools.open(desk)
         policy = self._claims.policy(desk.issue.number, desk.work)
-        desk.session = await self._runtime(desk).open(
-            await walled(self._settings, desk, self._workspaces), self._supervisor, policy, resume=resume
-        )
+        socket = self._models.socket(desk)
+        launch = await walled(self._settings, desk, self._workspaces, gateway=socket)
+        launch = self._models.connect(desk, launch)
+        desk.session = await self._runtime(desk).open(launch, self._supervisor, policy, resume=resume)
         desk.session_told = None
         await self._tell_session(desk)
 
@@ -338,8 +341,8 @@ class Worker:
             asked=lambda question: self._talk.asked(desk, question),
             announced=lambda change: self._tools.announced(desk, change),
         )
-        limits, scratch = self._settings.limits, desk.at.tmp
-        desk.turn = Turn(session, desk.at.path, limits, self._clock, ears, scratch=scratch)
+        limits, around = self._settings.limits, {"scratch": desk.at.tmp, "calls": desk.calls}
+        desk.turn = Turn(session, desk.at.path, limits, self._clock, ears, **around)
         try:
             return await desk.turn.run(prompt)
         finally:
@@ -438,4 +441,5 @@ class Worker:
             await logged("agent not closed", desk.session.close())
         await logged("tools not closed", self._tools.close(desk))
         self._settings.logins.retrieve(desk.work.worktree)
+        self._models.disconnect(desk)
         desk.session, desk.turn = None, None
