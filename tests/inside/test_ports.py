@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -108,3 +109,31 @@ def test_a_socket_that_is_not_there_closes_the_connection_and_nothing_else(tmp_p
     )
     assert done.stdout.split()[:1] in ([b"0"], [])
     assert done.stdout or b"Error" in done.stderr
+
+
+def test_a_connection_that_both_sides_leave_at_once_takes_no_other_with_it(tmp_path: Path) -> None:
+    path, listener = tmp_path / "s", ports.listen(0)
+    with socket.socket(socket.AF_UNIX) as server, subprocess.Popen(["sleep", "60"]) as owner:
+        server.bind(str(path))
+        server.listen()
+        bridge = ports.Bridge(listener, str(path), os.pidfd_open(owner.pid))
+        near = socket.create_connection(listener.getsockname())
+        bridge.accept()
+        far, _ = server.accept()
+        far.close()
+        near.close()  # both are seen in one look
+        thread = threading.Thread(target=bridge.serve)
+        thread.start()
+        with socket.create_connection(listener.getsockname(), timeout=10) as near:
+            near.sendall(b"x")
+            far, _ = server.accept()
+            assert far.recv(1) == b"x"
+            far.close()
+            assert near.recv(1) == b""
+        owner.kill()
+        thread.join()
+        os.close(bridge.owner)
+        for key in list(bridge.selector.get_map().values()):
+            if isinstance(key.fileobj, socket.socket):
+                key.fileobj.close()
+        bridge.selector.close()

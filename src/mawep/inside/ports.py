@@ -73,7 +73,7 @@ class Bridge:
                     self.accept()
                 elif key.fileobj == self.owner:
                     return
-                elif key.data is not None and key.fileobj in self.selector.get_map():
+                elif not all(half.closed for half in key.data):  # by what came before it in the same look
                     self.carry(key.data)
 
     def accept(self) -> None:
