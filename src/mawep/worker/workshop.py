@@ -341,8 +341,8 @@ class Worker:
             asked=lambda question: self._talk.asked(desk, question),
             announced=lambda change: self._tools.announced(desk, change),
         )
-        limits, around = self._settings.limits, {"scratch": desk.at.tmp, "calls": desk.calls}
-        desk.turn = Turn(session, desk.at.path, limits, self._clock, ears, **around)
+        limits, at = self._settings.limits, desk.at
+        desk.turn = Turn(session, at.path, limits, self._clock, ears, scratch=at.tmp, calls=desk.calls)
         try:
             return await desk.turn.run(prompt)
         finally:
