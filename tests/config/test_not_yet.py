@@ -61,6 +61,6 @@ def test_the_default_may_be_written(key: str) -> None:
 def test_a_command_line_word_is_told_with_its_value() -> None:
     with pytest.raises(
         ProblemsError,
-        match="`model-only` is not available in this version: reaching the model alone is still to come",
+        match="`branch_only` is not available in this version: landing anywhere but here is still to come",
     ):
-        load("agents.network=model-only")
+        load("landing.mode=branch_only")
