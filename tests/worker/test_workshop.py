@@ -13,6 +13,7 @@ from mawep.adapters.process import Supervisor
 from mawep.agents.base import AgentFailed, AgentSession, Launch, Needs, PathPolicy
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
+from mawep.coordination.leases import Lease, Leases
 from mawep.core.model import FailureReason
 from mawep.errors import StaleFenceError
 from mawep.stages.attempt import Limits
@@ -241,6 +242,29 @@ async def test_a_lease_is_renewed_while_the_agent_works_and_health_is_said(
     (health,) = await eventually("its health is said", seen, PATIENCE)
     assert (health.issue, health.attempt, health.fence) == (101, 1, 3)
     assert (await shop.result(101, fence=3)).outcome == "finished", "it outlived its first lease"
+
+
+async def test_a_result_that_is_handed_in_is_not_lost_to_a_renewal_beside_it(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server knows the lease as done before the worker knows that its result is there."""
+    handed_in = Leases.commit
+
+    async def answered_late(leases: Leases, lease: Lease, payload: bytes) -> str:
+        entry = await handed_in(leases, lease, payload)
+        await let_pass(leases.ttl / 2)  # three renewals are due in that time
+        return entry
+
+    monkeypatch.setattr(Leases, "commit", answered_late)
+    shop.ttl = 1.0
+    shop.agent(101, "echo x > x")
+    shop.open()
+    await shop.assign(101, fence=3)
+    assert (await shop.result(101, fence=3)).outcome == "finished"
+    await shop.repair(101, fence=4)
+    assert (await shop.result(101, fence=4)).outcome == "finished"
+    said = [item.payload for item in shop.heard if isinstance(item.payload, wire.TurnResult)]
+    assert [result.outcome for result in said] == ["finished", "finished"]
 
 
 # --- stops

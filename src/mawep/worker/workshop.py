@@ -205,7 +205,8 @@ class Worker:
             )
             async with renewed(self._leases, desk, self._clock):
                 result = await self._result(desk, turn)
-                await self._commit(desk, result)
+            # A renewal beside it would find the lease done, and take that for lost.
+            await self._commit(desk, result)
         except LeaseLostError as error:
             # Under this fence nothing can be committed any more; the work is kept, the loss is told.
             bound.warning("lease lost", cause=str(error))
