@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, GateRecord, GateResult, Question, Rules, Session
+from mawep.core.model import CommandResult, FailureReason, GateRecord, GateResult, Question, Rules, Session
 from mawep.observe.words import ROUTINE, describe, noteworthy
 from tests.observe.play import Part, Play, payment_sprint, sha
 
@@ -103,3 +103,9 @@ def test_all_of_a_troubled_run_can_be_told() -> None:
     )
     play.finish()
     assert all(describe(recorded) for recorded in play.records)
+
+
+def test_a_gate_that_ran_into_its_time_limit_says_so() -> None:
+    late = CommandResult("make test", None, 15, 900.0, "0" * 64, timed_out=True)
+    record = GateRecord("k", sha("t"), GateResult.RED, (late,), 900.2, "log")
+    assert say(ev.GateFinished(record)).endswith("after 15:00, at its time limit")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from mawep.core.model import Issue
 
 
 def slug(title: str) -> str:
-    """A title as part of a branch name: at most 40 of a-z, 0-9 and single dashes."""
-    letters = "".join(char if char.isascii() and char.isalnum() else " " for char in title.lower())
+    """A title as part of a branch name: at most 40 of a-z, 0-9 and single dashes; letters lose their accents."""
+    plain = "".join(char for char in unicodedata.normalize("NFKD", title) if not unicodedata.combining(char))
+    letters = "".join(char if char.isascii() and char.isalnum() else " " for char in plain.lower())
     return "-".join(letters.split())[:40].strip("-") or "issue"
 
 

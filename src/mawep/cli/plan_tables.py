@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from rich import box
@@ -14,6 +15,8 @@ from mawep.observe.look import words
 from mawep.observe.text import count, one_line
 
 MOST_OVERLAPS = 20
+ENDS_OF_PATH = 10
+"""Of a critical path of more than twice as many issues, so many are shown at either end."""
 WIDEST = 110
 """Columns of the table on a terminal that has more."""
 
@@ -51,8 +54,7 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     out.print(f"{count(len(graph.issues), 'issue')} in {count(len(waves), 'wave')}, {count(agents, 'agent')}")
     if document["runtime"] and not routed:
         out.print(Text.assemble(("driven as ", "bold"), document["runtime"]))
-    path = " → ".join(f"#{number}" for number in document["critical_path"])
-    out.print(Text.assemble(("critical path ", "bold yellow"), path))
+    out.print(Text.assemble(("critical path ", "bold yellow"), chain(document["critical_path"])))
     _overlaps(document)
     bound = document["lower_bound_hours"]
     if bound is None:
@@ -60,6 +62,15 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     else:
         out.print(f"It takes at least {bound:g} hours.")
     out.print("`mawep simulate` shows what to expect of 1 to N agents.", style="bright_black")
+
+
+def chain(numbers: Sequence[int]) -> str:
+    """A chain of issues on a line or three, whatever its length."""
+    names = [f"#{number}" for number in numbers]
+    hidden = len(names) - 2 * ENDS_OF_PATH
+    if hidden > 1:
+        names[ENDS_OF_PATH:-ENDS_OF_PATH] = [f"… {hidden} more …"]
+    return " → ".join(names)
 
 
 def _overlaps(document: dict[str, Any]) -> None:

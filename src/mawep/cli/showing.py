@@ -93,9 +93,9 @@ def _attempt(out: Console, attempt: dict[str, Any]) -> None:
     if attempt["detail"]:
         _paragraph(out, "", attempt["detail"], indent=4)
     for gate in attempt["gates"]:
-        out.print(
-            Text(f"    gate {gate['result']} on tree {short(gate['tree'])} after {duration(gate['seconds'])}")
-        )
+        limit = ", at its time limit" if gate["timed_out"] else ""
+        after = f"after {duration(gate['seconds'])}{limit}"
+        out.print(Text(f"    gate {gate['result']} on tree {short(gate['tree'])} {after}"))
         if gate["result"] != "green" and gate["excerpt"] not in ("", attempt["detail"]):
             _paragraph(out, "", gate["excerpt"], indent=6)
 

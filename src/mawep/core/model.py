@@ -198,6 +198,11 @@ class GateRecord(Value, frozen=True):
     log: str
     excerpt: str = ""
 
+    @property
+    def timed_out(self) -> bool:
+        """True when a command was ended because its time was over."""
+        return any(result.timed_out for result in self.commands)
+
 
 class Rules(Value, frozen=True):
     """The part of the configuration that decisions depend on; kept in the journal with the run.

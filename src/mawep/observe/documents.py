@@ -150,6 +150,7 @@ def _gate(record: GateRecord) -> Document:
         "tree": record.tree,
         "result": record.result,
         "seconds": record.seconds,
+        "timed_out": record.timed_out,
         "log": record.log,
         "excerpt": record.excerpt,
     }

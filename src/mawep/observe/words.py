@@ -49,7 +49,8 @@ def _members(steps: tuple[ev.Step, ...]) -> str:
 def _gate(event: ev.GateFinished) -> str:
     record = event.record
     said = {GateResult.GREEN: "passed", GateResult.RED: "failed", GateResult.NONE: "ended without a verdict"}
-    return f"The gate {said[record.result]} on tree {short(record.tree)} after {duration(record.seconds)}"
+    told = f"The gate {said[record.result]} on tree {short(record.tree)} after {duration(record.seconds)}"
+    return f"{told}, at its time limit" if record.timed_out else told
 
 
 def _failed(event: ev.AttemptFailed) -> str:

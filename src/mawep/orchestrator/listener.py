@@ -281,7 +281,9 @@ def _answer(verb: wire.AnswerQuestion, by: str, state: State) -> tuple[str, list
     _known(verb.issue, state)
     question = state.issues[verb.issue].question
     if question is None or verb.question_id not in (None, question.id):
-        raise Refused(f"#{verb.issue} does not wait for an answer", next_step="see `mawep explain`")
+        raise Refused(
+            f"#{verb.issue} does not wait for an answer", next_step=f"see `mawep explain {verb.issue}`"
+        )
     if question.options and verb.text not in question.options:
         raise Refused(f"{verb.text!r} is not one of: {', '.join(question.options)}")
     return f"answered #{verb.issue}", [ev.QuestionAnswered(verb.issue, question.id, verb.text, by)]
