@@ -53,7 +53,8 @@ class Stage:
 
     @property
     def transcript(self) -> Path:
-        return self.root / "run" / "transcript.jsonl"
+        """The raw one."""
+        return self.root / "run" / "raw.jsonl"
 
     def launch(
         self, *command: str, env: Mapping[str, str] | None = None, deadline: float | None = None
@@ -68,7 +69,7 @@ class Stage:
             lock=self.root / "run" / "lock",
             status_file=self.root / "run" / f"status-{self.launches}.json",
             token=f"token-{self.launches}",
-            transcript=self.transcript,
+            transcript=self.root / "run" / "transcript.jsonl",
             stderr_log=self.root / "run" / "stderr.jsonl",
             prompt_file=self.root / "run" / "prompt.md",
             feedback_file=self.root / "run" / "feedback.md",
@@ -109,7 +110,7 @@ class Stage:
         return await RUNTIMES["command"]().open(launch, self.supervisor, self.policy, resume=resume)
 
     def frames(self) -> list[dict[str, Any]]:
-        """The transcript."""
+        """The raw record."""
         return [json.loads(line) for line in self.transcript.read_text().splitlines()]
 
 

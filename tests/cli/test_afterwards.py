@@ -62,7 +62,7 @@ def test_logs_of_the_agent_and_of_the_gate(failed: tuple[Site, Said]) -> None:
     site, _ = failed
     told = site.mawep("logs", "102", code=0).out
     assert "boom" in told
-    assert "exit code 3" in told
+    assert "exited with code 3" in told
     gate = site.mawep("logs", "101", "--gate", code=0).out
     assert "gate green" in gate
     assert "$ echo checked; true" in gate

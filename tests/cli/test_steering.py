@@ -126,6 +126,7 @@ async def test_logs_follow_the_agent_until_it_has_finished(tmp_path: Path) -> No
             assert follower.stdout is not None
             assert "attempt 1" in follower.stdout.readline()
             assert "sh -c" in follower.stdout.readline()
+            assert "turn 1" in follower.stdout.readline()
             assert "begun" in follower.stdout.readline()
             site.go()
             assert "done" in follower.stdout.readline()

@@ -33,6 +33,7 @@ from mawep.agents.limits import limit_in, limit_said
 from mawep.agents.options import Options
 from mawep.agents.output import Lines, read_lines
 from mawep.agents.quirks import TOOLS, Manners
+from mawep.agents.redaction import redactor_of
 from mawep.agents.sdk import acp, schema
 from mawep.agents.transcript import Transcript
 from mawep.agents.turn import Turn
@@ -130,7 +131,7 @@ class AcpSession:
         self.pid = process.pid
         self._process = process
         self._cwd = os.fspath(launch.cwd)
-        self._transcript = Transcript(launch.transcript)
+        self._transcript = Transcript.of(launch)
         self._wire = Wire(process.stdout, process.stdin, self._transcript)
         self._client = client
         self._manners = manners
@@ -346,7 +347,7 @@ class AcpSession:
         return None
 
     async def _keep_errors(self, launch: Launch) -> None:
-        log = Transcript(launch.stderr_log, STDERR_LIMIT)
+        log = Transcript(launch.stderr_log, STDERR_LIMIT, redactor_of(launch))
         assert self._process.stderr is not None  # noqa: S101 (asked for)
         try:
             async for line in read_lines(self._process.stderr, self._errors):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -236,7 +236,7 @@ class Launch:
     the walls around it. `lock` is held while any process of the agent lives; `status_file` gets its exit status with
     `token`. `deadline`, in seconds of CLOCK_BOOTTIME, is when the process is killed unless the session is extended
     first; None is never. `home` is a HOME of the attempt's own, if it has one. `model_name` is the model that the
-    agent is told to use, None for what it uses by itself.
+    agent is told to use, None for what it uses by itself. `secrets` are values in `env` that nobody may keep.
     """
 
     command: tuple[str, ...]
@@ -255,6 +255,12 @@ class Launch:
     model: ModelEndpoint | None = None
     tools: ToolEndpoint | None = None
     model_name: str | None = None
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def raw(self) -> Path:
+        """Where everything that goes in and out is kept as it is, beside the transcript that people read."""
+        return self.transcript.with_name("raw.jsonl")
 
     @property
     def argv(self) -> tuple[str, ...]:

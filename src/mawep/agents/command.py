@@ -75,7 +75,7 @@ class CommandSession:
         self._prompted = prompted
         self._deadline = launch.deadline
         self._process: Process | None = None
-        self._transcript = Transcript(launch.transcript)
+        self._transcript = Transcript.of(launch)
         self._turn = Turn()
 
     @property

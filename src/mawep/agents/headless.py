@@ -33,6 +33,7 @@ from mawep.agents.named import home_of, launched, needs_of, put_files, site_of
 from mawep.agents.options import Options
 from mawep.agents.output import LINE_LIMIT, Lines, read_lines
 from mawep.agents.quirks import Quirks, UsageScope
+from mawep.agents.redaction import redactor_of
 from mawep.agents.transcript import Transcript
 from mawep.agents.turn import Turn
 from mawep.core.model import Usage
@@ -119,7 +120,7 @@ class HeadlessSession:
         self._supervisor = supervisor
         self._deadline = launch.deadline
         self._process: Process | None = None
-        self._transcript = Transcript(launch.transcript)
+        self._transcript = Transcript.of(launch)
         self._turn = Turn()
         self._usage = Usage()
 
@@ -278,7 +279,7 @@ class HeadlessSession:
             raise AgentFailed(error.what, cause=error.cause, next_step=error.next_step) from error
 
     async def _keep_errors(self, process: Process, errors: Lines) -> None:
-        log = Transcript(self._launch.stderr_log, STDERR_LIMIT)
+        log = Transcript(self._launch.stderr_log, STDERR_LIMIT, redactor_of(self._launch))
         assert process.stderr is not None  # noqa: S101 (asked for)
         try:
             async for line in read_lines(process.stderr, errors):

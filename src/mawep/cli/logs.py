@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,11 +12,25 @@ import typer
 from mawep.cli.options import ConfigFile, IssueNumber, RunOption, number_of
 
 if TYPE_CHECKING:
+    from mawep.cli.transcripts import Told
     from mawep.core.events import Recorded
     from mawep.core.state import State
     from mawep.state.runs import RunSummary
 
 POLL = 0.2
+
+
+class Form(Enum):
+    """How a transcript is shown: told to people, or as it is kept."""
+
+    TOLD = "told"
+    JSON = "json"
+    RAW = "raw"
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it is read from."""
+        return "raw.jsonl" if self is Form.RAW else "transcript.jsonl"
 
 
 def logs(
@@ -27,8 +42,12 @@ def logs(
         int | None, typer.Option("--attempt", metavar="N", help="Which attempt; default is the newest.")
     ] = None,
     gate: Annotated[bool, typer.Option("--gate", help="What the gate printed on what it made.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Everything that went in and out, as it was.")] = False,
     run: RunOption = None,
     config: ConfigFile = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="The transcript itself, one JSON object a line.")
+    ] = False,
 ) -> int:
     """Show what the agent on an issue said and did.
 
@@ -38,7 +57,8 @@ def logs(
 
     number = number_of(issue)
     try:
-        asyncio.run(_logs(number, config, run, follow=follow, attempt=attempt, gate=gate))
+        form = Form.RAW if raw else Form.JSON if json else Form.TOLD
+        asyncio.run(_logs(number, config, run, follow=follow, attempt=attempt, gate=gate, form=form))
     except KeyboardInterrupt:
         if not follow:
             raise
@@ -46,7 +66,14 @@ def logs(
 
 
 async def _logs(
-    number: int, config: Path | None, run: str | None, *, follow: bool, attempt: int | None, gate: bool
+    number: int,
+    config: Path | None,
+    run: str | None,
+    *,
+    follow: bool,
+    attempt: int | None,
+    gate: bool,
+    form: Form,
 ) -> None:
     from mawep.cli.context import choose_run, open_repository
     from mawep.cli.reading import known_issue, read_run
@@ -64,35 +91,90 @@ async def _logs(
         raise UsageError(f"#{number} has had {newest} attempts; there is no attempt {attempt}")
     if not newest and not follow:
         raise UsageError(f"nobody has worked on #{number} yet", next_step=f"`mawep explain {number}`")
-    await _transcript(chosen, number, attempt, follow=follow)
+    await _transcript(chosen, number, attempt, form, follow=follow)
 
 
-async def _transcript(run: RunSummary, number: int, attempt: int | None, *, follow: bool) -> None:
+async def _transcript(run: RunSummary, number: int, attempt: int | None, form: Form, *, follow: bool) -> None:
     import asyncio
 
     from mawep.cli.reading import Reader
-    from mawep.cli.transcripts import Telling
 
-    reader = Reader(run)
-    shown, telling, position = 0, Telling(), 0
+    reader, shown = Reader(run), Shown(form)
+    current, position = 0, 0
     while True:
         status = reader.status()
         issue = next(one for one in status.issues if one.number == number)
         wanted = attempt or issue.attempts
-        if wanted != shown:
-            print(f"#{number}, attempt {wanted}") if wanted else None
-            shown, telling, position = wanted, Telling(), 0
-        path = run.directory.attempt(number, wanted) / "transcript.jsonl"
+        if wanted != current:
+            shown.attempt(number, wanted, issue.agent if wanted == issue.attempts else None)
+            current, position = wanted, 0
+        path = run.directory.attempt(number, wanted) / form.file
         position, lines = _fresh(path, position)
-        for line in lines:
-            for told in telling.tell(line):
-                print(told, flush=True)
+        shown.lines(lines)
         over = not status.alive or issue.state.terminal or (attempt is not None and attempt < issue.attempts)
+        if not lines or not follow or over:
+            shown.rest()
         if not follow or over:
-            for told in telling.rest():
-                print(told)
             return
         await asyncio.sleep(POLL)
+
+
+class Shown:
+    """Where the lines of a transcript go: to a person's terminal, plain into a pipe, or to a program as they are."""
+
+    def __init__(self, form: Form) -> None:
+        from mawep.cli.showing import console
+        from mawep.cli.transcripts import Telling
+
+        self._form = form
+        self._console = console()
+        self._telling = Telling()
+
+    def attempt(self, number: int, attempt: int, agent: str | None) -> None:
+        """Another attempt begins."""
+        from mawep.cli.transcripts import Telling
+
+        self.rest()
+        self._telling = Telling()
+        if attempt and self._form is Form.TOLD:
+            by = f", {agent}" if agent else ""
+            self._heading(f"#{number}, attempt {attempt}{by}")
+
+    def lines(self, lines: list[str]) -> None:
+        """Show these lines of the file."""
+        for line in lines:
+            if self._form is Form.TOLD:
+                self._print(list(self._telling.tell(line)))
+            else:
+                print(line, flush=True)
+
+    def rest(self) -> None:
+        """Show what was held back."""
+        self._print(list(self._telling.rest()))
+
+    def _heading(self, text: str) -> None:
+        from rich.text import Text
+
+        if self._console.is_terminal:
+            self._console.print(Text(f" {text} ", "bold reverse"))
+        else:
+            print(text, flush=True)
+
+    def _print(self, told: list[Told]) -> None:
+        if not self._console.is_terminal:
+            for one in told:
+                print(one.plain(), flush=True)
+            return
+        from rich.table import Table
+        from rich.text import Text
+
+        for one in told:
+            row = Table.grid(padding=(0, 1))
+            row.add_column(width=8, no_wrap=True, style="bright_black")
+            row.add_column(width=1, no_wrap=True)
+            row.add_column(overflow="fold")
+            row.add_row(one.time, Text(one.sign, one.style), Text(one.text, one.style))
+            self._console.print(row)
 
 
 def _fresh(path: Path, position: int) -> tuple[int, list[str]]:

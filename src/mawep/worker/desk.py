@@ -12,8 +12,9 @@ from typing import Literal
 
 from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.process import clean_environment
-from mawep.agents.base import AgentFailed, AgentSession, Launch, Runtime
+from mawep.agents.base import AgentFailed, Launch, Runtime
 from mawep.agents.logins import Logins
+from mawep.agents.recorded import RecordedSession
 from mawep.agents.tool_server import PROGRAMS, ToolServer
 from mawep.agents.tools import Allowance
 from mawep.coordination import envelopes as wire
@@ -83,7 +84,7 @@ class Desk:
     issue: Issue
     fence: int
     workspace: Workspace | None = None
-    session: AgentSession | None = None
+    session: RecordedSession | None = None
     session_told: str | None = None
     turn: Turn | None = None
     task: asyncio.Task[None] | None = None
@@ -153,6 +154,7 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
         cwd=desk.at.path,
         env=env,
         tools=endpoint,
+        secrets=tuple(env[name] for name in driving.env if name in env),
         lock=lock_of(settings, desk),
         status_file=directory / "status.json",
         token=token or str(desk.fence),

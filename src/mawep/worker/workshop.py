@@ -21,6 +21,7 @@ from mawep.adapters.git import Repository
 from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
 from mawep.agents.base import AgentFailed, ProviderLimited, Runtime
 from mawep.agents.command import CommandRuntime, finished_before
+from mawep.agents.recorded import open_recorded
 from mawep.clock import Clock
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
@@ -304,7 +305,9 @@ class Worker:
         socket = self._models.socket(desk)
         launch = await walled(self._settings, desk, self._workspaces, gateway=socket)
         launch = self._models.connect(desk, launch)
-        desk.session = await self._runtime(desk).open(launch, self._supervisor, policy, resume=resume)
+        desk.session = await open_recorded(
+            self._runtime(desk), launch, self._supervisor, policy, resume=resume
+        )
         desk.session_told = None
         await self._tell_session(desk)
 
@@ -346,6 +349,9 @@ class Worker:
         desk.turn = Turn(session, at.path, limits, self._clock, ears, scratch=at.tmp, calls=desk.calls)
         try:
             return await desk.turn.run(prompt)
+        except AgentFailed as failure:
+            session.failed(failure)
+            raise
         finally:
             self._talk.hush(desk)
 
