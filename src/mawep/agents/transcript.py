@@ -55,8 +55,8 @@ class Transcript:
             self._release()
             self._held = Pieces(message)
         self._held.add(piece)
-        if self._held.size > HELD:
-            self._append("in", self._held.message(self._held.front(self._redactor)))
+        if self._held.size > HELD and (front := self._held.front(self._redactor)):
+            self._append("in", self._held.message(front))
 
     def close(self) -> None:
         """Close the file; later writes are ignored."""
@@ -106,12 +106,14 @@ class Pieces:
 
     def front(self, redactor: Redactor) -> str:
         """Take what can be written already: up to a space before what may be the beginning of a secret."""
-        self.text = redactor.text(self.text)
         block = self.text.rfind("-----BEGIN ")
-        open_ended = block > 0 and "-----END " not in self.text[block:]
-        within = block if open_ended else len(self.text) - redactor.longest
-        end = max(self.text.rfind(space, 0, within) for space in " \n") + 1 or within
-        front, self.text = self.text[:end], self.text[end:]
+        if block >= 0 and "-----END " not in self.text[block:] and len(self.text) - block < HELD:
+            front, self.text = self.text[:block], self.text[block:]
+            return front
+        text = redactor.text(self.text)
+        within = len(text) - redactor.longest
+        end = max(text.rfind(space, 0, within) for space in " \n") + 1 or within
+        front, self.text = text[:end], text[end:]
         return front
 
     def message(self, text: str) -> dict[str, Any]:
