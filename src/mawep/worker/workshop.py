@@ -302,12 +302,10 @@ class Worker:
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
         await self._tools.open(desk)
         policy = self._claims.policy(desk.issue.number, desk.work)
-        socket = self._models.socket(desk)
+        runtime, socket = self._runtime(desk), self._models.socket(desk)
         launch = await walled(self._settings, desk, self._workspaces, gateway=socket)
         launch = self._models.connect(desk, launch)
-        desk.session = await open_recorded(
-            self._runtime(desk), launch, self._supervisor, policy, resume=resume
-        )
+        desk.session = await open_recorded(runtime, launch, self._supervisor, policy, resume=resume)
         desk.session_told = None
         await self._tell_session(desk)
 
