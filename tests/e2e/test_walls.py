@@ -136,3 +136,12 @@ def test_a_scripted_agent_works_beside_one_behind_walls(tmp_path: Path) -> None:
     ended = world.start()
     assert ended.states == {101: "landed", 102: "landed"}
     assert (world.repo / "who.txt").read_text() == "walled\n"
+
+
+def test_what_is_kept_at_home_and_in_git_counts_for_the_limit_of_the_disk(tmp_path: Path) -> None:
+    script = 'head -c 20000000 /dev/urandom > "$HOME/big"; while [ ! -e never ]; do sleep 0.1; done\n'
+    world = walled(tmp_path, script, agents={"limits": {"disk_gb": 0.01}})
+    world.issue(101)
+    ended = world.start()
+    assert ended.states == {101: "failed: agent_error"}
+    assert "on the disk" in world.explain(101)

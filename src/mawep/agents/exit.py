@@ -15,4 +15,6 @@ def how(status: ExitStatus) -> str:
         return f"it was ended by {signal.Signals(status.signal).name}"
     if status.code is None:
         return "it was ended, nobody saw how"
+    if (number := status.code - 128) in set(signal.Signals):  # as walls, and shells, say it
+        return f"it exited with code {status.code}, which stands for {signal.Signals(number).name}"
     return f"it exited with code {status.code}"

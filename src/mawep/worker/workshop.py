@@ -344,7 +344,10 @@ class Worker:
             announced=lambda change: self._tools.announced(desk, change),
         )
         limits, at = self._settings.limits, desk.at
-        desk.turn = Turn(session, at.path, limits, self._clock, ears, scratch=at.tmp, calls=desk.calls)
+        kept = self._workspaces.held(at)
+        desk.turn = Turn(
+            session, at.path, limits, self._clock, ears, scratch=at.tmp, held=kept, calls=desk.calls
+        )
         try:
             return await desk.turn.run(prompt)
         except AgentFailed as failure:

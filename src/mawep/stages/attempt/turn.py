@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,7 +145,8 @@ class Ears:
 class Turn:
     """One prompt and what follows. `progress` and `vitals` can be read at any time. `scratch` is the attempt's TMPDIR.
 
-    `calls` says how many requests to its model are in flight, where somebody knows.
+    `held` is what else of the disk it holds. `calls` says how many requests to its model are in flight, where
+    somebody knows.
     """
 
     def __init__(
@@ -157,11 +158,13 @@ class Turn:
         ears: Ears,
         *,
         scratch: Path,
+        held: Sequence[Path] = (),
         calls: Callable[[], int] = int,
     ) -> None:
         self._session = session
         self._worktree = worktree
         self._scratch = scratch
+        self._held = held
         self._measure_at = clock.awake() + DISK_SECONDS
         self._limits = limits
         self._clock = clock
@@ -271,7 +274,7 @@ class Turn:
         began = self._clock.awake()
         if began < self._measure_at or math.isinf(self._limits.disk):
             return ""
-        used = await asyncio.to_thread(bytes_on_disk, self._worktree, self._scratch)
+        used = await asyncio.to_thread(bytes_on_disk, self._worktree, self._scratch, *self._held)
         took = self._clock.awake() - began
         self._measure_at = began + max(DISK_SECONDS, took / DISK_SHARE)
         if used <= self._limits.disk:

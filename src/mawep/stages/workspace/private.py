@@ -96,7 +96,7 @@ class Private:
         (git / "objects/info/alternates").write_text(f"{borrowed[0]}\n")
         (git / "config").write_text(self._config(identity))
         (git / "info/exclude").write_text(self._excluded())
-        (git / "packed-refs").write_text(await self._refs(name))
+        (git / "packed-refs").write_text(await self._refs())
         branch = f"refs/heads/{record.branch}" if record.branch else ""
         if branch:
             (git / branch).parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +152,7 @@ class Private:
                 return Path(value.strip('"')).expanduser()
         return None
 
-    async def _refs(self, name: str) -> str:
+    async def _refs(self) -> str:
         """Branches, tags and what was fetched, packed; but for the branches of attempts that are there now."""
         hidden = {
             f"refs/heads/{record.branch}" for record in self._registry.all() if record.kind is Kind.ATTEMPT

@@ -266,6 +266,10 @@ class Workspaces:
             self._repository, workspace, self._registry.index(workspace.name), patterns
         )
 
+    def held(self, workspace: Workspace) -> tuple[Path, ...]:
+        """What an attempt holds of the disk besides its worktree and TMPDIR: HOME and git directory, if any."""
+        return self._places.homes / workspace.name, self._places.private / workspace.name
+
     def home(self, workspace: Workspace) -> Path:
         """A HOME of the attempt's own, kept until the workspace is discarded."""
         home = self._places.homes / workspace.name
