@@ -343,11 +343,8 @@ class Worker:
             asked=lambda question: self._talk.asked(desk, question),
             announced=lambda change: self._tools.announced(desk, change),
         )
-        limits, at = self._settings.limits, desk.at
-        kept = self._workspaces.held(at)
-        desk.turn = Turn(
-            session, at.path, limits, self._clock, ears, scratch=at.tmp, held=kept, calls=desk.calls
-        )
+        at, most, clock = desk.at, self._settings.limits, self._clock
+        desk.turn = Turn(session, at.path, most, clock, ears, scratch=at.tmp, held=at.held, calls=desk.calls)
         try:
             return await desk.turn.run(prompt)
         except AgentFailed as failure:

@@ -54,7 +54,8 @@ class WorkspaceSettings:
 class Workspace:
     """One attempt's place: a worktree on its own branch, ports, a TMPDIR, and the lock that its agent holds.
 
-    `name` is the directory's and the worktree entry's; `base` is the commit that the branch started from.
+    `name` is the directory's and the worktree entry's; `base` is the commit that the branch started from; `held` are
+    a HOME and a git directory of its own, which may not be there.
     """
 
     path: Path
@@ -65,6 +66,7 @@ class Workspace:
     tmp: Path
     lock: Path
     reused_spare: bool
+    held: tuple[Path, ...] = ()
 
     @property
     def ref(self) -> str:

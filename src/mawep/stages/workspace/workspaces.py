@@ -209,6 +209,7 @@ class Workspaces:
             ports=range(record.port, record.port + BLOCK),
             tmp=self._places.temporary / record.name,
             lock=self._registry.lock(record.name),
+            held=(self._places.homes / record.name, self._places.private / record.name),
             reused_spare=reused,
         )
 
@@ -265,10 +266,6 @@ class Workspaces:
         return await guarded_paths(
             self._repository, workspace, self._registry.index(workspace.name), patterns
         )
-
-    def held(self, workspace: Workspace) -> tuple[Path, ...]:
-        """What an attempt holds of the disk besides its worktree and TMPDIR: HOME and git directory, if any."""
-        return self._places.homes / workspace.name, self._places.private / workspace.name
 
     def home(self, workspace: Workspace) -> Path:
         """A HOME of the attempt's own, kept until the workspace is discarded."""
