@@ -65,7 +65,7 @@ def _after(text: str | None, now: datetime, unit: float = 1.0) -> datetime | Non
     if text is None:
         return None
     try:
-        return now + min(timedelta(seconds=max(0.0, float(text)) * unit), LONGEST)
+        return now + timedelta(seconds=min(max(0.0, float(text)) * unit, LONGEST.total_seconds()))
     except (ValueError, OverflowError):
         pass
     try:

@@ -81,7 +81,7 @@ def _message(asked: Asked, query: dict[str, str], *, metered: bool) -> Call:
     taken += local_tools(body, lambda tool: str(tool.get("type") or "custom").startswith(("custom", *TOOLS)))
     for place in (body.get("messages"), body.get("system")):
         _refuse_distant(place)
-    if body.get("service_tier", "auto") not in TIERS:
+    if str(body.get("service_tier") or "auto") not in TIERS:
         taken.append(f"service_tier {body.pop('service_tier')}")
     edits = part(body, "context_management").get("edits")
     kept = [edit for edit in objects(edits) if str(edit.get("type")).startswith("clear_")]
@@ -109,7 +109,7 @@ def _refuse_distant(value: object) -> None:
             _refuse_distant(one)
     elif isinstance(value, dict):
         source = value.get("source")
-        distant = isinstance(source, dict) and source.get("type") not in SOURCES
+        distant = isinstance(source, dict) and str(source.get("type")) not in SOURCES
         if distant or value.get("type") == "container_upload":
             raise Refused(
                 "request",
@@ -129,7 +129,7 @@ class _Reader(Reader):
         return self._hidden
 
     def see(self, document: dict[str, Any]) -> None:
-        kind = document.get("type")
+        kind = str(document.get("type"))
         if kind == "message_start":
             self.tokens = _tokens(part(part(document, "message"), "usage"), self.tokens)
         elif kind in {"message", "message_delta"} and part(document, "usage"):

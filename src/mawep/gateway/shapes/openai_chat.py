@@ -27,7 +27,7 @@ def call(body_: bytes, path: str) -> Call:
     """What may be forwarded of a request for a chat completion. Raises Refused."""
     body = decoded(body_)
     taken = [*only(body, FIELDS, REFUSED)]
-    taken += local_tools(body, lambda tool: tool.get("type", "function") in TOOLS)
+    taken += local_tools(body, lambda tool: str(tool.get("type", "function")) in TOOLS)
     taken += dearer_tier(body)
     refuse_distant(body.get("messages"))
     if body.get("stream"):  # without it nobody says what a streamed answer consumed
@@ -47,7 +47,7 @@ def call(body_: bytes, path: str) -> Call:
 
 def dearer_tier(body: dict[str, Any]) -> list[str]:
     """Take out a tier of service whose price nobody agreed to."""
-    if (body.get("service_tier") or "auto") in TIERS:
+    if str(body.get("service_tier") or "auto") in TIERS:
         return []
     return [f"service_tier {body.pop('service_tier')}"]
 

@@ -52,7 +52,7 @@ def call(body_: bytes, path: str) -> Call:
         taken.append("store")
     body["store"] = False  # else the provider keeps it
     if isinstance(body.get("include"), list):
-        body["include"] = [name for name in body["include"] if name in INCLUDED]
+        body["include"] = [name for name in body["include"] if str(name) in INCLUDED]
     return Call(
         "POST",
         path,
@@ -74,7 +74,7 @@ def _is_local(tool: dict[str, Any]) -> bool:
         case "namespace":
             return all(_is_local(inner) for inner in objects(tool.get("tools")))
         case kind:
-            return kind in TOOLS
+            return str(kind) in TOOLS
 
 
 class Meter(Reader):
@@ -91,7 +91,7 @@ class Meter(Reader):
         """Take the usage, which comes at the end."""
         whole = document.get("object") == "response"
         usage = part(document if whole else part(document, "response"), "usage")
-        if not usage or not (whole or document.get("type") in LAST):
+        if not usage or not (whole or str(document.get("type")) in LAST):
             return
         asked = count(usage.get("input_tokens"))
         cached = min(asked, count(part(usage, "input_tokens_details").get("cached_tokens")))
