@@ -68,6 +68,8 @@ class Shop:
     working: asyncio.Task[None] | None = None
     runtime: str = "command"
     gateway: Gateway | None = None
+    behind: Mapping[str, str] = field(default_factory=dict)
+    """The walls of agents: `sandbox` and `network`."""
 
     @property
     def checkout(self) -> Path:
@@ -95,7 +97,12 @@ class Shop:
         agents = self.root / "agents"
         command = ("sh", "-c", f". {shlex.quote(str(agents))}/$MAWEP_ISSUE.sh")
         drivings = {
-            name: Driving(RUNTIMES[name](), (str(agents),) if name == "scripted" else command, (MARK,))
+            name: Driving(
+                RUNTIMES[name](),
+                (str(agents),) if name == "scripted" else command,
+                (MARK,),
+                **self.behind,
+            )
             for name in ("command", "scripted", "acp")
         }
         self.runtime = runtime if isinstance(runtime, str) else runtime.name
@@ -108,6 +115,7 @@ class Shop:
                 directory=self.directory,
                 runtimes=drivings,
                 limits=self.limits,
+                shown=(agents,) if self.behind else (),
                 gateway=self.gateway,
             ),
             bus=Bus(self.connection, self.run, self._identity(name), self.keyring, SystemClock()),

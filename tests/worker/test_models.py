@@ -6,6 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import pytest
+
 from mawep.adapters.runtime_directory import leave_runtime_directory, runtime_directory
 from mawep.clock import SystemClock
 from mawep.coordination import envelopes as wire
@@ -18,6 +20,7 @@ from mawep.gateway.serve import served
 from mawep.gateway.upstreams import upstreams
 from tests.gateway.provider import Provider, Says, provider
 from tests.gateway.site import KEY
+from tests.support.repos import git
 from tests.worker.shop import Shop
 
 CALL = """\
@@ -62,16 +65,33 @@ async def gateway(shop: Shop, may_spend: MaySpend = unlimited) -> AsyncIterator[
                 leave_runtime_directory(shop.directory)
 
 
-async def test_an_agent_finds_its_model_at_the_gateway_and_is_counted(shop: Shop) -> None:
+ALONE = """\
+python3 - <<'END'
+import socket
+try:
+    socket.create_connection(("127.0.0.1", PORT), 2)
+except OSError:
+    open("alone.txt", "w").write("nothing else is reached")
+END
+"""
+
+
+@pytest.mark.parametrize(
+    "behind", [{}, {"sandbox": "required", "network": "model-only"}], ids=["off", "alone"]
+)
+async def test_an_agent_finds_its_model_at_the_gateway_and_is_counted(
+    shop: Shop, behind: dict[str, str]
+) -> None:
     async with gateway(shop) as (made, upstream):
-        shop.gateway = made
-        shop.agent(101, CALL)
+        shop.gateway, shop.behind = made, behind
+        shop.agent(101, CALL + ALONE.replace("PORT", upstream.url.rpartition(":")[2]))
         shop.open()
         await shop.assign(101)
         result = await shop.result(101)
         assert result.outcome == "finished", result.detail
         assert (result.usage.input_tokens, result.usage.output_tokens) == (100, 20)
         assert result.usage.cost_usd == (100 * 3 + 20 * 15) / 1e6
+        assert ("alone.txt" in git(shop.checkout, "ls-tree", "--name-only", str(result.head))) == bool(behind)
         (heard,) = upstream.heard
         assert heard.headers["x-api-key"] == KEY
         assert KEY not in (shop.directory / "attempts" / "101-a1" / "transcript.jsonl").read_text()

@@ -20,6 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+from mawep.adapters.sqlite_files import open_to_read
 from mawep.errors import InfrastructureError
 from mawep.gateway.budget import Account
 from mawep.gateway.values import NOTHING, Amount, Tokens
@@ -209,7 +210,7 @@ def read_totals(path: Path) -> dict[tuple[int, int], Amount]:
     if not path.exists():
         return {}
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as db:
+        with closing(open_to_read(path)) as db:
             return _totals(db)
     except sqlite3.Error as error:
         raise _unusable(path, error) from error
