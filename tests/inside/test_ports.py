@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mawep.inside import ports
+from tests.support.waiting import eventually_now
 
 ASK = """
 import socket, sys
@@ -130,10 +131,9 @@ def test_a_connection_that_both_sides_leave_at_once_takes_no_other_with_it(tmp_p
             assert far.recv(1) == b"x"
             far.close()
             assert near.recv(1) == b""
+        eventually_now("it has let go of both", lambda: len(bridge.selector.get_map()) == 2)
         owner.kill()
         thread.join()
         os.close(bridge.owner)
-        for key in list(bridge.selector.get_map().values()):
-            if isinstance(key.fileobj, socket.socket):
-                key.fileobj.close()
         bridge.selector.close()
+        listener.close()
