@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -420,6 +422,23 @@ async def test_while_others_work_a_checkout_is_looked_at_until_it_is_clean(
     await eventually("#1 lands", lambda: hall.state.issues[1].state is IssueState.LANDED, PATIENCE)
     hall.tell(ended(2, fences[1]))
     assert (await running).ended == "landed"
+
+
+async def test_an_effect_that_the_end_leaves_no_time_to_begin_is_put_away_in_silence(stage: Stage) -> None:
+    """The last thing that could be done for now is queued in the round in which the run ends."""
+    hall, world = await stage.begin(Issue(1, "one"), Issue(2, "two")), landing_world()
+    blocking(world, 1)
+    world.in_the_way = True
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        running = asyncio.create_task(hall.run(world))
+        fences = [await attempt_of(hall, number) for number in (1, 2)]
+        hall.tell(ended(1, fences[0]))
+        await eventually("the move waits", lambda: hall.state.move_blocked, PATIENCE)
+        hall.tell(ended(2, fences[1]))
+        assert (await running).ended is None
+        gc.collect()
+    assert [str(warning.message) for warning in said] == []
 
 
 async def test_a_look_at_the_checkout_that_breaks_stops_the_run(

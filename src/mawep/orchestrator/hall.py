@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -60,7 +60,7 @@ class Incoming:
     """
 
     events: Callable[[State], Iterable[ev.AnyEvent]]
-    settled: Callable[[State], Awaitable[None]] | None = None
+    settled: Callable[[State], Coroutine[Any, Any, None]] | None = None
 
 
 Witness = Callable[[ev.Recorded, State], None]
@@ -243,10 +243,11 @@ class Orchestrator:
             raise InfrastructureError("effects were started before the run")
         return self._performer
 
-    def _in_background(self, work: Awaitable[None], among: set[asyncio.Task[None]]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None], among: set[asyncio.Task[None]]) -> None:
         task = asyncio.ensure_future(self.guard(work))
         among.add(task)
         task.add_done_callback(among.discard)
+        task.add_done_callback(lambda _: work.close())  # a run that ends at once never began it
 
     # --- the end
 

@@ -293,7 +293,10 @@ def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent
     _known(number, state)
     record = state.issues[number]
     if not record.state.terminal or record.state is IssueState.LANDED:
-        raise Refused(f"#{number} is {record.state}; only what failed or was parked can be tried again")
+        raise Refused(
+            f"#{number} is {record.state}; only what failed, was parked or was cancelled can be tried again",
+            next_step=f"see `mawep explain {number}`",
+        )
     if record.state is IssueState.BLOCKED:
         raise Refused(
             f"#{number} is blocked by #{record.blocked_by}", next_step=f"`mawep retry {record.blocked_by}`"
