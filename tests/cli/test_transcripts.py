@@ -24,8 +24,9 @@ from mawep.agents.base import (
     UsageReported,
 )
 from mawep.agents.record import Record
-from mawep.cli.transcripts import SHOWN_FAILURE, SHOWN_OUTPUT, Telling, thousands
+from mawep.cli.transcripts import SHOWN_FAILURE, SHOWN_OUTPUT, Telling
 from mawep.core.model import PlanEntry, Question, Usage
+from mawep.observe.at_work import thousands
 
 
 def lines_of(record: Record, path: Path) -> Iterator[str]:

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from mawep.core.events import Recorded
 from mawep.core.model import IssueState
+from mawep.observe.at_work import detail, thousands
 from mawep.observe.gantt import gantt
 from mawep.observe.look import LOOKS
 from mawep.observe.panels import header, issue_table
@@ -40,6 +41,12 @@ def show_status(status: Status) -> None:
     out.print(Text(f"run {status.run}", style="bright_black"))
     out.print()
     out.print(issue_table(status, width, len(status.issues)))
+    for issue in status.issues:
+        if lines := detail(issue):
+            out.print()
+            for line in lines:
+                line.no_wrap, line.overflow = True, "ellipsis"
+                out.print(line)
 
 
 def show_explanation(document: dict[str, Any]) -> None:
@@ -92,6 +99,10 @@ def _attempt(out: Console, attempt: dict[str, Any]) -> None:
     )
     if attempt["detail"]:
         _paragraph(out, "", attempt["detail"], indent=4)
+    use = [f"{thousands(attempt['tokens'])} tokens"] if attempt["tokens"] is not None else []
+    use += [f"${attempt['cost_usd']:.2f}"] if attempt["cost_usd"] is not None else []
+    if use:
+        out.print(Text(f"    used {', '.join(use)}", style="bright_black"))
     for gate in attempt["gates"]:
         limit = ", at its time limit" if gate["timed_out"] else ""
         after = f"after {duration(gate['seconds'])}{limit}"

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from mawep.observe.at_work import thousands
 from mawep.observe.text import duration, first_line, one_line
 
 LINE = 2000
@@ -227,11 +228,3 @@ def _used(usage: dict[str, Any]) -> str:
         room = f"{thousands(usage['context_used'])} of {thousands(usage['context_size'])}"
         parts.append(f"context {share:.0f} % ({room})")
     return " · ".join(parts)
-
-
-def thousands(number: int) -> str:
-    """`950`, `12.4k`, `200k`, `1.2M`."""
-    for size, unit in ((1_000_000, "M"), (1000, "k")):
-        if number >= size:
-            return f"{number / size:.1f}".removesuffix(".0") + unit
-    return str(number)

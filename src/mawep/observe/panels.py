@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mawep.core.model import TERMINAL, IssueState
+from mawep.observe import at_work
 from mawep.observe.look import FULL, LOOKS, UNDER_WAY, bar, shares, sign, words
 from mawep.observe.readmodel import AgentStatus, IssueStatus, Phase, Status
 from mawep.observe.text import count, duration, first_line, numbers, one_line, short
@@ -258,6 +259,11 @@ def agent_table(status: Status, rows: int) -> RenderableType:
     busy = [agent for agent in status.agents if agent.issue is not None]
     free = len(status.agents) - len(busy)
     lines = [_agent_row(agent, status) for agent in busy]
+    issues = {issue.number: issue for issue in status.issues}
+    told = [at_work.summary(issues[agent.issue]) for agent in busy if agent.issue is not None]
+    if len(busy) + sum(map(bool, told)) + bool(free) <= rows:  # there is room for what each does
+        pairs = zip(lines, told, strict=True)
+        lines = [line for row, said in pairs for line in ((row, Text("  ").append(said)) if said else (row,))]
     rest = Text(f"{count(free, 'agent')} free", "bright_black") if free else None
     return _rows(lines, rest, rows)
 

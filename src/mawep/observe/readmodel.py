@@ -97,6 +97,8 @@ class IssueStatus(Shown, frozen=True):
     ended_at: datetime | None
     tokens: int | None
     cost_usd: float | None
+    context_used: int | None
+    context_size: int | None
 
 
 class AgentStatus(Shown, frozen=True):

@@ -228,6 +228,8 @@ def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStat
         ended_at=record.ended_at,
         tokens=usage.tokens,
         cost_usd=usage.cost_usd,
+        context_used=view.usage.context_used if busy else None,
+        context_size=view.usage.context_size if busy else None,
     )
 
 

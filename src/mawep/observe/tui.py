@@ -17,7 +17,7 @@ from rich.text import Text
 
 from mawep.core import events as ev
 from mawep.core.state import State
-from mawep.observe import panels
+from mawep.observe import at_work, panels
 from mawep.observe.readmodel import Phase, Status
 from mawep.observe.words import describe, noteworthy
 
@@ -25,6 +25,8 @@ REFRESH = 0.25
 """Seconds between two looks at the status."""
 FRAME = 2
 LEAST_WIDTH, LEAST_HEIGHT = 20, 4
+TALL = 40
+"""Lines from which agents have room for a second line each."""
 WIDE = 110
 """Columns from which claims have a frame of their own beside agents and landing."""
 
@@ -42,7 +44,7 @@ def render(status: Status, width: int, height: int, tz: tzinfo | None = None) ->
     if room < 3 * FRAME + 4:
         return Group(*head, panels.issue_table(status, width, room))
     events = _share(len(status.events), room // 6, least=2) + FRAME
-    below = _share(_busiest(status, width), room // 5, least=1) + FRAME
+    below = _share(_busiest(status, width), room // (3 if height >= TALL else 5), least=1) + FRAME
     if room - events - below < FRAME + 3:
         below = 0
     issues = min(max(len(status.issues), 1) + FRAME, room - events - below)
@@ -112,10 +114,11 @@ def _share(wanted: int, most: int, least: int) -> int:
 
 def _busiest(status: Status, width: int) -> int:
     """Lines that the longest of the parts side by side would like to have."""
-    busy = sum(agent.issue is not None for agent in status.agents)
-    free = busy < len(status.agents)
+    busy = {agent.issue for agent in status.agents} - {None}
+    told = sum(1 + bool(at_work.summary(issue)) for issue in status.issues if issue.number in busy)
+    free = len(busy) < len(status.agents)
     landing = bool(status.landing.batch) + bool(status.landing.queue) + len(status.gates)
-    return max(busy + free, landing, len(status.claims) if width >= WIDE else 0)
+    return max(told + free, landing, len(status.claims) if width >= WIDE else 0)
 
 
 def _side_by_side(status: Status, width: int, height: int) -> RenderableType:
