@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from mawep.agents.base import (
     AgentFailed,
     BreakingChange,
     MessageText,
+    Opening,
     PermissionDecided,
     ResumeUnsupported,
     Thought,
@@ -28,6 +30,7 @@ from mawep.agents.base import (
     UsageReported,
 )
 from mawep.agents.detail import input_text, output_text
+from mawep.clock import SystemClock
 from mawep.core.model import Usage
 from tests.agents.conftest import ROGUE, Stage, events, inhabitants
 from tests.support.waiting import eventually
@@ -342,3 +345,24 @@ async def test_the_agent_has_only_the_environment_it_was_given(
     await session.close()
     assert b"ORCHESTRATOR_SECRET" not in environment
     assert os.environ["HOME"].encode() in environment
+
+
+async def test_an_agent_that_opens_slowly_lives_as_long_as_its_lease_is_renewed(stage: Stage) -> None:
+    opening = Opening()
+    launch = stage.launch(
+        sys.executable,
+        "-I",
+        "-S",
+        str(ROGUE),
+        "at=initialize",
+        "do=hang",
+        deadline=SystemClock().boottime() + 0.4,
+    )
+    runtime = AcpRuntime(handshake_seconds=3)
+    task = asyncio.ensure_future(
+        runtime.open(replace(launch, opening=opening), stage.supervisor, stage.policy, resume=None)
+    )
+    await eventually("it runs", lambda: inhabitants(stage.worktree))
+    opening.extend(SystemClock().boottime() + 60)
+    with pytest.raises(AgentFailed, match=r"did not open a session within 3 s"):  # not: its lease ran out
+        await task

@@ -92,6 +92,21 @@ def no_program(site: Site) -> None:
     )
 
 
+COMMAND = 'command: ["sh", "-c", "echo $MAWEP_ISSUE >> issue-$MAWEP_ISSUE.txt"]'
+
+
+def no_named_program(site: Site) -> None:
+    edit(site, f"runtime: command\n    {COMMAND}", "runtime: codex-headless")
+
+
+def command_of_a_named_agent(site: Site) -> None:
+    edit(site, "runtime: command", "runtime: claude-code-headless")
+
+
+def leave_that_nobody_asks_for(site: Site) -> None:
+    edit(site, COMMAND, f"{COMMAND}\n    permissions: {{default: ask}}")
+
+
 def nothing_to_copy(site: Site) -> None:
     edit(site, "spares: 1}", "spares: 1, copy: [.env.test], link: [node_modules]}")
 
@@ -112,6 +127,12 @@ CASES: dict[str, tuple[Callable[[Site], None], tuple[str, ...]]] = {
     "a limited network without walls": (no_walls, ("agents.network", "sandbox: required")),
     "a misspelt key": (misspelt, ("did you mean `max_agents`",)),
     "no such agent": (no_program, ("no-such-agent",)),
+    "no program of a named agent": (no_named_program, ("`codex`", "npm install -g @openai/codex@")),
+    "a command for a named agent": (command_of_a_named_agent, ("knows its program", "`claude`")),
+    "answers to nobody's questions": (
+        leave_that_nobody_asks_for,
+        ("agents.permissions", "never ask for leave"),
+    ),
 }
 
 

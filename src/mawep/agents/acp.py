@@ -98,6 +98,8 @@ class AcpRuntime:
             )
         except ProcessStartError as error:
             raise AgentFailed(error.what, cause=error.cause, next_step=error.next_step) from error
+        if launch.opening is not None:
+            launch.opening.attach(process.extend)
         manners = self._manners
         terminals = Terminals(launch, supervisor) if manners.terminals else None
         files = Files(launch.cwd) if manners.files else None

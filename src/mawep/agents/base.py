@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -228,6 +228,26 @@ class Needs:
     own_home: bool = False
 
 
+class Opening:
+    """Lets a process live that has started and has no session yet: some take half a minute to one."""
+
+    def __init__(self) -> None:
+        self._extend: Callable[[float], None] | None = None
+        self._deadline = 0.0
+
+    def attach(self, extend: Callable[[float], None]) -> None:
+        """The process is there; from now on `extend` moves its deadline."""
+        self._extend = extend
+        if self._deadline:
+            extend(self._deadline)
+
+    def extend(self, deadline: float) -> None:
+        """Let it live until `deadline`, in seconds of CLOCK_BOOTTIME, as AgentSession.extend does."""
+        self._deadline = deadline
+        if self._extend is not None:
+            self._extend(deadline)
+
+
 @dataclass(frozen=True)
 class Launch:
     """Everything that starting an agent needs.
@@ -237,6 +257,7 @@ class Launch:
     `token`. `deadline`, in seconds of CLOCK_BOOTTIME, is when the process is killed unless the session is extended
     first; None is never. `home` is a HOME of the attempt's own, if it has one. `model_name` is the model that the
     agent is told to use, None for what it uses by itself. `secrets` are values in `env` that nobody may keep.
+    `opening` is told of a process that has yet to open its session.
     """
 
     command: tuple[str, ...]
@@ -256,6 +277,7 @@ class Launch:
     tools: ToolEndpoint | None = None
     model_name: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    opening: Opening | None = None
 
     @property
     def raw(self) -> Path:

@@ -65,7 +65,6 @@ def site_of(quirks: Quirks, launch: Launch) -> Site:
     return Site(
         programs=located(quirks.programs, launch.env.get("PATH", os.defpath)),
         place=launch.home or launch.transcript.parent,
-        own_home=launch.home is not None,
         env=launch.env,
         model=launch.model_name,
         gateway=launch.model,

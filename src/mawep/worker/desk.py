@@ -12,7 +12,7 @@ from typing import Literal
 
 from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.process import clean_environment
-from mawep.agents.base import AgentFailed, Launch, Runtime
+from mawep.agents.base import AgentFailed, Launch, Opening, Runtime
 from mawep.agents.logins import Logins
 from mawep.agents.recorded import RecordedSession
 from mawep.agents.tool_server import PROGRAMS, ToolServer
@@ -86,6 +86,7 @@ class Desk:
     workspace: Workspace | None = None
     session: RecordedSession | None = None
     session_told: str | None = None
+    opening: Opening = field(default_factory=Opening)
     turn: Turn | None = None
     task: asyncio.Task[None] | None = None
     lease: Lease | None = None
@@ -164,6 +165,7 @@ def launch_of(settings: WorkerSettings, desk: Desk, *, token: str | None = None)
         feedback_file=directory / "feedback.md",
         deadline=desk.lease.expires_boottime if desk.lease else None,
         model_name=driving.model,
+        opening=desk.opening,
     )
 
 

@@ -40,6 +40,7 @@ async def renewed(leases: Leases, desk: Desk, clock: Clock) -> AsyncIterator[Non
 
     def extended(lease: Lease) -> None:
         desk.lease = lease
+        desk.opening.extend(lease.expires_boottime)
         if desk.session:
             desk.session.extend(lease.expires_boottime)
 
