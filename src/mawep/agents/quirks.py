@@ -61,7 +61,8 @@ class Endpoint:
 class Site:
     """What one start of a CLI has to go by.
 
-    `place` is a directory for its files: its HOME if that is its own, else one beside the transcript. `env` is what it is given; with `gateway`, keys are taken out of it.
+    `place` is a directory for its files: its HOME if that is its own, else one beside the transcript. `env` is
+    what it is given; with `gateway`, keys are taken out of it.
     `session` is the conversation to continue, for a CLI that is started for every turn.
     """
 
