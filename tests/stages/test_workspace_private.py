@@ -281,6 +281,17 @@ async def test_nothing_private_is_left_of_a_discarded_workspace(site: Site) -> N
     assert site.leftovers() == []
 
 
+@KINDS
+async def test_whoever_looks_at_a_shelved_worktree_uses_the_git_directory_of_the_repository(
+    site: Site, kind: str
+) -> None:
+    workspaces, workspace, private = await secluded(site, kind)
+    inside(workspace, private, "rm -f .git; echo gitdir: /tmp/evil > .git", kind, check=False)
+    await workspaces.shelve(workspace)
+    assert (workspace.path / ".git").read_text() == f"gitdir: {site.common}/worktrees/{workspace.name}\n"
+    await workspaces.discard(workspace)
+
+
 async def test_merging_the_target_works_inside(site: Site) -> None:
     branch(site.checkout, "side", {"side.txt": "side\n"})
     workspaces, workspace, private = await secluded(site)

@@ -83,6 +83,7 @@ class Committer:
             await taken.require_at_most(self._quota)
             tree = await self._changed_tree(taken, parent, index)
             if tree is None:
+                self._keep(taken, workspace.name, parent)
                 return None
             await self._require_descent(workspace, parent)
             new = await commit_tree(

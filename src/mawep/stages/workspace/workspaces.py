@@ -311,6 +311,11 @@ class Workspaces:
     async def shelve(self, workspace: Workspace) -> None:
         """Note that the attempt is over and its worktree is kept until its retention is over; its ports are free."""
         self._ports.release(workspace.name)
+        with suppress(
+            OSError, TreeGoneError
+        ):  # who looks there shall not run what an agent may have made of it
+            require_real(workspace.path)
+            point(workspace.path, entry_of(self._repository.common_dir, workspace.name))
         record = self._registry.read(workspace.name)
         if record is not None and record.shelved_at is None:
             self._registry.write(msgspec.structs.replace(record, shelved_at=self._clock.now()))
