@@ -26,6 +26,9 @@ SETTINGS: Mapping[str, Any] = {
     "otel": {"exporter": "none"},
     "feedback": {"enabled": False},
     "features": {"plugins": False, "apps": False, "remote_plugin": False},
+    # Its shell is to find `mawep agent`: with the PATH as it is, and the token, but never with a key.
+    "allow_login_shell": False,
+    "shell_environment_policy": {"ignore_default_excludes": True, "exclude": ["*KEY*", "*SECRET*"]},
 }
 """What is said in every start of it: no questions, no sandbox inside ours, no traffic but to the model."""
 
