@@ -1,0 +1,58 @@
+"""What the gateway needs is looked for before a run begins, and what is found is told without any key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mawep.cli.driving import Way, ways
+from mawep.cli.gateway import keys_found, obstacles
+from mawep.config import Config, load_config
+from mawep.errors import ProblemsError
+
+KEY = "sk-the-real-key-of-the-user"
+ENOUGH = ("agents.runtime=command", "agents.command=[agent]", "verify.commands=[x]", "agents.gateway=on")
+
+
+def config(*overrides: str) -> Config:
+    return load_config(None, (*ENOUGH, *overrides), {})
+
+
+def way(runtime: str = "command", model: str | None = None) -> Way:
+    return Way(runtime, ("agent",), (), model)
+
+
+def test_a_gateway_without_any_key_is_told() -> None:
+    (problem,) = obstacles(config(), [way()], {})
+    assert "no key for any provider" in problem
+    assert obstacles(config(), [way()], {"OPENAI_API_KEY": KEY}) == []
+    assert obstacles(config(), [way("scripted")], {}) == []
+    assert obstacles(config("agents.gateway=off"), [way()], {}) == []
+
+
+def test_a_price_table_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    own = tmp_path / "prices.yaml"
+    own.write_text("models:\n  - {match: x}\n")
+    (problem,) = obstacles(config(f"agents.prices={own}"), [way()], {"OPENAI_API_KEY": KEY})
+    assert problem.startswith(f"agents.prices: {own}:2: ")
+
+
+def test_where_keys_are_found_is_said_without_them() -> None:
+    environ = {"ANTHROPIC_API_KEY": KEY, "OPENAI_BASE_URL": "http://127.0.0.1:5/v1"}
+    ((runtime, found, where),) = keys_found(ways(config().agents).values(), environ)
+    assert (runtime, found) == ("command", True)
+    assert "anthropic at https://api.anthropic.com" in where and "openai at http://127.0.0.1:5/v1" in where
+    assert KEY not in where
+    assert keys_found([way()], {}) == [("command", False, "no key for any provider")]
+
+
+def test_the_model_alone_is_reached_through_the_gateway_only() -> None:
+    assert config("agents.network=model-only").agents.network == "model-only"
+    with pytest.raises(ProblemsError, match="must be `on` with `network: model-only`"):
+        config("agents.network=model-only", "agents.gateway=off")
+
+
+def test_keys_are_secrets_while_the_gateway_is_on() -> None:
+    assert config().secrets({"ANTHROPIC_API_KEY": KEY}) == (KEY,)
+    assert config("agents.gateway=off").secrets({"ANTHROPIC_API_KEY": KEY}) == ()
