@@ -76,6 +76,11 @@ def test_a_tool_that_ends_at_once_is_one_line(path: Path) -> None:
     assert told(path, edit, done, MessageText("next")) == ["✓ write a · +3 −1", "  next"]
 
 
+def test_leave_that_is_given_in_between_changes_nothing(path: Path) -> None:
+    leave = PermissionDecided("make", (), allowed=True, why="")
+    assert told(path, call("pending"), leave, ProcessStarted(7), call("completed")) == ["✓ make"]
+
+
 def test_a_tool_that_takes_its_time_begins_and_ends(path: Path) -> None:
     assert told(path, call("in_progress"), MessageText("meanwhile"), call("completed")) == [
         "→ make",
@@ -117,11 +122,11 @@ def test_a_plan_is_told_whole_and_then_as_it_is_ticked(path: Path) -> None:
         path, plan("pending", "pending"), plan("in_progress", "pending"), plan("completed", "pending")
     )
     assert lines == [
-        "☰ plan, 0 of 2 done",
-        "☰ · step 0",
-        "☰ · step 1",
-        "☰ ▸ step 0",
-        "☰ ✓ step 0",
+        "≡ plan, 0 of 2 done",
+        "≡ · step 0",
+        "≡ · step 1",
+        "≡ ▸ step 0",
+        "≡ ✓ step 0",
     ]
 
 

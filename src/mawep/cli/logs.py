@@ -173,7 +173,10 @@ class Shown:
             row.add_column(width=8, no_wrap=True, style="bright_black")
             row.add_column(width=1, no_wrap=True)
             row.add_column(overflow="fold")
-            row.add_row(one.time, Text(one.sign, one.style), Text(one.text, one.style))
+            text = Text(one.text, one.style)
+            if one.sign == "│":  # what a tool answered: the beginning of each line says enough
+                text.truncate(self._console.width - len("00:00:00 │ "), overflow="ellipsis")
+            row.add_row(one.time, Text(one.sign, one.style), text)
             self._console.print(row)
 
 

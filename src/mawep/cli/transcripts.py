@@ -98,7 +98,15 @@ class Telling:
             return  # it has only begun
         if kind == "tool_update" and record["id"] == self._held_id:
             self._held = None
-        yield from self._release()
+        told = list(self._of_kind(kind, record))
+        if told or kind == "tool_call":
+            yield from self._release()
+        if kind == "tool_call" and record["status"] not in _OVER:
+            self._held = self._line("→", record["title"] or record["tool"], "cyan")
+            self._held_id = record["id"]
+        yield from told
+
+    def _of_kind(self, kind: str, record: dict[str, Any]) -> Iterator[Told]:
         match kind:
             case "tool_call" | "tool_update":
                 yield from self._tool(record)
@@ -150,8 +158,6 @@ class Telling:
     def _tool(self, record: dict[str, Any]) -> Iterator[Told]:
         status, title = record["status"], record["title"] or record["tool"]
         if status not in _OVER:
-            if record["kind"] == "tool_call":
-                self._held, self._held_id = self._line("→", title, "cyan"), record["id"]
             return
         failed = status == "failed"
         changes = record["changes"]
@@ -177,12 +183,12 @@ class Telling:
         before, self._plan = self._plan, entries
         done = sum(status == "completed" for _, status in entries)
         if [text for text, _ in before] != [text for text, _ in entries]:
-            yield self._line("☰", f"plan, {done} of {len(entries)} done", "blue")
+            yield self._line("≡", f"plan, {done} of {len(entries)} done", "blue")
             changed = entries
         else:
             changed = [entry for entry, known in zip(entries, before, strict=True) if entry != known]
         for text, status in changed:
-            yield self._line("☰", f"{_TICKS.get(status, '·')} {text}", "blue")
+            yield self._line("≡", f"{_TICKS.get(status, '·')} {text}", "blue")
 
     # --- the end
 
