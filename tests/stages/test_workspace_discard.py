@@ -211,6 +211,25 @@ def test_what_its_owner_may_not_write_to_is_removed() -> None:
     shutil.rmtree(top)
 
 
+def test_an_end_does_not_wait_for_all_that_is_thrown_away(tmp_path: Path) -> None:
+    """A large repository's worktrees take minutes to remove; who opens it next goes on with them."""
+    trash = Trash(tmp_path, tmp_path / "bin", tmp_path / "bin")
+    (tmp_path / "bin").mkdir()
+    trees = [tmp_path / str(number) for number in range(40)]
+    for tree in trees:
+        for name in range(100):
+            write(tree / str(name), "x\n")
+    for tree in trees:
+        trash.throw(tree)
+    asyncio.run(trash.close(patience=0))
+    assert list((tmp_path / "bin").iterdir()), "it did not wait"
+    later = Trash(tmp_path, tmp_path / "bin", tmp_path / "bin")
+    later.empty()
+    asyncio.run(later.close())
+    assert list(tmp_path.iterdir()) == [tmp_path / "bin"]
+    assert not list((tmp_path / "bin").iterdir())
+
+
 @contextmanager
 def as_somebody(top: Path) -> Iterator[None]:
     """Be somebody whom permissions apply to, and who owns everything from `top` down."""

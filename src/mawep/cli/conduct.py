@@ -56,6 +56,9 @@ from mawep.state.journal import Journal
 from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_runs, target_claimed
 from mawep.worker import Driving, Worker, WorkerSettings
 
+TIDYING_SECONDS = 20.0
+"""How long the end of a run waits for worktrees to be removed; the rest is left to the next one."""
+
 log = structlog.get_logger("mawep.run")
 
 
@@ -208,7 +211,7 @@ class Conductor:
             self.repository, supervisor, workspace_settings(self.config, self.repository), self.clock
         )
         await workspaces.open()
-        stack.push_async_callback(workspaces.close)
+        stack.push_async_callback(workspaces.close, TIDYING_SECONDS)
         keyring = Keyring(directory=directory.keys)
         ours, workers = [
             Bus(

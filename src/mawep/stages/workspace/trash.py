@@ -44,10 +44,15 @@ class Trash:
         """Wait until everything thrown so far is gone."""
         await asyncio.get_running_loop().run_in_executor(self._remover, lambda: None)
 
-    async def close(self) -> None:
-        """Finish removing and end the thread."""
-        await self.emptied()
-        self._remover.shutdown()
+    async def close(self, patience: float | None = None) -> None:
+        """Finish removing and end the thread; after `patience` seconds, leave the rest in the bins.
+
+        What is left there is removed by whoever opens the repository next.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                await self.emptied()
+        await asyncio.to_thread(self._remover.shutdown, cancel_futures=True)
 
 
 def _rename(path: Path, target: Path) -> None:

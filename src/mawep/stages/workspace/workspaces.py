@@ -351,10 +351,13 @@ class Workspaces:
         if drop_branch_at is not None:
             await self._drop_branch(workspace.branch, drop_branch_at)
 
-    async def close(self) -> None:
-        """Remove spares and gate trees, wait until everything thrown away is gone, and let go of all locks."""
+    async def close(self, patience: float | None = None) -> None:
+        """Remove spares and gate trees, wait until everything thrown away is gone, and let go of all locks.
+
+        After `patience` seconds, what was thrown away and is not gone yet stays for the next run or `mawep cleanup`.
+        """
         await self._spares.close()
         await self._gates.close()
-        await self._trash.close()
+        await self._trash.close(patience)
         self._ports.close()
         self._registry.close()
