@@ -80,6 +80,10 @@ def no_walls(site: Site) -> None:
     edit(site, "sandbox: off", "sandbox: off\n    network: none")
 
 
+def exposing(site: Site) -> None:
+    edit(site, "workspace: {", "workspace: {visible: [.], ")
+
+
 def misspelt(site: Site) -> None:
     edit(site, "max_agents", "max_agent")
 
@@ -125,6 +129,7 @@ CASES: dict[str, tuple[Callable[[Site], None], tuple[str, ...]]] = {
     "LFS": (lfs, ("LFS",)),
     "not enough disk": (no_disk, ("not enough disk",)),
     "a limited network without walls": (no_walls, ("agents.network", "sandbox: required")),
+    "a visible path that holds the repository": (exposing, ("workspace.visible", "git directory")),
     "a misspelt key": (misspelt, ("did you mean `max_agents`",)),
     "no such agent": (no_program, ("no-such-agent",)),
     "no program of a named agent": (no_named_program, ("`codex`", "npm install -g @openai/codex@")),

@@ -251,3 +251,26 @@ def test_rules_are_seconds() -> None:
         "orchestrator.on_failure=halt", "agents.on_lost=reassign", "agents.input_timeout_minutes=0.5"
     ).rules()
     assert (rules.halt_on_failure, rules.reassign_lost, rules.input_timeout) == (True, True, 30.0)
+
+
+def test_walls_are_required_but_for_agents_that_mawep_brings_along() -> None:
+    scripted = ("agents.runtime=scripted", "agents.script_dir=scripts")
+    routed = "agents.routes=[{label: easy, runtime: scripted}]"
+    for overrides, walls in {
+        (): "required",
+        ("agents.sandbox=off",): "off",
+        ("agents.sandbox=landlock",): "landlock",
+        scripted: "off",
+        (*scripted, "agents.sandbox=required"): "required",
+        (routed, "agents.script_dir=scripts"): "required",
+    }.items():
+        assert load(*overrides).agents.walls == walls, overrides
+    mixed = load(routed, "agents.script_dir=scripts").agents
+    assert (mixed.walls_of("scripted"), mixed.walls_of("command")) == ("off", "required")
+
+
+@pytest.mark.parametrize("walls", ["off", "landlock"])
+@pytest.mark.parametrize("network", ["none", "model-only"])
+def test_only_the_required_walls_keep_an_agent_off_the_network(walls: str, network: str) -> None:
+    found = problems(None, f"agents.sandbox={walls}", f"agents.network={network}", "agents.gateway=on")
+    assert any("takes `sandbox: required`" in problem for problem in found)

@@ -37,6 +37,21 @@ def confinement(config: Config, repository: Repository) -> Confinement:
     )
 
 
+def exposed(config: Config, repository: Repository) -> list[str]:
+    """What `workspace.visible` would show that walls are there to hide."""
+    hidden = {
+        "your home": Path.home(),
+        "the repository's git directory": repository.common_dir,
+        "every worktree": config.worktree_base(repository.common_dir, os.environ),
+    }
+    return [
+        f"`workspace.visible`: {path} shows {name}; name what is needed in it"
+        for path in config.workspace.visible
+        for name, place in hidden.items()
+        if place.resolve().is_relative_to(path.resolve())
+    ]
+
+
 def walls_that_cannot_stand(config: Config, runtimes: Iterable[str]) -> list[str]:
     """Why walls that agents of these runtimes, set-up or gate need cannot be raised on this machine."""
     kinds = {config.agents.walls, *(config.agents.walls_of(runtime) for runtime in runtimes)}

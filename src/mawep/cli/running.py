@@ -13,7 +13,7 @@ from mawep.adapters.git import Repository, find_repository
 from mawep.cli.agents_here import unlendable
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, View, refuse_unfinished
-from mawep.cli.confining import walls_that_cannot_stand
+from mawep.cli.confining import exposed, walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
@@ -220,6 +220,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     missing += unlendable(config)
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
+        missing += exposed(config, repository)
     missing += walls_that_cannot_stand(config, [way.runtime for way in ways_taken(config.agents, issues)[0]])
     return Findings((*found.problems, *missing), found.warnings)
 
