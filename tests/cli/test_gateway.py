@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from mawep.cli.driving import Way, ways
-from mawep.cli.gateway import keys_found, obstacles
+from mawep.cli.gateway import counted, keys_found, obstacles
 from mawep.config import Config, load_config
 from mawep.errors import ProblemsError
+from mawep.gateway.ledger import Ledger, Purpose
+from mawep.gateway.values import Amount, Tokens
 
 KEY = "sk-the-real-key-of-the-user"
 ENOUGH = ("agents.runtime=command", "agents.command=[agent]", "verify.commands=[x]", "agents.gateway=on")
@@ -56,3 +60,13 @@ def test_the_model_alone_is_reached_through_the_gateway_only() -> None:
 def test_keys_are_secrets_while_the_gateway_is_on() -> None:
     assert config().secrets({"ANTHROPIC_API_KEY": KEY}) == (KEY,)
     assert config("agents.gateway=off").secrets({"ANTHROPIC_API_KEY": KEY}) == ()
+
+
+async def test_status_says_what_the_gateway_has_on_its_books(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    assert counted(path) == ""
+    with contextlib.closing(Ledger.open(path)) as ledger:
+        for used in (Amount(Tokens(1000, output=500), 0.25, calls=1), Amount(Tokens(1), unpriced=1, calls=1)):
+            made = await ledger.reserve(Purpose(1, 1, "r", "openai", "m"), used, datetime.now(UTC))
+            ledger.settle(made, used, "settled")
+    assert counted(path).startswith("gateway: calls of models 2, tokens 1,501, $0.25 and what has no price")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from pathlib import Path
 
 from mawep.adapters.runtime_directory import leave_runtime_directory, runtime_directory
 from mawep.agents.base import AgentFailed
@@ -15,9 +16,10 @@ from mawep.config.agents import Budget
 from mawep.errors import ProblemsError, UsageError
 from mawep.gateway.budget import Limits
 from mawep.gateway.gateway import Ears, Gateway
-from mawep.gateway.ledger import Ledger
+from mawep.gateway.ledger import Ledger, read_totals
 from mawep.gateway.prices import Prices, load_prices
 from mawep.gateway.upstreams import upstreams
+from mawep.gateway.values import NOTHING
 from mawep.state.runs import RunDirectory
 
 BY_NICKNAME = frozenset({"best", "default", "haiku", "opus", "opusplan", "sonnet"})
@@ -53,6 +55,15 @@ async def gateway_of(
         undo.callback(leave_runtime_directory, directory.path)
         async with served(gateway):
             yield gateway
+
+
+def counted(ledger: Path) -> str:
+    """What the gateway has on its books for a run, in one line; empty when it has nothing."""
+    total = sum(read_totals(ledger).values(), NOTHING)
+    if not total.calls:
+        return ""
+    cost = f"${total.usd:.2f}" if total.known_usd is not None else f"${total.usd:.2f} and what has no price"
+    return f"gateway: calls of models {total.calls:,}, tokens {total.tokens.total:,}, {cost} (worst case if unsettled)"
 
 
 def limits_of(budget: Budget) -> Limits:

@@ -32,13 +32,17 @@ async def _status(config: Path | None, run: str | None, *, all_: bool, json: boo
     from mawep.cli.reading import Reader
     from mawep.observe.status import to_json
 
-    status = Reader(choose_run(common_dir, run)).status()
+    directory = choose_run(common_dir, run)
+    status = Reader(directory).status()
     if json:
         print(to_json(status).decode())
     else:
+        from mawep.cli.gateway import counted
         from mawep.cli.showing import show_status
 
         show_status(status)
+        if line := counted(directory.directory.gateway):
+            print(line)
     return 0
 
 
