@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 from mawep.coordination import channels
@@ -225,7 +226,7 @@ async def test_hazard_a_socket_for_each_attempt_and_nothing_is_left_of_it(shop: 
 async def test_an_agent_that_loops_floods_nothing(shop: Shop) -> None:
     shop.agent(1, f"for i in $(seq 40); do mawep agent blocked $i 2>> {shop.root}/no; done\n{WORK}")
     shop.open()
+    began = time.monotonic()
     await shop.assign(1)
     await shop.result(1)
-    assert len(shop.said(wire.Blocker, 1)) < 40
-    assert "too many calls" in shop.file("no").read_text()
+    assert len(shop.said(wire.Blocker, 1)) <= 31 + (time.monotonic() - began)

@@ -31,6 +31,8 @@ PROGRAMS = INSIDE / "bin"
 """The directory of what a command agent finds on its PATH."""
 SOCKET, TOKEN, PYTHON = "MAWEP_TOOLS_SOCKET", "MAWEP_TOOLS_TOKEN", "MAWEP_PYTHON"
 
+SESSION = "mawep.agents.tool_session"
+"""What serves a connection; half a second of imports, which an agent should not wait for."""
 LINE_LIMIT = 2**20
 """Bytes of one frame of an agent."""
 TOKEN_SECONDS = 5.0
@@ -40,6 +42,11 @@ CONNECTIONS = 16
 
 Answer = Callable[[str, Mapping[str, Any]], Awaitable[Said]]
 """Carries out a call: name of the tool, arguments."""
+
+
+async def make_ready() -> None:
+    """Have at hand what serves a connection, before the first agent connects."""
+    await asyncio.to_thread(import_module, SESSION)
 
 
 class ToolServer:
@@ -115,7 +122,7 @@ class ToolServer:
         reader, writer = await asyncio.open_unix_connection(sock=connection, limit=LINE_LIMIT)
         try:
             if await self._knows_the_token(reader):
-                session = await asyncio.to_thread(import_module, "mawep.agents.tool_session")
+                session = await asyncio.to_thread(import_module, SESSION)
                 await session.serve(reader, writer, self._answer)
         except (OSError, ValueError):
             pass  # it went away, or said something without an end

@@ -22,6 +22,7 @@ from mawep.clock import Clock
 from mawep.core import events as ev
 from mawep.core.engine import decide, evolve, next_wakeup
 from mawep.core.model import IssueState
+from mawep.core.schedule import assignments
 from mawep.core.state import State
 from mawep.errors import InfrastructureError, MawepError
 from mawep.state.journal import Journal
@@ -262,7 +263,7 @@ class Orchestrator:
     def _only_a_checkout_is_missing(self) -> bool:
         """True when everything that is left waits for the target's checkout to become clean."""
         state = self.state
-        if state.move_blocked is None or (state.dispatching and state.ready):
+        if state.move_blocked is None or assignments(state, self._clock.now()):
             return False
         waiting = {IssueState.QUEUED, IssueState.LANDING}
         return all(state.issues[number].state in waiting for number in state.active)

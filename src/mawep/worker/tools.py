@@ -13,7 +13,7 @@ import structlog
 from mawep.adapters.runtime_directory import leave_runtime_directory, runtime_directory
 from mawep.agents import tools
 from mawep.agents.base import BreakingChange, ProgressClaimed
-from mawep.agents.tool_server import ToolServer
+from mawep.agents.tool_server import ToolServer, make_ready
 from mawep.agents.tools import Refusal, Said
 from mawep.clock import Clock
 from mawep.coordination import envelopes as wire
@@ -28,6 +28,8 @@ log = structlog.get_logger("mawep.worker")
 
 ANSWER_SECONDS = 60.0
 """How long an agent that claims files waits for the orchestrator: longer than an outage of the bus may take."""
+SELDOM = frozenset({"command", "scripted"})
+"""Ways of driving agents that seldom connect; all others do as soon as they start."""
 SOCKETS = "t-"
 """What the names of sockets begin with."""
 
@@ -42,6 +44,7 @@ class Toolbox:
         self._claims = claims
         self._clock = clock
         self._sockets: Path | None = None
+        self._readying: asyncio.Task[None] | None = None
         self._asked: dict[str, asyncio.Future[wire.ClaimAnswer]] = {}
 
     # --- sockets
@@ -49,6 +52,8 @@ class Toolbox:
     async def open(self, desk: Desk) -> None:
         """Give the desk a socket and a token of its own, new ones for every process of its agent."""
         await self.close(desk)
+        if self._readying is None and desk.work.runtime.partition(":")[0] not in SELDOM:
+            self._readying = asyncio.create_task(make_ready())
         name = f"{SOCKETS}{desk.issue.number}-a{desk.work.attempt}"
 
         async def answer(tool: str, arguments: Mapping[str, Any]) -> Said:
@@ -64,8 +69,10 @@ class Toolbox:
         if server is not None:
             await server.close()
 
-    def leave(self) -> None:
+    async def leave(self) -> None:
         """Take away where the sockets were, when all of them are closed."""
+        if self._readying is not None:
+            await asyncio.gather(self._readying, return_exceptions=True)
         if self._sockets is not None:
             leave_runtime_directory(self._owner)
             self._sockets = None

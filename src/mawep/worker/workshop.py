@@ -126,7 +126,7 @@ class Worker:
         await asyncio.gather(*running, *others, return_exceptions=True)
         await asyncio.gather(*(self._close(desk) for desk in self._desks.values()))
         self._desks.clear()
-        self._tools.leave()
+        await self._tools.leave()
 
     # --- messages
 
