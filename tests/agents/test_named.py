@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -89,7 +90,7 @@ async def test_it_is_kept_from_everything_but_its_work(stage: Stage, bin_: Bin, 
             "DISABLE_AUTOUPDATER",
         },
         "codex": {"CODEX_CONFIG", "INITIAL_AGENT_MODE"},
-        "gemini": {"GEMINI_TELEMETRY_ENABLED", "GEMINI_CLI_NO_RELAUNCH", "GEMINI_CLI_SYSTEM_SETTINGS_PATH"},
+        "gemini": {"GEMINI_TELEMETRY_ENABLED", "GEMINI_CLI_NO_RELAUNCH"},
         "opencode": {"OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DB"},
     }
     assert quiet[runtime] <= set(start["env"])
@@ -139,20 +140,54 @@ async def test_gemini_logs_in_with_what_there_is(
     home = stage.root / "home"
     start = await started(stage, bin_, "gemini", replace(launch(stage, bin_, **key), home=home))
     assert sent(stage, "authenticate") == {"methodId": method}
-    settings = Path(start["env"]["GEMINI_CLI_SYSTEM_SETTINGS_PATH"])
-    assert settings.parent == home
+    assert start["env"]["GEMINI_CLI_HOME"] == str(home)
+    settings = home / ".gemini" / "settings.json"
     assert json.loads(settings.read_text())["security"]["auth"]["selectedType"] == method
     assert settings.stat().st_mode & 0o777 == 0o600
     assert start["env"]["HOME"] == str(home)
 
 
+async def test_gemini_without_a_key_is_left_to_the_users_login_and_settings(stage: Stage, bin_: Bin) -> None:
+    start = await started(stage, bin_, "gemini", launch(stage, bin_))
+    assert "GEMINI_CLI_HOME" not in start["env"]
+    assert sent(stage, "authenticate") == {"methodId": "oauth-personal"}
+
+
 async def test_what_an_agent_put_in_the_way_of_its_files_is_not_followed(stage: Stage, bin_: Bin) -> None:
-    home, victim = stage.root / "home", stage.root / "victim"
-    home.mkdir()
+    home, victim = stage.root / "home", stage.root / "victim.json"
+    (home / ".gemini").mkdir(parents=True)
     victim.write_text("mine")
-    (home / "mawep-gemini-settings.json").symlink_to(victim)
+    (home / ".gemini" / "settings.json").symlink_to(victim)
     await started(stage, bin_, "gemini", replace(launch(stage, bin_), home=home))
     assert victim.read_text() == "mine"
+    assert not (home / ".gemini" / "settings.json").is_symlink()
+
+
+async def test_nor_a_directory_that_it_put_there(stage: Stage, bin_: Bin) -> None:
+    home, victim = stage.root / "home", stage.root / "victim"
+    home.mkdir()
+    victim.mkdir()
+    (home / ".gemini").symlink_to(victim)
+    bin_.plain("gemini")
+    with pytest.raises(AgentFailed, match="cannot be written for the agent"):
+        await RUNTIMES["gemini"]().open(
+            replace(launch(stage, bin_), home=home), stage.supervisor, stage.policy, resume=None
+        )
+    assert list(victim.iterdir()) == []
+
+
+async def test_the_server_of_codex_is_told_our_settings_too(stage: Stage, bin_: Bin) -> None:
+    codex = bin_.path.parent / "@openai" / "codex" / "bin" / "codex.js"
+    codex.parent.mkdir(parents=True)
+    codex.write_text('#!/bin/sh\nfor word in "$@"; do echo "$word"; done\n')
+    codex.chmod(0o755)
+    start = await started(stage, bin_, "codex", replace(launch(stage, bin_), home=stage.root / "home"))
+    server = start["env"]["CODEX_PATH"]
+    words = subprocess.run([server, "app-server"], capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    assert words[0] == "app-server"
+    assert {"features.plugins=false", 'sandbox_mode="danger-full-access"'} <= set(words)
 
 
 async def test_gemini_continues_in_the_minute_of_its_start(stage: Stage, bin_: Bin) -> None:

@@ -1,18 +1,17 @@
 """Text files of the worktree for an agent that has us read and write them: never outside of it, never through a link.
 
-MAWEP does this with its own rights, so a path is walked one directory at a time without following links: what
-an agent changes in between cannot lead anywhere else.
+MAWEP does this with its own rights: see confined.py.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from mawep.agents.confined import parent, put
 from mawep.agents.permission import relative
 from mawep.agents.sdk import acp, schema
 
@@ -21,7 +20,6 @@ FILE_LIMIT = 20 * 2**20
 
 _REFUSED = -32000
 _MISSING = -32002
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Files:
@@ -36,7 +34,7 @@ class Files:
         Raises:
             RequestError: it is outside the worktree, no text file, missing, or too large.
         """
-        with self._reported(path), self._parent(path, make=False) as (directory, name):
+        with self._reported(path), parent(self._worktree, self._parts(path)) as (directory, name):
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             with open(os.open(name, flags, dir_fd=directory), "rb") as file:  # noqa: PTH123
                 found = os.fstat(file.fileno())
@@ -59,42 +57,10 @@ class Files:
         data = content.encode(errors="surrogatepass")
         if len(data) > FILE_LIMIT:
             raise _refused(path, f"would have more than {FILE_LIMIT // 2**20} MiB")
-        with self._reported(path), self._parent(path, make=True) as (directory, name):
-            mode = 0o644
-            with contextlib.suppress(FileNotFoundError):
-                found = os.stat(name, dir_fd=directory, follow_symlinks=False)
-                if not stat.S_ISREG(found.st_mode):
-                    raise _refused(path, "is not a file")
-                mode = stat.S_IMODE(found.st_mode) & 0o777
-            new = f".mawep-{secrets.token_hex(8)}"
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            try:
-                with open(os.open(new, flags, mode, dir_fd=directory), "wb") as file:  # noqa: PTH123
-                    os.fchmod(file.fileno(), mode)
-                    file.write(data)
-                os.rename(new, name, src_dir_fd=directory, dst_dir_fd=directory)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    os.unlink(new, dir_fd=directory)
-                raise
+        with self._reported(path):
+            if not put(self._worktree, self._parts(path), data):
+                raise _refused(path, "is not a file")
         return schema.WriteTextFileResponse()
-
-    @contextlib.contextmanager
-    def _parent(self, path: str, *, make: bool) -> Iterator[tuple[int, str]]:
-        """A descriptor of the directory that holds `path`, and the name in it."""
-        *parents, name = self._parts(path)
-        directory = os.open(self._worktree, _DIRECTORY & ~os.O_NOFOLLOW)
-        try:
-            for part in parents:
-                if make:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, dir_fd=directory)
-                deeper = os.open(part, _DIRECTORY, dir_fd=directory)
-                os.close(directory)
-                directory = deeper
-            yield directory, name
-        finally:
-            os.close(directory)
 
     def _parts(self, path: str) -> list[str]:
         inside = relative(self._worktree, path) if "\0" not in path else "/"

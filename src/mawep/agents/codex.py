@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from mawep.agents.programs import Program
@@ -32,6 +34,7 @@ SETTINGS: Mapping[str, Any] = {
 }
 """What is said in every start of it: no questions, no sandbox inside ours, no traffic but to the model."""
 
+MODE, SERVER = "agent-full-access", "mawep-codex"
 PROVIDER = "mawep"
 API = "https://api.openai.com/v1"
 
@@ -82,12 +85,24 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> list[str]:
 
 
 def _start(site: Site) -> Start:
-    env = {
-        "CODEX_CONFIG": json.dumps(settings(site)),
-        "INITIAL_AGENT_MODE": "agent-full-access",
-        **key(site),
-    }
-    return Start((str(site.programs[ADAPTER.name]),), env)
+    adapter = site.programs[ADAPTER.name]
+    env = {"CODEX_CONFIG": json.dumps(settings(site)), "INITIAL_AGENT_MODE": MODE, **key(site)}
+    brought = site.env.get("CODEX_PATH") or _brought_by(adapter)
+    if brought is None:
+        return Start((str(adapter),), env)
+    return Start((str(adapter),), {**env, "CODEX_PATH": str(site.place / SERVER)}, {SERVER: _server(brought)})
+
+
+def _brought_by(adapter: Path) -> str | None:
+    """The Codex that belongs to the adapter, where npm put it."""
+    places = (folder / "node_modules/@openai/codex/bin/codex.js" for folder in adapter.resolve().parents)
+    return next((str(place) for place in places if place.is_file()), None)
+
+
+def _server(codex: str) -> str:
+    """A program that starts the server of Codex with our settings: it looks around before the adapter sets any."""
+    words = [word for pair in flattened(SETTINGS) for word in ("-c", pair)]
+    return f'#!/bin/sh\nexec {shlex.quote(codex)} "$@" {shlex.join(words)}\n'
 
 
 CODEX_ACP = Quirks(
@@ -98,5 +113,5 @@ CODEX_ACP = Quirks(
     logins=LOGINS,
     quiet=QUIET,
     start=_start,
-    manners=Manners(mode="agent-full-access", usage="turn", ends_with_input=False),
+    manners=Manners(mode=MODE, usage="turn", ends_with_input=False),
 )

@@ -13,7 +13,7 @@ GEMINI = Program("gemini", "@google/gemini-cli", "0.61.0")
 
 _SESSION = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
-SETTINGS = "mawep-gemini-settings.json"
+SETTINGS, LOGIN = ".gemini/settings.json", "oauth-personal"
 
 QUIET = {
     "GEMINI_TELEMETRY_ENABLED": "false",
@@ -25,7 +25,7 @@ QUIET = {
 
 def _auth(site: Site) -> str:
     with_key = site.gateway is not None or site.env.get("GEMINI_API_KEY")
-    return "gemini-api-key" if with_key else "oauth-personal"
+    return "gemini-api-key" if with_key else LOGIN
 
 
 def _settings(site: Site) -> str:
@@ -47,12 +47,14 @@ def _settings(site: Site) -> str:
 
 def _start(site: Site) -> Start:
     model = ("-m", site.model) if site.model else ()
-    # Settings of the system go before the user's and the repository's, and their file can be anywhere.
-    env = {"GEMINI_CLI_SYSTEM_SETTINGS_PATH": str(site.place / SETTINGS)}
+    argv = (str(site.programs[GEMINI.name]), "--acp", *model, "--skip-trust")
+    auth = _auth(site)
+    if not site.own_home and auth == LOGIN:
+        return Start(argv, auth=auth)  # the login is in the user's home, and so are the settings that hold
+    env = {"GEMINI_CLI_HOME": str(site.place)}
     if site.gateway is not None:
         env |= {"GOOGLE_GEMINI_BASE_URL": site.gateway.url, "GEMINI_API_KEY": site.gateway.token}
-    argv = (str(site.programs[GEMINI.name]), "--acp", *model, "--skip-trust")
-    return Start(argv, env, {SETTINGS: _settings(site)}, auth=_auth(site))
+    return Start(argv, env, {SETTINGS: _settings(site)}, auth, home=site.place)
 
 
 def _set_aside(home: Path, session: str) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from mawep.adapters.process import Supervisor
 from mawep.agents.acp import AcpRuntime, AcpSession
-from mawep.agents.base import Launch, Needs, PathPolicy
+from mawep.agents.base import AgentFailed, Launch, Needs, PathPolicy
+from mawep.agents.confined import put
 from mawep.agents.options import Options
 from mawep.agents.programs import located, visible, without
 from mawep.agents.quirks import MODEL_KEYS, Quirks, Site, Start
@@ -40,7 +41,7 @@ class NamedRuntime:
         start = self._quirks.start(site)
         put_files(site.place, start.files)
         if resume is not None and self._quirks.before_resume is not None:
-            await asyncio.to_thread(self._quirks.before_resume, home_of(launch), resume)
+            await asyncio.to_thread(self._quirks.before_resume, start.home or home_of(launch), resume)
         runtime = AcpRuntime(self._options, manners=self._quirks.manners, auth=start.auth)
         return await runtime.open(launched(self._quirks, launch, start), supervisor, policy, resume=resume)
 
@@ -65,6 +66,7 @@ def site_of(quirks: Quirks, launch: Launch) -> Site:
     return Site(
         programs=located(quirks.programs, launch.env.get("PATH", os.defpath)),
         place=launch.home or launch.transcript.parent,
+        own_home=launch.home is not None,
         env=launch.env,
         model=launch.model_name,
         gateway=launch.model,
@@ -85,14 +87,17 @@ def launched(quirks: Quirks, launch: Launch, start: Start) -> Launch:
 
 
 def put_files(place: Path, files: Mapping[str, str]) -> None:
-    """Write its files, for nobody else to read.
+    """Write its files, for nobody else to read; a text that names what runs it is made a program.
 
-    An agent may have written to `place` before: nothing is followed that it could have put there.
+    Raises:
+        AgentFailed: something of the agent's is in the way.
     """
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     for name, text in files.items():
-        path = place / Path(name).name
-        path.unlink(missing_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            file.write(text)
+        mode = 0o700 if text.startswith("#!") else 0o600
+        try:
+            put(place, Path(name).parts, text.encode(), mode)
+        except OSError as error:
+            raise AgentFailed(
+                f"{name} cannot be written for the agent", cause=f"{place}: {error.strerror}"
+            ) from error

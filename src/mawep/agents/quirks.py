@@ -61,13 +61,14 @@ class Endpoint:
 class Site:
     """What one start of a CLI has to go by.
 
-    `place` is a directory for its files: its HOME if that is its own, else one beside the transcript. `env` is
-    what it is given; with `gateway`, keys are taken out of it.
-    `session` is the conversation to continue, for a CLI that is started for every turn.
+    `place` is a directory for its files: its HOME if that is its own (`own_home`), else one beside the transcript.
+    `env` is what it is given; with `gateway`, keys are taken out of it. `session` is the conversation to continue,
+    for a CLI that is started for every turn.
     """
 
     programs: Mapping[str, Path]
     place: Path
+    own_home: bool
     env: Mapping[str, str]
     model: str | None
     gateway: ModelEndpoint | None
@@ -79,13 +80,15 @@ class Site:
 class Start:
     """How a CLI is started on one site.
 
-    `files`, names and texts, are written into its place before, `auth` is the method that it is told to log in with.
+    `files`, names and texts, are written into its place before, `auth` is the method that it is told to log in
+    with, `home` where it keeps what it remembers, None for its HOME.
     """
 
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     auth: str | None = None
+    home: Path | None = None
 
 
 @dataclass(frozen=True)
