@@ -23,6 +23,7 @@ WITHOUT = [
     ("not_landed_yet", True, Invariant.LANDED_ONCE),
     ("failure_blocks", False, Invariant.BLOCKED_BELOW),
     ("provider_allows", True, Invariant.NOT_WHILE_LIMITED),
+    ("budget_is_left", True, Invariant.NOT_PAST_BUDGET),
     ("limit_is_over", False, Invariant.WAKES_LATER),
     ("input_is_overdue", False, Invariant.WAKES_LATER),
 ]

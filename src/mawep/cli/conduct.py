@@ -27,6 +27,7 @@ from mawep.cli.branches import branch_of
 from mawep.cli.confining import confinement, shown
 from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
+from mawep.cli.pricing import price_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
@@ -43,6 +44,7 @@ from mawep.core.model import Issue, Number
 from mawep.core.state import State
 from mawep.errors import InfrastructureError, ProblemsError, UsageError
 from mawep.gateway.gateway import Ears, Gateway
+from mawep.gateway.prices import load_prices
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
 from mawep.orchestrator.hall import Witness
@@ -171,7 +173,8 @@ class Conductor:
         """
         with target_claimed(self.repository.common_dir, run.target_branch):
             journal = Journal.open(run.directory.journal)
-            resumed = ev.RunResumed(owner=f"{os.uname().nodename}:{os.getpid()}", rerun=rerun)
+            owner, budget = f"{os.uname().nodename}:{os.getpid()}", self.config.agents.budget.limits()
+            resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget)
             return await self._conduct(run.directory, journal, resumed)
 
     async def _conduct(
@@ -305,7 +308,7 @@ def worker_settings(
     Raises:
         UsageError: the configuration does not say how some of them are driven.
     """
-    agents = config.agents
+    agents, prices = config.agents, load_prices(config.agents.prices)
     return WorkerSettings(
         name=WORKER,
         run=directory.run,
@@ -317,6 +320,7 @@ def worker_settings(
                 *(way.command, way.env, way.model),
                 sandbox=agents.walls_of(way.runtime),
                 network=agents.network,
+                price=price_of(way, prices),
             )
             for name, way in ways_of(agents, state).items()
         },

@@ -12,7 +12,7 @@ from mawep.agents.registry import RUNTIMES
 from mawep.cli.driving import Way
 from mawep.clock import Clock
 from mawep.config import Config
-from mawep.config.agents import Budget
+from mawep.config.budget import AgentBudget
 from mawep.errors import ProblemsError, UsageError
 from mawep.gateway.budget import Limits
 from mawep.gateway.gateway import Ears, Gateway
@@ -66,9 +66,11 @@ def counted(ledger: Path) -> str:
     return f"gateway: calls of models {total.calls:,}, tokens {total.tokens.total:,}, {cost} (worst case if unsettled)"
 
 
-def limits_of(budget: Budget) -> Limits:
+def limits_of(budget: AgentBudget) -> Limits:
     """The hard limits of the configuration."""
     return Limits(
+        attempt_tokens=budget.attempt_tokens,
+        attempt_usd=budget.attempt_usd,
         issue_tokens=budget.issue_tokens,
         issue_usd=budget.issue_usd,
         run_tokens=budget.run_tokens,

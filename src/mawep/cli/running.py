@@ -19,6 +19,7 @@ from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
+from mawep.cli.pricing import budget_problems
 from mawep.cli.showing import show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
@@ -204,7 +205,9 @@ async def _preflight(config: Config, repository: Repository | None, graph: Graph
     issues = list(graph.issues.values()) if graph else []
     try:
         found = await look_before(config, repository, issues)
-        return Findings((*found.problems, *routing(config.agents, issues).problems), found.warnings)
+        unknowable = budget_problems(config.agents, ways_taken(config.agents, issues)[0])
+        problems = (*found.problems, *routing(config.agents, issues).problems, *dict.fromkeys(unknowable))
+        return Findings(problems, found.warnings)
     except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
         return Findings((_sentence(error),))
 

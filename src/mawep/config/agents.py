@@ -6,11 +6,11 @@ from typing import Annotated
 
 from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
 
+from mawep.config.budget import AgentBudget
 from mawep.config.fields import (
     Choice,
     Gigabytes,
     LoginFile,
-    Loose,
     Minutes,
     NotYet,
     Section,
@@ -24,15 +24,6 @@ from mawep.config.fields import (
 )
 from mawep.config.permissions import Permissions
 from mawep.config.routes import NEED_COMMAND, RUNTIMES, Route, RuntimeName, checked
-
-
-class Budget(Section):
-    """How much may be spent."""
-
-    issue_usd: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Dollars for one issue.")
-    run_usd: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Dollars for the run.")
-    issue_tokens: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Tokens for one issue.")
-    run_tokens: Annotated[Loose, NotYet("budgets are")] = Field(None, description="Tokens for the run.")
 
 
 class AttemptLimits(Section):
@@ -143,7 +134,7 @@ class Agents(Section):
         description="A file with prices of models, looked at before those that MAWEP knows.",
         examples=["prices.yaml"],
     )
-    budget: Budget = Field(Budget.model_validate({}), description="Limits on what is spent.")
+    budget: AgentBudget = Field(AgentBudget.model_validate({}), description="Limits on what is spent.")
     limits: AttemptLimits = Field(
         AttemptLimits.model_validate({}), description="Limits on what an attempt takes of the machine."
     )

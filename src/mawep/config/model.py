@@ -359,6 +359,7 @@ class Config(Section):
             input_timeout=self.agents.input_timeout_minutes * 60,
             lease_seconds=self.message_bus.lease_seconds * 3,
             reassign_lost=self.agents.on_lost == "reassign",
+            budget=self.agents.budget.limits(),
         )
 
 

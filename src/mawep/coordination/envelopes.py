@@ -43,13 +43,15 @@ class PlanLine(Wire):
 
 
 class Consumption(Wire):
-    """What an attempt consumed; null means that the agent did not say."""
+    """What an attempt consumed, in all its turns and sessions; null means that the agent did not say."""
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
     context_used: int | None = None
     context_size: int | None = None
+    cached_tokens: int | None = None
+    thinking_tokens: int | None = None
 
 
 class AttemptHealth(Wire):
@@ -62,6 +64,7 @@ class AttemptHealth(Wire):
     rss_mb: float
     idle_seconds: float
     fence: int = 0
+    usage: Consumption = Consumption()
 
 
 class Assignment(Payload):
@@ -69,7 +72,7 @@ class Assignment(Payload):
 
     `resume` says that its turn died with an earlier process: it may have ended under `ended_fence`, or
     `session_id` can be continued. `trailers` go onto commits made on the agent's behalf. `runtime` names the way of
-    driving the agent among those that the worker knows.
+    driving the agent among those that the worker knows. `spent` is what the attempt has consumed before.
     """
 
     issue: dict[str, Any]
@@ -88,6 +91,7 @@ class Assignment(Payload):
     session_id: str | None = None
     resume: bool = False
     ended_fence: int | None = None
+    spent: Consumption = Consumption()
     port_slot: int
 
 

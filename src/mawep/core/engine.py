@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import changes, landing, rules, schedule
+from mawep.core import budget, changes, landing, rules, schedule
 from mawep.core import events as ev
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
@@ -36,16 +36,24 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     """What to do next; empty when there is nothing to do before another event comes."""
     if not state.running:
         return []
-    commands: list[ev.Command] = [*_lifted(state, now), *_attempts(state, now), *_news(state)]
+    run = budget.run_lines(state)
+    commands: list[ev.Command] = [
+        *_lifted(state, now),
+        *_attempts(state, run, now),
+        *_warnings(state, run, now),
+        *_news(state),
+    ]
     if commands:
         return commands
-    commands = [*_batch(state, now), *_gates(state), *schedule.assignments(state, now), *_retirement(state)]
-    return commands or _ending(state)
+    starts = schedule.assignments(state, now)
+    commands = [*_batch(state, now), *_gates(state), *starts, *_spent(state, now), *_retirement(state)]
+    return commands or _ending(state, now)
 
 
 def next_wakeup(state: State) -> datetime | None:
     """When `decide` may answer something else although nothing happened; None: never."""
     moments = [limit.until for limit in state.limits.values() if not limit.lifted]
+    moments.extend(budget.moments(state))
     for number in state.active:
         record = state.issues[number]
         progress = record.attempt.progress if record.attempt else None
@@ -65,16 +73,31 @@ def _lifted(state: State, now: datetime) -> Iterator[ev.LimitLifted]:
             yield ev.LimitLifted(runtime)
 
 
-def _attempts(state: State, now: datetime) -> Iterator[ev.Command]:
+def _warnings(state: State, run: list[budget.Line], now: datetime) -> Iterator[ev.BudgetWarned]:
+    for line in budget.warnings(state, run, now):
+        yield ev.BudgetWarned(line.key, line.warned(now), line.issue, line.attempt)
+
+
+def _spent(state: State, now: datetime) -> Iterator[ev.IssueOverBudget]:
+    """Issues that could start if anything were left to them."""
+    for rank in state.ready if state.dispatching else ():
+        number = state.graph.by_rank[rank]
+        if line := schedule.issue_budget(state, number, now):
+            yield ev.IssueOverBudget(number, line.told(now))
+
+
+def _attempts(state: State, run: list[budget.Line], now: datetime) -> Iterator[ev.Command]:
     for number in state.active:
         record = state.issues[number]
         if record.attempt is not None:
-            command = _next_for(state, record, record.attempt, now)
+            command = _next_for(state, record, record.attempt, run, now)
             if command is not None:
                 yield command
 
 
-def _next_for(state: State, record: IssueRecord, attempt: Attempt, now: datetime) -> ev.Command | None:
+def _next_for(
+    state: State, record: IssueRecord, attempt: Attempt, run: list[budget.Line], now: datetime
+) -> ev.Command | None:
     match attempt.progress:
         case Progress.ORPHANED:
             return ev.AttemptReclaimed(record.number, attempt.number, _lease(state, now))
@@ -82,8 +105,12 @@ def _next_for(state: State, record: IssueRecord, attempt: Attempt, now: datetime
             detail = f"no sign of its worker since {attempt.lease_until:%H:%M:%S} UTC"
             return ev.AttemptFailed(record.number, attempt.fence, FailureReason.LOST, detail)
         case Progress.RUNNING:
-            return _stop_running(state, record, attempt, now)
+            return _stop_running(state, record, attempt, now) or _over_budget(
+                state, attempt, record, run, now
+            )
         case Progress.LIMITED if not record.cancelled_by:
+            if over := _over_budget(state, attempt, record, run, now):
+                return over
             if state.interrupted or not rules.provider_allows(state, attempt.runtime):
                 return None
             return ev.AttemptContinued(record.number, attempt.number, _lease(state, now))
@@ -92,9 +119,9 @@ def _next_for(state: State, record: IssueRecord, attempt: Attempt, now: datetime
         case Progress.ENDED if attempt.head is not None:
             return ev.ImportIntended(record.number, attempt.number, attempt.head, attempt.base)
         case Progress.REFUSED if attempt.refusal is not None:
-            return _repair_or_stop(state, record.number, attempt, attempt.refusal, now)
+            return _repair_or_stop(state, record.number, attempt, attempt.refusal, run, now=now)
         case Progress.IMPORTED:
-            return _after_gate(state, record, attempt, now)
+            return _after_gate(state, record, attempt, run, now)
         case _:
             return None
 
@@ -128,18 +155,38 @@ def _stop_running(
     return None
 
 
-def _after_gate(state: State, record: IssueRecord, attempt: Attempt, now: datetime) -> ev.Command | None:
+def _over_budget(
+    state: State, attempt: Attempt, record: IssueRecord, run: list[budget.Line], now: datetime
+) -> ev.StopIntended | None:
+    """A turn that runs was allowed, however many there may be; what it spends ends it."""
+    for line in budget.all_lines(state, record.number, run):
+        if line.kind != "turns" and not rules.budget_is_left(line, now):
+            return ev.StopIntended(
+                record.number, attempt.fence, FailureReason.BUDGET_EXCEEDED, line.told(now)
+            )
+    return None
+
+
+def _after_gate(
+    state: State, record: IssueRecord, attempt: Attempt, run: list[budget.Line], now: datetime
+) -> ev.Command | None:
     verdict = state.gates.get(attempt.tree or "")
     if verdict is None:
         return None
     if rules.candidate_may_queue(verdict):
         return ev.CandidateQueued(record.number)
     refusal = (FailureReason.GATE_FAILED, verdict.excerpt, verdict.result is GateResult.RED)
-    return _repair_or_stop(state, record.number, attempt, refusal, now)
+    return _repair_or_stop(state, record.number, attempt, refusal, run, now=now)
 
 
 def _repair_or_stop(
-    state: State, number: Number, attempt: Attempt, refusal: tuple[FailureReason, str, bool], now: datetime
+    state: State,
+    number: Number,
+    attempt: Attempt,
+    refusal: tuple[FailureReason, str, bool],
+    run: list[budget.Line],
+    *,
+    now: datetime,
 ) -> ev.Command | None:
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
@@ -147,6 +194,10 @@ def _repair_or_stop(
     if repairable and round_ <= state.rules.repair_rounds:
         if state.interrupted:  # it has not failed: it could still be repaired
             return ev.StopIntended(number, attempt.fence, None, "the run was interrupted")
+        for line in budget.all_lines(state, number, run):
+            if not rules.budget_is_left(line, now):
+                why = f"{line.told(now)}, and what it has made does not pass ({reason.value}):\n{detail}"
+                return ev.StopIntended(number, attempt.fence, FailureReason.BUDGET_EXCEEDED, why)
         if not rules.provider_allows(state, attempt.runtime):
             return None
         return ev.RepairIntended(number, attempt.number, round_, detail, _lease(state, now))
@@ -217,9 +268,10 @@ def _retirement(state: State) -> Iterator[ev.RetireIntended]:
         yield ev.RetireIntended(state.to_retire)
 
 
-def _ending(state: State) -> list[ev.Command]:
-    """The run ends when every issue is in a terminal state, or when it is halted and nothing runs."""
-    over = state.terminal == len(state.issues) or (state.halted and not state.interrupted)
+def _ending(state: State, now: datetime) -> list[ev.Command]:
+    """The run ends when every issue is in a terminal state, or when nothing runs and nothing may start any more."""
+    may_start = not state.halted and schedule.run_budget(state, now) is None
+    over = state.terminal == len(state.issues) or not (may_start or state.interrupted)
     if not (over and state.quiet):
         return []
     if state.landed == len(state.issues):

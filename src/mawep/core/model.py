@@ -117,13 +117,18 @@ class Routed(Value, frozen=True):
 
 
 class Usage(Value, frozen=True):
-    """What an attempt consumed. `None` means the agent did not say; it is never guessed."""
+    """What an attempt consumed. `None` means the agent did not say; it is never guessed.
+
+    `cached_tokens` are a part of the input, `thinking_tokens` a part of the output.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cost_usd: float | None = None
     context_used: int | None = None
     context_size: int | None = None
+    cached_tokens: int | None = None
+    thinking_tokens: int | None = None
 
     @property
     def tokens(self) -> int | None:
@@ -204,6 +209,27 @@ class GateRecord(Value, frozen=True):
         return any(result.timed_out for result in self.commands)
 
 
+class Budget(Value, frozen=True):
+    """What may be spent by one attempt, on one issue, in one run; None is no limit.
+
+    People are told once when `soft_percent` of one is spent. What lies beyond a limit is stopped.
+    """
+
+    attempt_usd: float | None = None
+    attempt_tokens: int | None = None
+    attempt_turns: int | None = None
+    attempt_minutes: float | None = None
+    issue_usd: float | None = None
+    issue_tokens: int | None = None
+    issue_turns: int | None = None
+    issue_minutes: float | None = None
+    run_usd: float | None = None
+    run_tokens: int | None = None
+    run_turns: int | None = None
+    run_minutes: float | None = None
+    soft_percent: float = 80.0
+
+
 class Rules(Value, frozen=True):
     """The part of the configuration that decisions depend on; kept in the journal with the run.
 
@@ -219,6 +245,7 @@ class Rules(Value, frozen=True):
     input_timeout: float = 240 * 60.0
     lease_seconds: float = 90.0
     reassign_lost: bool = False
+    budget: Budget = Budget()
 
 
 class Session(Value, frozen=True):

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from mawep.core import changes
+from mawep.core.budget import Line
 from mawep.core.claims import ClaimTable
 from mawep.core.limits import Limit
 from mawep.core.model import GateRecord, GateResult, IssueState, Number, Sha
@@ -88,6 +89,11 @@ def provider_allows(state: State, runtime: str) -> bool:
 def limit_is_over(limit: Limit, now: datetime) -> bool:
     """A limit holds until the moment that its provider names, or until a pause of ours is over."""
     return limit.until <= now
+
+
+def budget_is_left(line: Line, now: datetime) -> bool:
+    """Nothing starts or goes on for which nothing may be spent any more."""
+    return not line.used_up(now)
 
 
 def input_is_overdue(asked_at: datetime, timeout: float, now: datetime) -> bool:

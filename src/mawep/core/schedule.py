@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mawep.core import changes, limits, rules
+from mawep.core import budget, changes, limits, rules
 from mawep.core.events import AttemptAssigned
 from mawep.core.model import IssueState, Number
 from mawep.core.state import IssueRecord, Progress, State
@@ -35,6 +35,7 @@ class RefusalKind(StrEnum):
     CANCELLED = "cancelled"
     INPUT = "input"
     PROVIDER_LIMIT = "provider_limit"
+    BUDGET = "budget"
     GATE = "gate"
     QUEUE = "queue"
     DIRTY_CHECKOUT = "dirty_checkout"
@@ -49,7 +50,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
     """The attempts that start now, in schedule order."""
-    if not state.dispatching:
+    if not state.dispatching or run_budget(state, now) is not None:
         return []
     free = [slot for slot in range(state.rules.max_agents) if rules.slot_is_free(state, slot)]
     claims = state.claims
@@ -59,7 +60,7 @@ def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
             break
         number = state.graph.by_rank[rank]
         files = state.graph.issues[number].files
-        if not rules.provider_allows(state, state.runtime_of(number)):
+        if not rules.provider_allows(state, state.runtime_of(number)) or issue_budget(state, number, now):
             continue
         if rules.changes_are_settled(state, number) and rules.claims_are_free(claims, files, number, now):
             assigned = _assign(state, number, free.pop(0), now)
@@ -90,7 +91,7 @@ def refusals(state: State, number: Number, now: datetime) -> tuple[Refusal, ...]
     record = state.issues[number]
     match record.state:
         case IssueState.WAITING | IssueState.READY:
-            return (*_not_started(state, number, now), *_not_dispatching(state))
+            return (*_not_started(state, number, now), *_not_dispatching(state, now))
         case IssueState.NEEDS_INPUT if record.question:
             return (Refusal(RefusalKind.INPUT, f"waits for an answer to: {record.question.text}"),)
         case IssueState.ASSIGNED if record.attempt and record.attempt.progress is Progress.LIMITED:
@@ -129,17 +130,32 @@ def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, 
         for c in changes.holding(state, number)
     )
     found.extend(_limited(state, state.runtime_of(number)))
+    if over := issue_budget(state, number, now):
+        found.append(Refusal(RefusalKind.BUDGET, over.told(now)))
     if not found and len(state.slots) >= state.rules.max_agents:
         found.append(Refusal(RefusalKind.SLOTS, f"all {state.rules.max_agents} agents are busy"))
     return tuple(found)
 
 
-def _not_dispatching(state: State) -> tuple[Refusal, ...]:
+def run_budget(state: State, now: datetime) -> budget.Line | None:
+    """The budget of the run that is used up."""
+    return next((line for line in budget.run_lines(state) if not rules.budget_is_left(line, now)), None)
+
+
+def issue_budget(state: State, number: Number, now: datetime) -> budget.Line | None:
+    """The budget of an issue that is used up."""
+    lines = budget.issue_lines(state, number)
+    return next((line for line in lines if not rules.budget_is_left(line, now)), None)
+
+
+def _not_dispatching(state: State, now: datetime) -> tuple[Refusal, ...]:
+    over = run_budget(state, now)
     reasons = (
         (state.stopped is not None, RefusalKind.STOPPED, f"the run stopped: {state.stopped}"),
         (state.paused is not None, RefusalKind.PAUSED, f"the run is paused by {state.paused}"),
         (state.halted, RefusalKind.HALTED, "an issue failed and on_failure is halt"),
         (state.interrupted > 0, RefusalKind.INTERRUPTED, "the run was interrupted"),
+        (over is not None, RefusalKind.BUDGET, over.told(now) if over else ""),
     )
     return tuple(Refusal(kind, detail) for holds, kind, detail in reasons if holds)
 

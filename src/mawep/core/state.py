@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TypeVar
 
@@ -44,6 +44,41 @@ class Progress(StrEnum):
     QUEUED = "queued"
 
 
+class Spent(msgspec.Struct, frozen=True):
+    """What was spent; `usd` and `tokens` are what is known of it. `since` are the moments since which agents work."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    turns: int = 0
+    worked: timedelta = timedelta()
+    since: tuple[datetime, ...] = ()
+
+    def __add__(self, other: Spent) -> Spent:
+        return Spent(
+            self.usd + other.usd,
+            self.tokens + other.tokens,
+            self.turns + other.turns,
+            self.worked + other.worked,
+            (*self.since, *other.since),
+        )
+
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.usd - other.usd,
+            self.tokens - other.tokens,
+            self.turns - other.turns,
+            self.worked - other.worked,
+            self.since,
+        )
+
+    def of(self, kind: str, now: datetime) -> float:
+        """How much of a kind: `usd`, `tokens`, `turns` or `minutes`."""
+        if kind == "minutes":
+            time = self.worked + sum((now - since for since in self.since), timedelta())
+            return time / timedelta(minutes=1)
+        return float(getattr(self, kind))
+
+
 class Attempt(msgspec.Struct, frozen=True):
     """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
 
@@ -73,6 +108,8 @@ class Attempt(msgspec.Struct, frozen=True):
     refusal: tuple[FailureReason, str, bool] | None = None
     evidence: str = ""
     usage: Usage = Usage()
+    worked: timedelta = timedelta()
+    works_since: datetime | None = None
     transcript: str = ""
     stop: str = ""
     reclaimed: bool = False
@@ -82,8 +119,9 @@ class Attempt(msgspec.Struct, frozen=True):
 
 
 class IssueRecord(msgspec.Struct, frozen=True):
-    """One issue in this run. `spent` is the usage of its earlier attempts, `runs` how many attempts it had.
+    """One issue in this run. `spent`, `turns` and `worked` are those of its earlier attempts, of which it had `runs`.
 
+    `granted` is what had been spent on it when a person reopened it.
     `forgiven` counts attempts that ended through no fault of their own (lost with MAWEP, interrupted,
     reopened by a person): they do not count as retries. `reassigned`: one of them was lost with its worker.
     """
@@ -106,6 +144,14 @@ class IssueRecord(msgspec.Struct, frozen=True):
     started_at: datetime | None = None
     ended_at: datetime | None = None
     spent: Usage = Usage()
+    turns: int = 0
+    worked: timedelta = timedelta()
+    granted: Spent = Spent()
+
+    @property
+    def active(self) -> bool:
+        """True from its assignment until it lands or ends otherwise."""
+        return self.state.holds_slot or self.state in (IssueState.QUEUED, IssueState.LANDING)
 
 
 class Landing(msgspec.Struct, frozen=True):
@@ -157,6 +203,7 @@ class State(msgspec.Struct, frozen=True):
     gates: Map[Sha, GateRecord] = Map()
     gating: Map[Sha, str] = Map()
     limits: Map[str, Limit] = Map()
+    warned: frozenset[str] = frozenset()
     effects: Map[str, Recorded] = Map()
     to_retire: tuple[Number, ...] = ()
     terminal: int = 0

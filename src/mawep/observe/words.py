@@ -22,6 +22,7 @@ ROUTINE = frozenset(
         ev.RetireIntended,
         ev.WorkspacesRetired,
         ev.MessageDelivered,
+        ev.UsageSeen,
     }
 )
 """Events that say nothing new to somebody who watches: each is a step between two others."""
@@ -119,6 +120,9 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.AttemptInterrupted: lambda e: f"#{e.issue} was stopped" + (" (work kept)" if e.salvage else ""),
     ev.StopIntended: _stop,
     ev.ProviderLimitHit: lambda e: f"#{e.issue}: {_until(e)}{_because(e.why)}",
+    ev.UsageSeen: lambda e: f"Usage of {numbers([one.issue for one in e.consumed])} is noted",
+    ev.IssueOverBudget: lambda e: f"#{e.issue} cannot start{_because(e.detail)}",
+    ev.BudgetWarned: lambda e: e.text,
     ev.LimitLifted: lambda e: f"{e.runtime} may go on" + (f", says {e.by}" if e.by else ""),
     ev.AttemptContinued: lambda e: f"#{e.issue}: its agent goes on where its provider had stopped it",
     ev.ImportIntended: lambda e: f"#{e.issue}: what it made is checked",

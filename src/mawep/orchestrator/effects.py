@@ -201,6 +201,7 @@ class Effects:
             session_id=attempt.session.id if attempt.session and attempt.session.loadable else None,
             resume=resume,
             ended_fence=attempt.previous_fence if resume else None,
+            spent=wire.Consumption(**msgspec.structs.asdict(attempt.usage)),
             port_slot=attempt.slot,
         )
 
@@ -402,7 +403,7 @@ def _at_most(room: int, texts: Sequence[str]) -> list[str]:
 
 def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
     """What a worker's result says, as an event."""
-    usage = _usage(result.usage)
+    usage = usage_from(result.usage)
     if result.outcome == "finished" and result.head:
         session = Session(result.session_id, loadable=True) if result.session_id else None
         return [
@@ -426,5 +427,6 @@ def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
     return [ev.AttemptFailed(result.issue, fence, reason, result.detail, result.salvage, usage)]
 
 
-def _usage(consumed: wire.Consumption) -> Usage:
+def usage_from(consumed: wire.Consumption) -> Usage:
+    """What an attempt has consumed, as a worker says it."""
     return Usage(**consumed.model_dump(include=set(Usage.__struct_fields__)))

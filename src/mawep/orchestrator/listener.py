@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import assert_never
 
+import msgspec
 import structlog
 
 from mawep.clock import Clock
@@ -22,11 +23,12 @@ from mawep.coordination.inbox import Gap, Received, later
 from mawep.coordination.outages import hear
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import events as ev
-from mawep.core.model import IssueState, Number, Question, Session
+from mawep.core.model import Budget, IssueState, Number, Question, Session
 from mawep.core.state import Progress, State
+from mawep.core.usage import highest
 from mawep.errors import BusGoneError, MawepError
 from mawep.orchestrator import requests
-from mawep.orchestrator.effects import WORKER, result_events
+from mawep.orchestrator.effects import WORKER, result_events, usage_from
 from mawep.orchestrator.hall import Incoming, Orchestrator
 
 log = structlog.get_logger("mawep.listener")
@@ -99,7 +101,11 @@ class Listener:
         if received.channel in channels.CAPPED:
             self._overhear(payload)
             if isinstance(payload, wire.Health):
-                self._hall.post(Incoming(lambda state: extensions(payload, state, self._clock.now())))
+                self._hall.post(Incoming(lambda state: health(payload, state, self._clock.now())))
+            elif isinstance(payload, wire.Progress) and self._hall.state.rules.budget != Budget():
+                said = ev.Consumed(payload.issue, received.envelope.fence or 0, usage_from(payload.usage))
+                if spendings([said], self._hall.state):
+                    self._hall.post(Incoming(lambda state: spendings([said], state)))
             return
         if isinstance(payload, Verb):
             self._asked(received, payload)
@@ -203,6 +209,27 @@ def extensions(health: wire.Health, state: State, now: datetime) -> list[ev.AnyE
     return [ev.LeasesExtended(fences, until)] if fences else []
 
 
+def health(said: wire.Health, state: State, now: datetime) -> list[ev.AnyEvent]:
+    """What a sign of life of a worker says: leases go on, agents have spent."""
+    consumed = [ev.Consumed(one.issue, one.fence, usage_from(one.usage)) for one in said.attempts]
+    return [*extensions(said, state, now), *spendings(consumed, state)]
+
+
+def spendings(consumed: Iterable[ev.Consumed], state: State) -> list[ev.AnyEvent]:
+    """What of this the journal does not have yet."""
+    news = tuple(one for one in consumed if _is_news(one, state))
+    return [ev.UsageSeen(news)] if news else []
+
+
+def _is_news(one: ev.Consumed, state: State) -> bool:
+    attempt = state.issues[one.issue].attempt if one.issue in state.active else None
+    if attempt is None or attempt.fence != one.fence:
+        return False
+    known = msgspec.structs.replace(attempt.usage, context_used=None, context_size=None)
+    said = msgspec.structs.replace(one.usage, context_used=None, context_size=None)
+    return highest(known, said) != known
+
+
 def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
     """What a verb means now: a sentence for who asked, and the events.
 
@@ -292,7 +319,8 @@ def _answer(verb: wire.AnswerQuestion, by: str, state: State) -> tuple[str, list
 def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
     _known(number, state)
     record = state.issues[number]
-    if not record.state.terminal or record.state is IssueState.LANDED:
+    never_begun = state.ended is not None and record.state in (IssueState.READY, IssueState.WAITING)
+    if not (record.state.terminal or never_begun) or record.state is IssueState.LANDED:
         raise Refused(
             f"#{number} is {record.state}; only what failed, was parked or was cancelled can be tried again",
             next_step=f"see `mawep explain {number}`",
@@ -309,6 +337,11 @@ def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.
     for news in requests.claim_news(event, state):
         yield channels.direct(WORKER), news
     match event:
+        case ev.BudgetWarned():
+            warning = wire.Blocker(
+                issue=event.issue or 0, attempt=event.attempt or 0, kind="budget", text=event.text
+            )
+            yield channels.BLOCKERS, warning
         case ev.TargetMoved():
             for step in event.steps:
                 unblocks = list(state.graph.dependents[step.issue])

@@ -6,7 +6,7 @@ from collections import defaultdict
 from datetime import datetime, timedelta
 
 from mawep.core import events as ev
-from mawep.core.model import Number, Sha
+from mawep.core.model import Number, Sha, Usage
 
 SHORTEST_PAUSE = timedelta(minutes=5)
 """A runtime whose provider does not say until when is paused at least so long."""
@@ -31,14 +31,39 @@ class Book:
         self.told: set[tuple[str, Number]] = set()
         self.runtimes: dict[Number, str] = {}
         self.limited: dict[str, datetime] = {}
+        self.tokens: dict[tuple[Number, int], int] = {}
+        self.attempts: dict[Number, int] = {}
         self.over: set[int] = set()
 
     def is_current(self, issue: Number, fence: int) -> bool:
         """True when the issue is live and this is the fence of its current turn."""
         return issue in self.live and self.fences[issue] == fence
 
+    @property
+    def spent(self) -> int:
+        """Tokens of all attempts, as far as the journal knows."""
+        return sum(self.tokens.values())
+
+    def _note_usage(self, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.AttemptAssigned(issue=issue, attempt=attempt):
+                self.attempts[issue] = attempt
+            case ev.UsageSeen(consumed=consumed):
+                for one in consumed:
+                    self._consumed(one.issue, one.fence, one.usage)
+            case ev.TurnEnded() | ev.ProviderLimitHit():
+                self._consumed(event.issue, event.fence, event.usage)
+            case _:
+                pass
+
+    def _consumed(self, issue: Number, fence: int, usage: Usage) -> None:
+        if self.is_current(issue, fence) and fence not in self.over:
+            key = issue, self.attempts[issue]
+            self.tokens[key] = max(self.tokens.get(key, 0), usage.tokens or 0)
+
     def note(self, rec: ev.Recorded) -> None:
         """Take one event down."""
+        self._note_usage(rec.event)
         match rec.event:
             case ev.RunStarted(target=target, routed=routed):
                 self.target = target

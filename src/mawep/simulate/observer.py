@@ -11,7 +11,7 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core.engine import next_wakeup, replay
-from mawep.core.model import IssueState, Number
+from mawep.core.model import Budget, FailureReason, IssueState, Number
 from mawep.core.schedule import refusals
 from mawep.core.state import State
 from mawep.simulate.book import Book
@@ -50,6 +50,7 @@ class Invariant(StrEnum):
     COMPOSED_ON_TARGET = "a landing is composed on the target that it moves"
     LATE_CHANGES_NOTHING = "a result under an old fence changes nothing but the count of late ones"
     BLOCKED_BELOW = "what depends on an issue that will not land is blocked"
+    NOT_PAST_BUDGET = "no turn begins when the budget of the run is spent"
     NOT_WHILE_LIMITED = "no turn begins while the provider of its model takes nothing more"
     CANCELLED_STAYS = "a cancelled issue is not started again"
     DESERVED = "no issue fails, parks or blocks without a cause"
@@ -77,6 +78,8 @@ class Observer:
         scenario = world.scenario
         self._willing = scenario.willing
         self._seed, self._max_agents = scenario.seed, scenario.rules.max_agents
+        self._budget = scenario.rules.budget
+        self._limited_by_budget = self._budget != Budget(soft_percent=self._budget.soft_percent)
         self._needed = {i.number: {d.on for d in i.depends_on} for i in scenario.issues}
         self._below = {number: _below(number, self._needed) for number in self._needed}
         self._touches = {i.number: _touched(i.files) for i in scenario.issues}
@@ -105,6 +108,8 @@ class Observer:
         if isinstance(event, BEGINNINGS):
             until = self.book.limited.get(self.book.runtimes[event.issue])
             self._require(until is None or until <= rec.at, Invariant.NOT_WHILE_LIMITED, event)
+            most = self._budget.run_tokens
+            self._require(most is None or self.book.spent < most, Invariant.NOT_PAST_BUDGET, event)
         self.book.note(rec)
         if isinstance(event, ev.ClaimsTaken):
             self._see_claimed(event, after)
@@ -217,13 +222,15 @@ class Observer:
         self._require(outcome == "landed" or not self._willing, Invariant.NOTHING_LOST, "not all has landed")
         self._require(state.ended == outcome, Invariant.NOTHING_LOST, f"{state.ended}, not {outcome}")
         for number, record in state.issues.items():
-            over = record.state in TERMINAL or state.halted
+            over = record.state in TERMINAL or state.halted or self._limited_by_budget
             self._require(over, Invariant.NOTHING_LOST, f"#{number} is {record.state}")
             self._require(self._deserved(state, number), Invariant.DESERVED, record)
 
     def _deserved(self, state: State, number: Number) -> bool:
         record = state.issues[number]
         match record.state:
+            case IssueState.FAILED if record.reason is FailureReason.BUDGET_EXCEEDED:
+                return self._limited_by_budget
             case IssueState.FAILED:
                 return record.reason in self._truth.causes[number]
             case IssueState.PARKED:

@@ -7,8 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+import msgspec
+
 from mawep.core import events as ev
-from mawep.core.model import Dependency, FailureReason, Issue, Number, Priority, Rules
+from mawep.core.model import Budget, Dependency, FailureReason, Issue, Number, Priority, Rules
 
 START = 1000
 """The first issue's number; somebody else's commits are known by negative numbers."""
@@ -168,6 +170,7 @@ def _willing(plan: Scenario, rng: random.Random) -> Scenario:
         red_together=frozenset(),
         clashing=frozenset(),
         deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
+        rules=msgspec.structs.replace(plan.rules, budget=Budget()),
         chances=replace(plan.chances, lose=0.0, no_verdict=0.0, protected=0.0),
     )
 
@@ -207,6 +210,22 @@ def _rules(rng: random.Random) -> Rules:
         input_timeout=600.0,
         lease_seconds=90.0,
         reassign_lost=rng.random() < 0.3,
+        budget=_budget(rng),
+    )
+
+
+def _budget(rng: random.Random) -> Budget:
+    """Mostly none; a turn consumes up to a thousand tokens."""
+    if rng.random() < 0.7:
+        return Budget()
+    return Budget(
+        attempt_tokens=rng.choice((None, 900)),
+        issue_tokens=rng.choice((None, 1500)),
+        issue_turns=rng.choice((None, None, 2)),
+        attempt_minutes=rng.choice((None, None, 2.0)),
+        run_tokens=rng.choice((None, 800, 2500)),
+        run_minutes=rng.choice((None, None, 20.0)),
+        soft_percent=rng.choice((50.0, 100.0)),
     )
 
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, Number, Question, Session, Sha
+from mawep.core.model import FailureReason, Number, Question, Session, Sha, Usage
 from mawep.simulate.agenda import Action
 from mawep.simulate.scenario import DECLARED, GOOD, PATHS, Ending, Turn
 from mawep.simulate.world import Crash, World
@@ -44,6 +44,7 @@ class Workers:
         self._turns: dict[Number, int] = defaultdict(int)
         self._beating = False
         self._causes = world.truth.causes
+        self._tokens: dict[tuple[Number, int], int] = defaultdict(int)
 
     def begin(self, intent: ev.Recorded) -> None:
         """Start what an intent asks of a worker, for the first time or once more."""
@@ -133,6 +134,8 @@ class Workers:
         if rng.random() < 0.3:
             self._later(rng.uniform(1, 10), shift, lambda: self._post(shift, _opened(shift)))
         length = rng.uniform(*self._scenario.turn_seconds)
+        for _ in range(2):
+            self._later(rng.uniform(8, 8 + length), shift, lambda: self._spend(shift, rng.randint(1, 500)))
         self._speak(shift, length)
         if turn.ending is Ending.FALLS_SILENT or rng.random() < self._scenario.chances.lose:
             self._later(rng.uniform(0, length), shift, lambda: self._fall_silent(shift))
@@ -154,6 +157,15 @@ class Workers:
             change = ev.BreakingChangeAnnounced(shift.issue, shift.fence, file, "other now", tuple(others))
             self._later(rng.uniform(1, length), shift, lambda: self._post(shift, change))
 
+    def _spend(self, shift: Shift, tokens: int) -> None:
+        """The agent consumes, and its worker tells."""
+        if shift.result is None and not shift.silent:
+            self._tokens[shift.issue, shift.attempt] += tokens
+            self._post(shift, ev.UsageSeen((ev.Consumed(shift.issue, shift.fence, self._usage(shift)),)))
+
+    def _usage(self, shift: Shift) -> Usage:
+        return Usage(output_tokens=self._tokens[shift.issue, shift.attempt])
+
     def _later(self, seconds: float, shift: Shift, action: Action) -> None:
         """Something that happens unless the shift is over by then."""
         self._world.agenda.after(seconds, lambda: None if shift.dismissed else action(), mortal=True)
@@ -170,12 +182,14 @@ class Workers:
             self._send(shift, self._limit(shift))
         else:
             head = self._world.repository.work(shift.base, shift.issue, shift.turn).sha
-            self._send(shift, ev.TurnEnded(shift.issue, shift.fence, head, "end_turn"))
+            usage = self._usage(shift)
+            self._send(shift, ev.TurnEnded(shift.issue, shift.fence, head, "end_turn", usage))
 
     def _limit(self, shift: Shift) -> ev.ProviderLimitHit:
         after, now = shift.turn.reset_after, self._world.clock.now()
         until = None if after is None else now + timedelta(seconds=after)
-        return ev.ProviderLimitHit(shift.issue, shift.fence, until, "5-hour limit reached")
+        why = "5-hour limit reached"
+        return ev.ProviderLimitHit(shift.issue, shift.fence, until, why, self._usage(shift))
 
     def _fail(self, shift: Shift, reason: FailureReason) -> None:
         self._causes[shift.issue].add(reason)

@@ -23,6 +23,7 @@ from mawep.core.model import FailureReason, Issue, Question, Sha, Usage
 from mawep.gateway.gateway import Gateway, Visitor
 from mawep.stages.attempt import Limits, Turn
 from mawep.stages.workspace import Workspace
+from mawep.worker.spending import Price, Spending
 
 CONTINUE = (
     "Your session was interrupted and has been restored. Look at the state of your working tree, "
@@ -36,7 +37,8 @@ class Driving:
     """One way of driving agents: `command` starts one, `env` names the variables that it is given.
 
     `model` is the model that it is told to use, None for what it uses by itself. `sandbox` is the kind of walls around
-    it (`required`, `landlock`, `off`), `network` what it reaches from within (`full`, `model-only`, `none`).
+    it (`required`, `landlock`, `off`), `network` what it reaches from within (`full`, `model-only`, `none`). `price`
+    says what its tokens cost, for an agent that does not say itself.
     """
 
     runtime: Runtime
@@ -45,6 +47,7 @@ class Driving:
     model: str | None = None
     sandbox: str = "off"
     network: str = "full"
+    price: Price | None = None
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Desk:
     announced: Allowance = field(default_factory=Allowance)
     visitor: Visitor | None = None
     metered: Usage | None = None
+    spending: Spending = field(default_factory=Spending)
 
     @property
     def at(self) -> Workspace:
@@ -187,13 +191,18 @@ def write_issue(settings: WorkerSettings, desk: Desk) -> None:
 
 
 def usage_of(desk: Desk) -> wire.Consumption:
-    """What the current turn has consumed so far."""
-    return consumption(desk.counted(desk.turn.progress.usage if desk.turn else Usage()))
+    """What the attempt has consumed so far, as it travels."""
+    if desk.turn:
+        desk.spending.see(desk.turn.progress.usage)
+    total = desk.counted(desk.spending.total)
+    return wire.Consumption(**{name: getattr(total, name) for name in total.__struct_fields__})
 
 
-def consumption(usage: Usage) -> wire.Consumption:
-    """A usage as it travels."""
-    return wire.Consumption(**{name: getattr(usage, name) for name in usage.__struct_fields__})
+def new_session(settings: WorkerSettings, desk: Desk, *, loaded: bool) -> None:
+    """A session begins at the desk, or is `loaded`: what it reports is added to what is known of the attempt."""
+    known = Usage(**desk.work.spent.model_dump(include=set(Usage.__struct_fields__)))
+    desk.turn = None
+    desk.spending.opened(known, loaded=loaded, price=settings.driving(desk.work.runtime).price)
 
 
 def result_of(

@@ -17,7 +17,7 @@ from mawep.coordination.bus import Bus
 from mawep.core.model import Question
 from mawep.errors import BusGoneError
 from mawep.stages.attempt import Progress
-from mawep.worker.desk import Desk, consumption
+from mawep.worker.desk import Desk, usage_of
 
 log = structlog.get_logger("mawep.worker")
 
@@ -88,7 +88,7 @@ class Reports:
             plan=[wire.PlanLine(content=entry.content, status=entry.status) for entry in progress.plan],
             activity=progress.activity,
             files=list(progress.files),
-            usage=consumption(desk.counted(progress.usage)),
+            usage=usage_of(desk),
             eta_seconds=progress.eta(now),
             claimed=progress.claimed,
         )
@@ -161,4 +161,5 @@ def _health(desk: Desk) -> wire.AttemptHealth:
         cpu_seconds=vitals.cpu_seconds if vitals else 0.0,
         rss_mb=vitals.rss_mb if vitals else 0.0,
         idle_seconds=desk.turn.idle_seconds if desk.turn else 0.0,
+        usage=usage_of(desk),
     )

@@ -40,6 +40,7 @@ from mawep.worker.desk import (
     WorkerSettings,
     launch_of,
     lock_of,
+    new_session,
     result_of,
     usage_of,
     write_issue,
@@ -302,6 +303,7 @@ class Worker:
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
         await self._tools.open(desk)
         policy = self._claims.policy(desk.issue.number, desk.work)
+        new_session(self._settings, desk, loaded=resume is not None)
         runtime, socket = self._runtime(desk), self._models.socket(desk)
         launch = await walled(self._settings, desk, self._workspaces, gateway=socket)
         launch = self._models.connect(desk, launch)

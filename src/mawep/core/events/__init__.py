@@ -31,6 +31,7 @@ from mawep.core.events.attempts import (
 from mawep.core.events.base import (
     Event,
 )
+from mawep.core.events.budgets import BudgetWarned, Consumed, IssueOverBudget, UsageSeen
 from mawep.core.events.landings import (
     CandidateImported,
     CandidateQueued,
@@ -100,6 +101,9 @@ AnyEvent = (
     | AttemptInterrupted
     | StopIntended
     | ProviderLimitHit
+    | UsageSeen
+    | BudgetWarned
+    | IssueOverBudget
     | LimitLifted
     | AttemptContinued
     | ImportIntended
@@ -144,7 +148,7 @@ Intent = (
     | RetireIntended
 )
 
-Command = Intent | RunEnded | AttemptFailed | IssueParked | LimitLifted
+Command = Intent | RunEnded | AttemptFailed | IssueParked | LimitLifted | BudgetWarned | IssueOverBudget
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -210,10 +214,12 @@ __all__ = [
     "AttemptReclaimed",
     "AttemptStarted",
     "BreakingChangeAnnounced",
+    "BudgetWarned",
     "CandidateImported",
     "CandidateQueued",
     "ClaimsTaken",
     "Command",
+    "Consumed",
     "DispatchPaused",
     "DispatchUnpaused",
     "Event",
@@ -224,6 +230,7 @@ __all__ = [
     "Intent",
     "Interrupted",
     "IssueCancelled",
+    "IssueOverBudget",
     "IssueParked",
     "IssueReopened",
     "LandingComposed",
@@ -257,6 +264,7 @@ __all__ = [
     "TargetAdvanced",
     "TargetMoved",
     "TurnEnded",
+    "UsageSeen",
     "WorkspacesRetired",
     "decode",
     "encode",

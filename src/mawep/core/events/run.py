@@ -6,6 +6,7 @@ import msgspec
 
 from mawep.core.events.base import Event
 from mawep.core.model import (
+    Budget,
     Issue,
     Number,
     Routed,
@@ -37,10 +38,14 @@ class RunStarted(Event, frozen=True, tag=True):
 
 
 class RunResumed(Event, frozen=True, tag=True):
-    """Another process took the run over. `rerun`: the person consents to run lost attempts again."""
+    """Another process took the run over. `rerun`: the person consents to run lost attempts again.
+
+    `budget` is what may be spent from now on; None: as before.
+    """
 
     owner: str
     rerun: bool = True
+    budget: Budget | None = None
 
 
 class DispatchPaused(Event, frozen=True, tag=True):

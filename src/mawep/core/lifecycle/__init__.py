@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
-from mawep.core.lifecycle import asked, attempts, candidates, landings, limits, people, run
+from mawep.core.lifecycle import asked, attempts, budgets, candidates, landings, limits, people, run
 from mawep.core.state import State
 
 Handler = Callable[[State, ev.Recorded, Any], State]
@@ -37,6 +37,9 @@ HANDLERS: dict[type, Handler] = {
     ev.StopIntended: attempts.stop,
     ev.ProviderLimitHit: limits.hit,
     ev.LimitLifted: limits.lifted,
+    ev.UsageSeen: budgets.seen,
+    ev.BudgetWarned: budgets.warned,
+    ev.IssueOverBudget: budgets.issue_is_over,
     ev.AttemptContinued: limits.continued,
     ev.ImportIntended: candidates.import_intended,
     ev.CandidateImported: candidates.imported,

@@ -5,14 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from mawep.core import changes
+from mawep.core import budget, changes
 from mawep.core import events as ev
 from mawep.core.lifecycle.steps import (
     current,
     done,
     late,
     leave,
-    more,
     put,
     without_lost_verdicts,
 )
@@ -103,6 +102,7 @@ def started(state: State, rec: ev.Recorded, event: ev.AttemptStarted) -> State:
         pid=event.pid,
         worktree=event.worktree or attempt.worktree,
         started_at=attempt.started_at or rec.at,
+        works_since=attempt.works_since or (None if record.question else rec.at),
         reclaimed=False,
     )
     return put(state, replace(record, state=now, attempt=attempt))
@@ -120,14 +120,16 @@ def asked(state: State, rec: ev.Recorded, event: ev.QuestionAsked) -> State:
     if attempt is None or record.state not in (IssueState.ASSIGNED, IssueState.WORKING):
         return late(state)
     question = replace(event.question, asked_at=rec.at)
-    return put(state, replace(record, state=IssueState.NEEDS_INPUT, question=question))
+    attempt = budget.stopped(attempt, rec.at)
+    return put(state, replace(record, state=IssueState.NEEDS_INPUT, question=question, attempt=attempt))
 
 
 def answered(state: State, rec: ev.Recorded, event: ev.QuestionAnswered) -> State:
     record = state.issues[event.issue]
     if record.question is None or record.question.id != event.question:
         return state
-    return put(state, replace(record, state=IssueState.WORKING, question=None))
+    attempt = replace(record.attempt, works_since=rec.at) if record.attempt else None
+    return put(state, replace(record, state=IssueState.WORKING, question=None, attempt=attempt))
 
 
 def message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
@@ -165,11 +167,10 @@ def turn_ended(state: State, rec: ev.Recorded, event: ev.TurnEnded) -> State:
     if attempt is None or attempt.progress is not Progress.RUNNING:
         return late(state)
     attempt = replace(
-        attempt,
+        budget.stopped(budget.seen(attempt, event.usage), rec.at),
         progress=Progress.ENDED,
         head=event.head,
         stop=event.stop,
-        usage=event.usage,
         session=event.session or attempt.session,
         transcript=event.transcript or attempt.transcript,
     )
@@ -203,11 +204,12 @@ def failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
         forgiven=record.forgiven + (with_us or reassigned),
         reassigned=record.reassigned or reassigned,
         question=None,
-        attempt=replace(attempt, usage=more(attempt.usage, event.usage)),
+        attempt=budget.stopped(budget.seen(attempt, event.usage), rec.at),
     )
     if record.cancelled_by is not None:
         return leave(state, record, IssueState.CANCELLED, rec.at)
-    if record.runs - record.forgiven <= state.rules.max_retries:
+    over = event.reason is FailureReason.BUDGET_EXCEEDED  # another attempt would only spend as much again
+    if record.runs - record.forgiven <= state.rules.max_retries and not over:
         # What had no verdict is gated again, should the next attempt make the same tree.
         return leave(without_lost_verdicts(state), record, IssueState.READY, rec.at)
     state = leave(state, record, IssueState.FAILED, rec.at)
@@ -223,7 +225,7 @@ def attempt_interrupted(state: State, rec: ev.Recorded, event: ev.AttemptInterru
         salvage=event.salvage or record.salvage,
         forgiven=record.forgiven + 1,
         question=None,
-        attempt=replace(attempt, usage=more(attempt.usage, event.usage)),
+        attempt=budget.stopped(budget.seen(attempt, event.usage), rec.at),
     )
     cancelled = record.cancelled_by is not None
     return leave(state, record, IssueState.CANCELLED if cancelled else IssueState.READY, rec.at)
@@ -235,7 +237,7 @@ def stop(state: State, rec: ev.Recorded, event: ev.StopIntended) -> State:
     if record.attempt is None:
         return state
     until = rec.at + timedelta(seconds=state.rules.lease_seconds)
-    attempt = replace(record.attempt, progress=Progress.STOPPING, lease_until=until)
+    attempt = replace(budget.stopped(record.attempt, rec.at), progress=Progress.STOPPING, lease_until=until)
     state = done(put(state, replace(record, attempt=attempt)), f"turn:{event.issue}")
     return replace(
         state,

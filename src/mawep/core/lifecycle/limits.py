@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mawep.core import budget, limits
 from mawep.core import events as ev
-from mawep.core import limits
 from mawep.core.lifecycle.attempts import new_turn
 from mawep.core.lifecycle.steps import current, done, late, put
 from mawep.core.model import IssueState
@@ -17,10 +17,9 @@ def hit(state: State, rec: ev.Recorded, event: ev.ProviderLimitHit) -> State:
         return late(state)
     limit = limits.after(state.limits.get(attempt.runtime), rec.at, event.until, event.why)
     attempt = replace(
-        attempt,
+        budget.stopped(budget.seen(attempt, event.usage), rec.at),
         progress=Progress.LIMITED,
         pid=None,
-        usage=event.usage,
         session=event.session or attempt.session,
         transcript=event.transcript or attempt.transcript,
         reclaimed=False,

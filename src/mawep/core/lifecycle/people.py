@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mawep.core import budget, rules
 from mawep.core import events as ev
-from mawep.core import rules
 from mawep.core.lifecycle.steps import (
     done,
     leave,
@@ -17,9 +17,13 @@ from mawep.core.state import IssueRecord, State, replace
 
 def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
     record = state.issues[event.issue]
+    if state.ended is not None and record.state in (IssueState.READY, IssueState.WAITING):
+        return replace(
+            state, ended=None, ended_at=None, halted=False
+        )  # it ended before the issue could begin
     if not (record.state.terminal and rules.not_landed_yet(record)):
         return state
-    again = replace(record, forgiven=record.runs, reassigned=False)
+    again = replace(record, forgiven=record.runs, reassigned=False, granted=budget.of_issue(record))
     state = _wait_again(without_lost_verdicts(state), again)
     below = set(state.graph.below(event.issue))
     for number in state.graph.order if below else ():

@@ -42,13 +42,14 @@ def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
 
 def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
     """Turns that were running have lost their worker; what had no verdict is gated again."""
-    issues = state.issues
+    issues, kept = state.issues, state.rules
     for number in state.active:
         attempt = issues[number].attempt
         if attempt is None:
             continue
         if attempt.progress in (Progress.RUNNING, Progress.ORPHANED):
-            attempt = replace(attempt, progress=Progress.ORPHANED)
+            # Nobody knows when its agent died: minutes count from when it runs again.
+            attempt = replace(attempt, progress=Progress.ORPHANED, works_since=None)
         elif attempt.progress is Progress.STOPPING:  # the worker is told again, and has time to answer
             attempt = replace(attempt, lease_until=rec.at + timedelta(seconds=state.rules.lease_seconds))
         issues = issues.set(number, replace(issues[number], attempt=attempt))
@@ -61,6 +62,8 @@ def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
         issues=issues,
         effects=effects,
         rerun=event.rerun,
+        rules=kept if event.budget is None else replace(kept, budget=event.budget),
+        warned=state.warned if event.budget in (None, kept.budget) else frozenset(),
         interrupted=0,
         stopped=None,
         paused=None,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
 
-from mawep.core import changes, rules
+from mawep.core import budget, changes, rules
 from mawep.core import events as ev
 from mawep.core.model import GateResult, IssueState, Number, Usage
 from mawep.core.state import Attempt, IssueRecord, State, replace
+from mawep.core.usage import total
 
 
 def release(state: State, numbers: Iterable[Number]) -> State:
@@ -79,8 +79,10 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
     if record.attempt is not None:
         record = replace(
             record,
-            spent=more(record.spent, record.attempt.usage),
-            attempt=replace(record.attempt, usage=Usage()),
+            spent=total(record.spent, record.attempt.usage),
+            turns=record.turns + 1 + record.attempt.repairs,
+            worked=record.worked + budget.stopped(record.attempt, at).worked,
+            attempt=replace(record.attempt, usage=Usage(), worked=timedelta(), works_since=None),
         )
     record = replace(record, state=to, ended_at=at if to.terminal else None)
     state = free_slot(put(state, record), number)
@@ -122,18 +124,3 @@ def without_lost_verdicts(state: State) -> State:
         if record.result is GateResult.NONE:
             gates = gates.delete(tree)
     return replace(state, gates=gates)
-
-
-def more(a: Usage, b: Usage) -> Usage:
-    """The sum of two usages; what neither reported stays unknown."""
-
-    def add(x: Any, y: Any) -> Any:
-        return y if x is None else x if y is None else x + y
-
-    return Usage(
-        input_tokens=add(a.input_tokens, b.input_tokens),
-        output_tokens=add(a.output_tokens, b.output_tokens),
-        cost_usd=add(a.cost_usd, b.cost_usd),
-        context_used=b.context_used if b.context_used is not None else a.context_used,
-        context_size=b.context_size if b.context_size is not None else a.context_size,
-    )
