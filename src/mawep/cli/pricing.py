@@ -58,10 +58,3 @@ def budget_problems(agents: Agents, ways: Iterable[Way]) -> Iterator[str]:
                 f"agents.budget.{budget.in_usd[0]}: an agent of the runtime `{way.runtime}` does not say what it "
                 f"costs, and {model}; set a model that has one, or limit tokens instead"
             )
-
-
-def precision(agents: Agents) -> str:
-    """How far past a limit spending can get, in words."""
-    return (
-        "budgets hold to within one report of the agent: one model call where it reports each, else one turn"
-    )
