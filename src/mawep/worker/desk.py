@@ -73,6 +73,10 @@ class WorkerSettings:
             raise AgentFailed(f"this worker cannot drive agents as `{name}`", cause="it was not told how")
         return self.runtimes[name]
 
+    def runtime_of(self, desk: Desk) -> Runtime:
+        """What drives a desk's agent. Raises AgentFailed like `driving`."""
+        return self.driving(desk.work.runtime).runtime
+
 
 @dataclass
 class Desk:

@@ -19,7 +19,7 @@ import structlog
 
 from mawep.adapters.git import Repository
 from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
-from mawep.agents.base import AgentFailed, ProviderLimited, Runtime
+from mawep.agents.base import AgentFailed, ProviderLimited
 from mawep.agents.command import CommandRuntime, finished_before
 from mawep.agents.recorded import open_recorded
 from mawep.clock import Clock
@@ -271,7 +271,7 @@ class Worker:
         if desk.workspace is None:
             raise AgentFailed("the attempt died with MAWEP before it began", reason=FailureReason.LOST)
         await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
-        if isinstance(self._runtime(desk), CommandRuntime):
+        if isinstance(self._settings.runtime_of(desk), CommandRuntime):
             if desk.work.ended_fence is not None and finished_before(
                 launch_of(self._settings, desk, token=str(desk.work.ended_fence))
             ):
@@ -284,7 +284,7 @@ class Worker:
 
     async def _repair(self, desk: Desk, feedback: str) -> str:
         """The same session if it lives or can be loaded, else a fresh one with the evidence."""
-        command = isinstance(self._runtime(desk), CommandRuntime)
+        command = isinstance(self._settings.runtime_of(desk), CommandRuntime)
         if desk.session is None or command:
             await self._close(desk)
             await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
@@ -297,14 +297,11 @@ class Worker:
                 feedback = f"{desk.work.prompt}\n\n{feedback}"
         return (await self._converse(desk, feedback, resumed=False)).stop
 
-    def _runtime(self, desk: Desk) -> Runtime:
-        return self._settings.driving(desk.work.runtime).runtime
-
     async def _open(self, desk: Desk, *, resume: str | None) -> None:
         await self._tools.open(desk)
         policy = self._claims.policy(desk.issue.number, desk.work)
         new_session(self._settings, desk, loaded=resume is not None)
-        runtime, socket = self._runtime(desk), self._models.socket(desk)
+        runtime, socket = self._settings.runtime_of(desk), self._models.socket(desk)
         launch = await walled(self._settings, desk, self._workspaces, gateway=socket)
         launch = self._models.connect(desk, launch)
         desk.session = await open_recorded(runtime, launch, self._supervisor, policy, resume=resume)
