@@ -126,6 +126,18 @@ def test_a_directory_that_leads_elsewhere_gets_no_login(
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_home_that_leads_to_the_persons_own_login_does_not_take_it_away(
+    person: Path, homes: tuple[Path, Path]
+) -> None:
+    logins = Logins(person, (LOGIN,))
+    logins.lend("one", homes[0])
+    (homes[0] / LOGIN).unlink()
+    (homes[0] / LOGIN.parent).rmdir()
+    (homes[0] / LOGIN.parent).symlink_to(person / LOGIN.parent)
+    logins.retrieve("one")
+    assert _token(person) == "first"
+
+
 def test_a_login_that_is_not_there(person: Path, homes: tuple[Path, Path]) -> None:
     with pytest.raises(UsageError, match="cannot be lent"):
         Logins(person, (Path(".codex/auth.json"),)).lend("one", homes[0])

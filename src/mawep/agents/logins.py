@@ -87,8 +87,9 @@ class Logins:
         self.collect()
         loan = self._lent.pop(attempt)
         for file in loan.copies:
-            with suppress(OSError):
-                (loan.home / file).unlink()
+            if not _leads_elsewhere(loan.home / file, loan.home):
+                with suppress(OSError):
+                    (loan.home / file).unlink()
 
     def _collect(self, file: Path) -> None:
         mine = _read(self.person / file)
@@ -141,7 +142,7 @@ def _read(path: Path, *, below: Path | None = None) -> Content | None:
 
     `below`: no directory on the way from there may be a link either, because an agent made them.
     """
-    if below is not None and path.parent.resolve() != below.resolve() / path.parent.relative_to(below):
+    if below is not None and _leads_elsewhere(path, below):
         return None
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -154,11 +155,16 @@ def _read(path: Path, *, below: Path | None = None) -> Content | None:
         return Content(file.read(LARGEST), status.st_mtime_ns)
 
 
+def _leads_elsewhere(path: Path, below: Path) -> bool:
+    """True when a directory on the way from `below`, which an agent makes, is a link."""
+    return path.parent.resolve() != below.resolve() / path.parent.relative_to(below)
+
+
 def _write(path: Path, data: bytes, *, below: Path | None = None) -> None:
     """Replace a file in one step, readable by its owner alone; a link in its place is replaced, not followed."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if below is not None and path.parent.resolve() != below.resolve() / path.parent.relative_to(below):
+    if below is not None and _leads_elsewhere(path, below):
         raise OSError(f"{path.parent} leads elsewhere")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     try:
