@@ -40,6 +40,7 @@ COLUMNS: Mapping[str, Callable[[Facts], str]] = {
     "cancelled in": lambda facts: f"{facts['cancel_seconds']:.1f} s",
     "same session after `kill -9`": _yes("resumed"),
     "sandboxed, `network: model-only`": _yes("sandboxed"),
+    "outside": lambda facts: ", ".join(facts["refused"]) or "nobody",
     "three issues landed": _yes("whole_run"),
 }
 """What each column is called, and how a cell follows from what was found."""
