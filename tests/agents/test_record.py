@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mawep.agents.base import Activity, AgentFailed, MessageText, Output, PlanChanged, ToolCall, TurnEnded
+from mawep.agents.base import (
+    Activity,
+    AgentFailed,
+    MessageText,
+    Output,
+    PlanChanged,
+    ProgressClaimed,
+    ToolCall,
+    TurnEnded,
+)
 from mawep.agents.record import MOST_PATHS, TEXT_LIMIT, VERSION, Record
 from mawep.agents.recorded import RecordedSession, open_recorded
 from mawep.agents.registry import RUNTIMES
@@ -117,6 +127,18 @@ async def test_a_turn_that_is_broken_off_says_so(stage: Stage) -> None:
         break
     await session.close()
     await eventually("it is written", lambda: "note" in kinds(launch.transcript))
+
+
+async def test_what_it_says_by_a_tool_is_on_record_and_without_secrets(stage: Stage) -> None:
+    launch = replace(stage.launch("true"), secrets=("correct horse",))
+    session = await opened(stage, "command", launch)
+    heard = session.heard(ProgressClaimed("half of correct horse", 50.0))
+    session.answered("q", "yes, correct horse")
+    await session.close()
+    assert heard == ProgressClaimed("half of [redacted]", 50.0)
+    said, answer = read(launch.transcript)[-2:]
+    assert (said["kind"], said["percent"], said["text"]) == ("progress", 50.0, "half of [redacted]")
+    assert (answer["kind"], answer["text"]) == ("answer", "yes, [redacted]")
 
 
 def test_texts_lists_and_the_file_are_bounded(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from mawep.agents.base import (
     PermissionDecided,
     PlanChanged,
     ProcessStarted,
+    ProgressClaimed,
     QuestionAsked,
     Thought,
     ToolCall,
@@ -97,12 +98,12 @@ class Record:
                 self._write("question", id=question.id, options=question.options, **_text(question.text))
             case BreakingChange(file, change, affects, migration):
                 self._write("breaking_change", file=file, change=change, affects=affects, migration=migration)
+            case ProgressClaimed(text, percent):
+                self._write("progress", percent=percent, **_text(text))
             case UsageReported(usage):
                 self._usage = usage
             case TurnEnded(stop, _):
                 self._end(stop)
-            case _:
-                pass
 
     def error(self, what: str, reason: str, detail: str) -> None:
         """The turn failed, or no session came about."""

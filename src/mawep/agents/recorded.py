@@ -19,6 +19,8 @@ from mawep.agents.base import (
     PathPolicy,
     PermissionDecided,
     PlanChanged,
+    ProgressClaimed,
+    ProviderLimited,
     QuestionAsked,
     Runtime,
     Thought,
@@ -100,6 +102,16 @@ class RecordedSession:
         await self._session.answer(question_id, text)
         self._record.answer(question_id, self._redactor.text(text))
 
+    def heard(self, event: AgentEvent) -> AgentEvent:
+        """Something that the agent says in another way than by its session, by a tool of ours: on record, redacted."""
+        redacted = self._clean(event)
+        self._record.event(redacted)
+        return redacted
+
+    def answered(self, question_id: str, text: str) -> None:
+        """What it had asked in such a way is answered."""
+        self._record.answer(question_id, self._redactor.text(text))
+
     async def say(self, text: str) -> bool:
         """See AgentSession.say."""
         said = await self._session.say(text)
@@ -153,6 +165,8 @@ class RecordedSession:
                 )
             case BreakingChange():
                 return replace(event, change=text(event.change), migration=text(event.migration))
+            case ProgressClaimed(said, percent):
+                return ProgressClaimed(text(said), percent)
             case TurnEnded(stop, said):
                 return TurnEnded(stop, text(said))
             case _:
@@ -164,6 +178,8 @@ def clean(failure: AgentFailed, redactor: Redactor) -> None:
     failure.what, failure.cause = redactor.text(failure.what), redactor.text(failure.cause)
     failure.detail = redactor.text(failure.detail)
     failure.args = (failure.what,)
+    if isinstance(failure, ProviderLimited):
+        failure.why = redactor.text(failure.why)
 
 
 def evidence(failure: AgentFailed) -> str:

@@ -148,10 +148,11 @@ class Telling:
                 how = "goes on with" if record["resumed"] else "opens" if record["session"] else "runs"
                 what = f"session {record['session']}" if record["session"] else record["command"]
                 yield self._line("·", f"{record['runtime']} {how} {what}", DIM)
+            case "progress":
+                percent = f"{record['percent']:g} %: " if record["percent"] is not None else ""
+                yield self._line("·", f"{percent}{record['text']}", "cyan")
             case "note":
                 yield self._line("!", record["text"], "yellow")
-            case _:
-                pass
 
     # --- tools
 

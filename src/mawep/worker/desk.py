@@ -12,7 +12,7 @@ from typing import Literal
 
 from mawep.adapters.git_objects import Identity as Author
 from mawep.adapters.process import clean_environment
-from mawep.agents.base import AgentFailed, Launch, Opening, Runtime
+from mawep.agents.base import AgentEvent, AgentFailed, Launch, Opening, Runtime
 from mawep.agents.logins import Logins
 from mawep.agents.recorded import RecordedSession
 from mawep.agents.tool_server import PROGRAMS, ToolServer
@@ -108,6 +108,11 @@ class Desk:
     visitor: Visitor | None = None
     metered: Usage | None = None
     spending: Spending = field(default_factory=Spending)
+
+    async def hear(self, event: AgentEvent) -> None:
+        """Take in what the agent says by a tool of ours in the middle of its turn."""
+        if self.turn is not None:
+            await self.turn.hear(self.session.heard(event) if self.session else event)
 
     @property
     def at(self) -> Workspace:

@@ -78,7 +78,7 @@ class Talk:
         question = Question(secrets.token_hex(4), text, options)
         waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         desk.asking[question.id] = waiting
-        await desk.turn.hear(QuestionAsked(question))
+        await desk.hear(QuestionAsked(question))
         return await waiting  # left alone by a client that gives up: the answer then becomes a message
 
     async def answer(self, desk: Desk, answer: wire.Answer) -> None:
@@ -91,6 +91,8 @@ class Talk:
         desk.turn.answered(answer.question_id)
         waiting = desk.asking.pop(answer.question_id, None)
         if waiting is not None and not waiting.done():
+            if desk.session is not None:
+                desk.session.answered(question.id, answer.text)
             waiting.set_result(answer.text)
         elif waiting is not None:
             await self.deliver(desk, _late(question, answer))

@@ -110,7 +110,7 @@ class Toolbox:
             raise Refusal("the turn is over")
         match call:
             case tools.ReportProgress(text=text, percent=percent):
-                await desk.turn.hear(ProgressClaimed(text, percent))
+                await desk.hear(ProgressClaimed(text, percent))
                 return Said("noted")
             case tools.ReportBlocked(text=text):
                 await self._reports.blocked(desk, text)
@@ -118,7 +118,7 @@ class Toolbox:
             case tools.ClaimFiles(paths=paths):
                 return await self._claim(desk, paths)
             case tools.AnnounceBreakingChange():
-                await desk.turn.hear(_change(call))
+                await desk.hear(_change(call))
                 return Said(
                     "announced: whose work it affects is told, and what has not started waits until you land"
                 )
