@@ -37,6 +37,7 @@ COLUMNS: Mapping[str, Callable[[Facts], str]] = {
     "a claimed file is kept by": lambda facts: str(facts["claim_kept_by"]),
     "usage": _tokens,
     "cost": lambda facts: "no" if facts["cost_usd"] is None else "yes",
+    "budget, with the gateway": lambda facts: "kept" if facts["budget_kept"] else "overdrawn",
     "cancelled in": lambda facts: f"{facts['cancel_seconds']:.1f} s",
     "same session after `kill -9`": _yes("resumed"),
     "sandboxed, `network: model-only`": _yes("sandboxed"),

@@ -14,6 +14,7 @@ FACTS = {
     "tokens": 10,
     "tokens_spent": 12,
     "cost_usd": None,
+    "budget_kept": True,
     "cancel_seconds": 0.123,
     "resumed": True,
     "refused": [],
@@ -26,7 +27,21 @@ def test_a_row_says_what_was_found() -> None:
     row = table({member.runtime: FACTS for member in FLEET})[2]
     assert [cell.strip() for cell in row.strip("|").split("|")] == [
         f"`{FLEET[0].runtime}`",
-        *("yes", "no", "yes", "yes", "permission", "partly", "no", "0.1 s", "yes", "yes", "nobody", "yes"),
+        *(
+            "yes",
+            "no",
+            "yes",
+            "yes",
+            "permission",
+            "partly",
+            "no",
+            "kept",
+            "0.1 s",
+            "yes",
+            "yes",
+            "nobody",
+            "yes",
+        ),
     ]
 
 
