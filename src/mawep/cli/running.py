@@ -224,7 +224,8 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
         missing += exposed(config, repository)
-    missing += walls_that_cannot_stand(config, [way.runtime for way in ways_taken(config.agents, issues)[0]])
+    used = ways_taken(config.agents, issues)[0] if config.agents.runtime else []
+    missing += walls_that_cannot_stand(config, [way.runtime for way in used])
     return Findings((*found.problems, *missing), found.warnings)
 
 
