@@ -150,7 +150,7 @@ def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config 
 
 def _gateway(config: Config) -> Iterator[Check]:
     """Whether the model gateway would find a key for each runtime; the key itself is never shown."""
-    used = list(ways(config.agents).values())
+    used = list(ways(config.agents).values()) if config.agents.runtime else []
     on = config.agents.gateway == "on"
     for problem in obstacles(config, used, os.environ):
         yield Check("gateway", "failed", problem)

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 PROTOCOL = "2025-06-18"
@@ -26,6 +26,26 @@ class GoneError(Exception):
     """Nobody answers."""
 
 
+EXAMPLES = """\
+Examples:
+  mawep agent progress --percent 40 "the parser works"
+  mawep agent claim src/pay.py
+"""
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help that looks like that of every other verb."""
+
+    def add_usage(
+        self,
+        usage: str | None,
+        actions: Iterable[argparse.Action],
+        groups: Iterable[argparse._MutuallyExclusiveGroup],
+        prefix: str | None = "Usage: ",
+    ) -> None:
+        super().add_usage(usage, actions, groups, prefix)
+
+
 def parser() -> argparse.ArgumentParser:
     """The verbs and their arguments."""
     shared = argparse.ArgumentParser(add_help=False)
@@ -33,6 +53,8 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="mawep agent",
         description="For agents, inside an attempt: talk to MAWEP and to the people behind it.",
+        epilog=EXAMPLES,
+        formatter_class=_Help,
     )
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
