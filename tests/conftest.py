@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+import structlog.dev
 
 from tests.support.leaks import MARK, RepositoryState, Territory, nothing_left
 from tests.support.waiting import eventually
@@ -32,6 +33,8 @@ SCRATCH = pytest.StashKey[Path]()
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, and what tests start, a short-named home, TMPDIR and runtime directory."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    # Drawing the local variables of every frame of a traceback holds the event loop for seconds.
+    setattr(structlog.dev.rich_traceback, "show_locals", False)  # noqa: B010 (typed as a function)
     scratch = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
     config.stash[SCRATCH] = scratch
     for name in ("home", "tmp", "run"):
