@@ -72,7 +72,11 @@ def measure(root: Path, agents: Mapping[str, Any], seconds: float) -> Waiting:
             2 * PATIENCE,
         )
         let_pass_now(SETTLING_SECONDS)
-        waiting = _look(psutil.Process(live.process.pid), seconds)
+        try:
+            waiting = _look(psutil.Process(live.process.pid), seconds)
+        except BaseException:
+            live.kill()
+            raise
         model.release("all wait")
         ended = live.wait(2 * PATIENCE)
         assert ended.code == 0, ended.said
@@ -90,7 +94,8 @@ def _look(main: psutil.Process, seconds: float) -> tuple[float, float, float, in
     before = {process: _spent(process) for process in own}
     began = time.monotonic()
     let_pass_now(seconds)
-    spent = sum(_spent(process) - was for process, was in before.items())
+    own = [process for process in own if process.is_running()]
+    spent = sum(_spent(process) - before[process] for process in own)
     took = time.monotonic() - began
     proportional = sum(process.memory_full_info().pss for process in own) / 1e6
     resident = sum(process.memory_info().rss for process in own) / 1e6
@@ -104,7 +109,10 @@ def _spent(process: psutil.Process) -> float:
 
 def _is_own(process: psutil.Process) -> bool:
     """Judged by the program, and by the script that an interpreter runs."""
-    words = process.cmdline()
+    try:
+        words = process.cmdline()
+    except psutil.Error:  # it has just ended
+        return False
     if not words:
         return False
     program = Path(words[0]).name

@@ -59,7 +59,7 @@ FLEET = (
     ),
     replace(_OPENAI, runtime="codex", usage=True, loads=True),
     replace(_OPENAI, runtime="codex-headless", files=True, usage=True, loads=True),
-    replace(_GEMINI, runtime="gemini", files=True, asks=True, usage=True),
+    replace(_GEMINI, runtime="gemini", files=True, asks=True, usage=True, loads=True),
     replace(
         _OPENAI,
         runtime="opencode",

@@ -87,6 +87,6 @@ def was_refused(crew: Crew, number: int) -> bool:
 
 def messages(crew: Crew, number: int) -> list[dict[str, Any]]:
     """What MAWEP and the agent on an issue said to each other over ACP."""
-    lines = (crew.directory.attempt(number, 1) / "transcript.jsonl").read_text().splitlines()
+    lines = (crew.directory.attempt(number, 1) / "raw.jsonl").read_text().splitlines()
     said = [json.loads(line).get("msg", {}) for line in lines]
     return [message for message in said if isinstance(message, dict)]

@@ -43,7 +43,9 @@ def test_behind_walls_an_agent_reaches_its_model_and_nobody_else(
     assert (crew.repo / "trespasses.txt").read_text().split() == ["refused"] * 5
     assert model.ledger.secrets == {KEY}
     spent = sum(sum(request.usage) for request in model.ledger.requests)
-    assert sum(issue["tokens"] for issue in ended.document["issues"]) == spent
+    # A title that an agent asks for when its turn is over already may come too late to be counted.
+    beside = sum(sum(request.usage) for request in model.ledger.requests if request.step is None)
+    assert spent - beside <= sum(issue["tokens"] for issue in ended.document["issues"]) <= spent
     outside = [one for one in tries(log) if not one.local]
     assert [str(one) for one in outside if not one.refused] == []
     found(member.runtime, "walled", sandboxed=True, refused=sorted({one.where for one in outside}))
