@@ -7,11 +7,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from immutables import Map
 
 from mawep.cli.driving import Way, ways
-from mawep.cli.gateway import counted, keys_found, obstacles
+from mawep.cli.gateway import counted, granting, keys_found, obstacles
 from mawep.config import Config, load_config
+from mawep.core.model import IssueState
+from mawep.core.state import IssueRecord, Spent, State, replace
 from mawep.errors import ProblemsError
+from mawep.gateway.budget import Account, Ask, Limits
 from mawep.gateway.ledger import Ledger, Purpose
 from mawep.gateway.values import Amount, Tokens
 
@@ -70,3 +74,16 @@ async def test_status_says_what_the_gateway_has_on_its_books(tmp_path: Path) -> 
             made = await ledger.reserve(Purpose(1, 1, "r", "openai", "m"), used, datetime.now(UTC))
             ledger.settle(made, used, "settled")
     assert counted(path).startswith("gateway: calls of models 2, tokens 1,501, $0.25 and what has no price")
+
+
+def test_a_budget_that_a_person_granted_anew_is_there_again() -> None:
+    spent = Account(Amount(Tokens(900), 1.5))
+    ask = Ask(7, 2, "acp", "m", 10, 0.1, of_attempt=Account(), of_issue=spent, of_run=spent)
+    record = IssueRecord(7, IssueState.WORKING)
+    limits = Limits(issue_tokens=900, issue_usd=9.0)
+    asked = granting(limits, lambda: State(issues=Map({7: record})))(ask)
+    assert asked is not None and "for this issue" in asked
+    reopened = replace(record, granted=Spent(usd=1.5, tokens=900))
+    assert granting(limits, lambda: State(issues=Map({7: reopened})))(ask) is None
+    run = granting(Limits(run_tokens=900), lambda: State(issues=Map({7: reopened})))(ask)
+    assert run is not None and "for this run" in run

@@ -5,15 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from mawep.core import budget
 from mawep.core import events as ev
 from mawep.core.engine import next_wakeup
 from mawep.core.model import Budget, FailureReason, IssueState, Question, Rules, Usage
 from mawep.core.schedule import refusals
-from mawep.core.state import Progress, Spent
+from mawep.core.state import Progress, replace
 from tests.core.driver import START, Driver, green, issue, red
 
 
@@ -195,39 +193,6 @@ def test_a_limit_of_its_provider_takes_no_minutes() -> None:
     assert next_wakeup(run.state) == START + timedelta(hours=5)
 
 
-# --- the gateway's question
-
-
-def test_calls_at_once_cannot_overstep_together() -> None:
-    run = driver(1, 2, run_tokens=1000, attempt_tokens=900, soft_percent=100).start(1, 2)
-    see(run, (1, 0.3))
-    none = Spent()
-    assert budget.may_spend(run.state, 2, Spent(tokens=700), none) is None
-    line = budget.may_spend(run.state, 2, Spent(tokens=700), Spent(tokens=1))
-    assert line is not None and line.key == "run_tokens"
-    line = budget.may_spend(run.state, 1, Spent(tokens=601), none)
-    assert line is not None and line.key == "attempt_tokens:1:1"
-
-
-@given(st.lists(st.tuples(st.sampled_from((1, 2, 3)), st.integers(1, 400), st.integers(0, 400)), max_size=30))
-def test_whatever_calls_are_let_through_the_run_stays_within_its_budget(
-    calls: list[tuple[int, int, int]],
-) -> None:
-    """Every call costs at most its worst case; those that are let through together are under way together."""
-    run = driver(1, 2, 3, run_tokens=1000, soft_percent=100).start(1, 2, 3)
-    spent = {1: 0, 2: 0, 3: 0}
-    under_way: list[tuple[int, int]] = []
-    for number, worst, real in calls:
-        waiting = Spent(tokens=sum(worst for _, worst in under_way))
-        if budget.may_spend(run.state, number, Spent(tokens=worst), waiting) is None:
-            under_way.append((number, min(worst, real)))
-        elif under_way:
-            done, cost = under_way.pop(0)
-            spent[done] += cost
-            run.tell(ev.UsageSeen((ev.Consumed(done, run.fence(done), Usage(output_tokens=spent[done])),)))
-    assert sum(spent.values()) + sum(cost for _, cost in under_way) <= 1000
-
-
 @pytest.mark.parametrize("kind", ["usd", "tokens", "turns", "minutes"])
 @pytest.mark.parametrize("scope", ["attempt", "issue", "run"])
 def test_every_budget_is_known_by_its_name(scope: str, kind: str) -> None:
@@ -241,3 +206,9 @@ def test_usage_under_an_old_fence_changes_nothing() -> None:
     run = driver().start(1)
     run.tell(ev.UsageSeen((ev.Consumed(1, 1, Usage(1, 1)),)))
     assert run.attempt(1).usage == Usage()
+
+
+def test_an_issue_without_an_attempt_has_no_budget_of_an_attempt() -> None:
+    state = driver(1, attempt_tokens=10).state
+    without = replace(state.issues[1], attempt=None)
+    assert list(budget.attempt_lines(replace(state, issues=state.issues.set(1, without)), 1)) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mawep.core.model import IssueState, Usage
+from mawep.core.model import CommandResult, GateRecord, GateResult, IssueState, Usage
 
 
 def test_states_fall_into_terminal_and_slot_holding() -> None:
@@ -25,3 +25,9 @@ def test_states_fall_into_terminal_and_slot_holding() -> None:
 )
 def test_tokens_are_known_or_unknown(usage: Usage, tokens: int | None) -> None:
     assert usage.tokens == tokens
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_gate_ran_out_of_time_when_a_command_of_it_did(late: bool) -> None:
+    commands = tuple(CommandResult("make", 0, None, 1.0, "", timed_out=out) for out in (False, late))
+    assert GateRecord("", "tree", GateResult.RED, commands, 2.0, "").timed_out is late

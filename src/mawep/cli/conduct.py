@@ -229,7 +229,9 @@ class Conductor:
         ]
         leases = await self._connection(stack, server)
         gateway = await stack.enter_async_context(
-            gateway_of(self.config, directory, os.environ, self.clock, self.view.models)
+            gateway_of(
+                *(self.config, directory, os.environ, self.clock, self.view.models), lambda: hall.state
+            )
         )
         worker = Worker(
             worker_settings(self.config, self.repository, directory, hall.state, gateway),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from mawep.adapters.runtime_directory import leave_runtime_directory, runtime_directory
@@ -13,13 +14,14 @@ from mawep.cli.driving import Way
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.config.budget import AgentBudget
+from mawep.core.state import State
 from mawep.errors import ProblemsError, UsageError
-from mawep.gateway.budget import Limits
+from mawep.gateway.budget import Ask, Limits, MaySpend
 from mawep.gateway.gateway import Ears, Gateway
 from mawep.gateway.ledger import Ledger, read_totals
 from mawep.gateway.prices import Prices, load_prices
 from mawep.gateway.upstreams import upstreams
-from mawep.gateway.values import NOTHING
+from mawep.gateway.values import NOTHING, Amount, Tokens
 from mawep.state.runs import RunDirectory
 
 BY_NICKNAME = frozenset({"best", "default", "haiku", "opus", "opusplan", "sonnet"})
@@ -28,9 +30,14 @@ BY_NICKNAME = frozenset({"best", "default", "haiku", "opus", "opusplan", "sonnet
 
 @contextlib.asynccontextmanager
 async def gateway_of(
-    config: Config, directory: RunDirectory, environ: Mapping[str, str], clock: Clock, ears: Iterable[Ears]
+    config: Config,
+    directory: RunDirectory,
+    environ: Mapping[str, str],
+    clock: Clock,
+    ears: Iterable[Ears],
+    state: Callable[[], State],
 ) -> AsyncIterator[Gateway | None]:
-    """The run's gateway, served while the block runs; None when the configuration wants none.
+    """The run's gateway, served while the block runs; None when the configuration wants none. `state` is the run's.
 
     Raises:
         LedgerError: its ledger cannot be used.
@@ -47,7 +54,7 @@ async def gateway_of(
             ledger=undo.enter_context(contextlib.closing(Ledger.open(directory.gateway))),
             prices=load_prices(config.agents.prices),
             upstreams=upstreams(environ),
-            may_spend=limits_of(config.agents.budget),
+            may_spend=granting(limits_of(config.agents.budget), state),
             clock=clock,
         )
         for one in ears:
@@ -76,6 +83,18 @@ def limits_of(budget: AgentBudget) -> Limits:
         run_tokens=budget.run_tokens,
         run_usd=budget.run_usd,
     )
+
+
+def granting(limits: Limits, state: Callable[[], State]) -> MaySpend:
+    """The limits, less what an issue had spent when a person reopened it: its budget was granted anew."""
+
+    def may_spend(ask: Ask) -> str | None:
+        granted = state().issues[ask.issue].granted
+        before = Amount(Tokens(granted.tokens), granted.usd)
+        rest = replace(ask.of_issue, spent=ask.of_issue.spent - before)
+        return limits(replace(ask, of_issue=rest))
+
+    return may_spend
 
 
 def obstacles(config: Config, ways: Iterable[Way], environ: Mapping[str, str]) -> list[str]:

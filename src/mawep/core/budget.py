@@ -141,20 +141,6 @@ def warnings(state: State, run: list[Line], now: datetime) -> Iterator[Line]:
             yield line
 
 
-def may_spend(state: State, number: Number, worst: Spent, under_way: Spent) -> Line | None:
-    """The budget that a call of an issue's agent could overstep, given the worst cases of all calls `under_way`.
-
-    None when it may be made. What is under way counts at its worst, so calls at once cannot overstep together.
-    """
-    budget = state.rules.budget
-    for line in all_lines(state, number, run_lines(state)):
-        if line.kind in ("usd", "tokens"):
-            spent = getattr(line.spent + under_way + worst, line.kind)
-            if spent > getattr(budget, line.name):
-                return line
-    return None
-
-
 def stopped(attempt: Attempt, at: datetime) -> Attempt:
     """The attempt whose agent does not work from `at` on."""
     if attempt.works_since is None:
