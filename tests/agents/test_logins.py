@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -84,7 +86,9 @@ def test_nothing_is_written_while_nothing_changes(person: Path, homes: tuple[Pat
     )
 
 
-@pytest.mark.parametrize("written", [b"", b"no login", b"[]", b"{}", b'{"token": 1}', b"x" * (LARGEST + 1)])
+@pytest.mark.parametrize(
+    "written", [b"", b"no login", b"[]", b"{}", b'{"token": 1}', b"x" * (LARGEST + 1), b"[" * 10**5]
+)
 def test_what_is_no_renewed_login_stays_where_it_is(
     written: bytes, person: Path, homes: tuple[Path, Path]
 ) -> None:
@@ -154,3 +158,46 @@ def test_an_agent_gets_the_logins_that_it_knows(person: Path, homes: tuple[Path,
     _sign_in(homes[0], "second", at=3)
     logins.retrieve("one")
     assert _token(homes[1]) == "second"
+
+
+def test_directories_that_lead_in_a_circle_stop_nobody_elses_login(
+    person: Path, homes: tuple[Path, Path]
+) -> None:
+    logins = Logins(person, (LOGIN,))
+    for name, home in zip(("one", "two"), homes, strict=True):
+        logins.lend(name, home)
+    (homes[0] / LOGIN).unlink()
+    (homes[0] / LOGIN.parent).rmdir()
+    (homes[0] / LOGIN.parent).symlink_to(LOGIN.parent.name)
+    _sign_in(homes[1], "second", at=9)
+    logins.collect()
+    assert _token(person) == "second"
+    logins.retrieve("one")
+
+
+def test_a_directory_that_becomes_a_link_between_look_and_write_is_not_followed(
+    person: Path, homes: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The moment in which an agent would have to win is held open: the name of the draft is chosen in it."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    logins = Logins(person, (LOGIN,))
+    logins.lend("one", homes[0])
+    _sign_in(person, "anew", at=9)
+
+    def swap(length: int) -> str:
+        with suppress(OSError):
+            (homes[0] / LOGIN.parent).rename(tmp_path / "aside")
+            (homes[0] / LOGIN.parent).symlink_to(elsewhere)
+        return "ab" * length
+
+    make_directory = os.mkdir
+
+    def late(*given: Any, **named: Any) -> None:
+        swap(0)
+        make_directory(*given, **named)
+
+    monkeypatch.setattr(os, "mkdir", late)
+    monkeypatch.setattr("mawep.agents.logins.secrets.token_hex", swap)
+    logins.collect()
+    assert list(elsewhere.iterdir()) == []

@@ -15,7 +15,7 @@ import os
 import secrets
 import stat
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,10 @@ log = structlog.get_logger("mawep.logins")
 
 LARGEST = 1 << 20
 """Bytes of a login file; those of the CLIs known hold a few thousand."""
+
+_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_TO_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -87,9 +91,7 @@ class Logins:
         self.collect()
         loan = self._lent.pop(attempt)
         for file in loan.copies:
-            if not _leads_elsewhere(loan.home / file, loan.home):
-                with suppress(OSError):
-                    (loan.home / file).unlink()
+            _remove(loan.home / file, below=loan.home)
 
     def _collect(self, file: Path) -> None:
         mine = _read(self.person / file)
@@ -130,7 +132,7 @@ def _same_outline(old: bytes, new: bytes) -> bool:
         return bool(new)
     try:
         after = json.loads(new)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets upon brackets
         return False
     if isinstance(before, dict) and isinstance(after, dict):
         return before.keys() <= after.keys()
@@ -138,39 +140,67 @@ def _same_outline(old: bytes, new: bytes) -> bool:
 
 
 def _read(path: Path, *, below: Path | None = None) -> Content | None:
-    """A plain file that is not too large, without following a link; None for anything else.
-
-    `below`: no directory on the way from there may be a link either, because an agent made them.
-    """
-    if below is not None and _leads_elsewhere(path, below):
-        return None
+    """A plain file that is not too large, without following a link; None for anything else."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with (
+            _directory_of(path, below) as directory,
+            os.fdopen(os.open(path.name, _TO_READ, dir_fd=directory), "rb") as file,
+        ):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
+                return None
+            return Content(file.read(LARGEST), status.st_mtime_ns)
     except OSError:
         return None
-    with os.fdopen(descriptor, "rb") as file:
-        status = os.fstat(file.fileno())
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST:
-            return None
-        return Content(file.read(LARGEST), status.st_mtime_ns)
-
-
-def _leads_elsewhere(path: Path, below: Path) -> bool:
-    """True when a directory on the way from `below`, which an agent makes, is a link."""
-    return path.parent.resolve() != below.resolve() / path.parent.relative_to(below)
 
 
 def _write(path: Path, data: bytes, *, below: Path | None = None) -> None:
     """Replace a file in one step, readable by its owner alone; a link in its place is replaced, not followed."""
-    if below is not None and _leads_elsewhere(path, below):
-        raise OSError(f"{path.parent} leads elsewhere")
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    draft = f".{path.name}.{secrets.token_hex(4)}"
+    with _directory_of(path, below, make=True) as directory:
+        descriptor = os.open(draft, _TO_MAKE, 0o600, dir_fd=directory)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            os.replace(draft, path.name, src_dir_fd=directory, dst_dir_fd=directory)
+        except OSError:
+            os.unlink(draft, dir_fd=directory)
+            raise
+
+
+def _remove(path: Path, *, below: Path) -> None:
+    """Take a file away, if it is there."""
+    with suppress(OSError), _directory_of(path, below) as directory:
+        os.unlink(path.name, dir_fd=directory)
+
+
+@contextmanager
+def _directory_of(path: Path, below: Path | None, *, make: bool = False) -> Iterator[int]:
+    """A descriptor of the directory that `path` lies in.
+
+    `below`: no directory on the way from there may be a link, because an agent makes them, and may put one there
+    between any look and what is done after it. So each is opened in the one before. Raises OSError.
+    """
+    if below is None:
+        descriptor = os.open(path.parent, _DIRECTORY)
+    else:
+        descriptor = os.open(below, _DIRECTORY)
+        for part in path.parent.relative_to(below).parts:
+            outer = descriptor
+            try:
+                descriptor = _entered(outer, part, make=make)
+            except OSError as error:
+                raise OSError(error.errno, f"{path.parent} leads elsewhere, or is not there") from error
+            finally:
+                os.close(outer)
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        draft.replace(path)
-    except OSError:
-        draft.unlink()
-        raise
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _entered(outer: int, name: str, *, make: bool) -> int:
+    if make:
+        with suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=outer)
+    return os.open(name, _DIRECTORY | os.O_NOFOLLOW, dir_fd=outer)
