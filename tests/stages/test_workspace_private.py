@@ -10,7 +10,7 @@ import pytest
 
 from mawep.adapters.fences import around
 from mawep.adapters.sandbox import Walls
-from mawep.stages.workspace import CollectError, Workspace, Workspaces
+from mawep.stages.workspace import CollectError, Workspace, Workspaces, private_collect
 from mawep.stages.workspace.private import PrivateGit
 from tests.stages.workspace_site import AGENT, Site, site
 from tests.support.repos import branch, git, head
@@ -313,4 +313,32 @@ async def test_a_file_claimed_by_another_is_mounted_read_only_and_a_link_in_its_
     (workspace.path / "docs").rename(workspace.path / "moved")
     (workspace.path / "docs").symlink_to("/etc")
     assert await workspaces.existing(workspace, patterns) == (workspace.path / "README.md",)
+    await workspaces.discard(workspace)
+
+
+async def test_a_file_of_holes_for_a_head_is_not_read_into_memory(site: Site) -> None:
+    workspaces, workspace, private = await secluded(site)
+    inside(workspace, private, "truncate -s 100G $(git rev-parse --git-dir)/HEAD")
+    await workspaces.collect(workspace)  # git itself reads the beginning of it only
+    assert branch_of(site, workspace) == workspace.base
+    await workspaces.discard(workspace)
+
+
+@pytest.mark.parametrize("where", ["packed inside", "checked outside"])
+async def test_a_commit_that_unpacks_to_more_than_can_be_held_is_refused(
+    site: Site, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    workspaces, workspace, private = await secluded(site)
+    monkeypatch.setattr(private_collect, "MOST_HELD_BYTES", 2**24)
+    if where == "checked outside":  # as if the agent's own git had packed it
+        bounded = private_collect._environment
+        monkeypatch.setattr(
+            private_collect, "_environment", lambda: {**bounded(), "GIT_ALLOC_LIMIT": str(2**30)}
+        )
+    script = "head -c 20M /dev/zero | tr '\\0' a >$TMPDIR/m; git commit -q --allow-empty -F $TMPDIR/m"
+    inside(workspace, private, f"TMPDIR={workspace.tmp}; {script}")
+    with pytest.raises(CollectError) as refused:
+        await workspaces.collect(workspace)
+    assert "over limit" in refused.value.cause
+    assert branch_of(site, workspace) == workspace.base
     await workspaces.discard(workspace)

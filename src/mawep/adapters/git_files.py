@@ -5,20 +5,25 @@ from __future__ import annotations
 import os
 import re
 import stat
+import sys
 from pathlib import Path
 
 _NAME = re.compile(rb"[0-9a-f]{40}(?:[0-9a-f]{24})?")
 
+MOST_BYTES = 2**16
+"""Of a file that names one thing; a file of holes can say that it has any number, and costs nothing."""
 
-def read_plain(path: Path) -> bytes:
-    """The content of a plain file, empty for anything else: a FIFO in its place would never end."""
+
+def read_plain(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a plain file of at most that many bytes, empty for anything else: a FIFO would never end."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
         status = os.fstat(descriptor)
-        return os.read(descriptor, status.st_size) if stat.S_ISREG(status.st_mode) else b""
+        fit = stat.S_ISREG(status.st_mode) and status.st_size <= most
+        return os.read(descriptor, status.st_size) if fit else b""
     finally:
         os.close(descriptor)
 
@@ -38,7 +43,7 @@ def written_ref(common_dir: Path, ref: str) -> str | None:
 
 
 def _packed(common_dir: Path, ref: str) -> bytes:
-    """The line of `packed-refs` about a ref, empty when there is none."""
-    packed = read_plain(common_dir / "packed-refs")
+    """The line of `packed-refs` about a ref, empty when there is none. No agent writes that file: it may be long."""
+    packed = read_plain(common_dir / "packed-refs", most=sys.maxsize)
     end = packed.find(f" {ref}\n".encode("utf-8", "surrogateescape"))
     return packed[packed.rfind(b"\n", 0, end) + 1 : end] if end >= 0 else b""

@@ -33,6 +33,10 @@ from mawep.stages.workspace.values import CollectError, Confinement, Workspace
 
 PACK_SECONDS = 120.0
 MOST_PACK_BYTES = 2**30
+MOST_HELD_BYTES = 2**29
+"""What git may hold of one thing at a time: a commit of a megabyte, packed, may be a gigabyte."""
+STREAMED = ("-c", "core.bigFileThreshold=128m")
+"""Files longer than that are never held as a whole."""
 CHUNK = 2**16
 HEADER_BYTES = 200
 PACK_HEADER_BYTES = 12
@@ -41,7 +45,7 @@ SAID_BYTES = 2000
 _PACK = """\
 g=$1; ref=$2; shift 2
 run() { git "--git-dir=$g" -c core.fsmonitor=false -c core.hooksPath=/dev/null -c core.commitGraph=false \
-  -c core.alternateRefsCommand=true -c pack.useBitmaps=false "$@"; }
+  -c core.alternateRefsCommand=true -c pack.useBitmaps=false -c core.bigFileThreshold=128m "$@"; }
 branch=$(run rev-parse --verify --quiet "$ref^{commit}") || branch=-
 head=$(run rev-parse --verify --quiet "HEAD^{commit}") || head=-
 echo "$branch $head"
@@ -177,8 +181,14 @@ class Collector:
         """Check every object, then put the pack among the repository's. Raises CollectError."""
         index = scratch / "new.idx"
         index.unlink(missing_ok=True)
-        command = ("index-pack", "--strict", "--threads=1", "-o", str(index), str(pack))
-        done = await self._repository.call(*command)
+        command = (*STREAMED, "index-pack", "--strict", "--threads=1", "-o", str(index), str(pack))
+        try:
+            async with asyncio.timeout(PACK_SECONDS):
+                done = await self._repository.call(*command, env=_bounds())
+        except TimeoutError:
+            raise CollectError(
+                "what the agent committed cannot be taken", cause=f"checking it took over {PACK_SECONDS:g} s"
+            ) from None
         if done.code != 0:
             raise CollectError(
                 "the objects that the agent made are not sound",
@@ -210,7 +220,13 @@ def _environment() -> dict[str, str]:
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_OPTIONAL_LOCKS": "0",
         "GIT_TERMINAL_PROMPT": "0",
+        **_bounds(),
     }
+
+
+def _bounds() -> dict[str, str]:
+    """What a git may hold of what somebody hostile has made."""
+    return {"GIT_ALLOC_LIMIT": str(MOST_HELD_BYTES)}
 
 
 async def _spool(stream: asyncio.StreamReader, target: Path) -> None:
