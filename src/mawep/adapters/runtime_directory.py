@@ -42,6 +42,15 @@ def leave_runtime_directory(owner: Path) -> None:
         _path(owner).rmdir()
 
 
+def clear_runtime_directory(owner: Path) -> None:
+    """Take the directory away with the sockets that a killed process left in it; no process of that run may live."""
+    with suppress(OSError):
+        for entry in _path(owner).iterdir():
+            if stat.S_ISSOCK(entry.lstat().st_mode):
+                entry.unlink()
+    leave_runtime_directory(owner)
+
+
 def _path(owner: Path) -> Path:
     name = f"mawep-{os.getuid()}-{hashlib.sha256(b'run ' + os.fsencode(owner.absolute())).hexdigest()[:12]}"
     runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or "/nonexistent")

@@ -19,6 +19,7 @@ from mawep.adapters.git import Repository
 from mawep.adapters.git_orphans import end_orphans
 from mawep.adapters.git_refs import list_refs
 from mawep.adapters.process import Supervisor
+from mawep.adapters.runtime_directory import clear_runtime_directory
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.agents.registry import RUNTIMES
@@ -205,6 +206,8 @@ class Conductor:
     ) -> Effects:
         """Start every part of the run and connect it; the stack ends them in the opposite order."""
         await end_orphans(self.repository.common_dir)
+        clear_runtime_directory(directory.path)
+        stack.callback(clear_runtime_directory, directory.path)
         await stack.enter_async_context(self.repository.resident())
         await until_gates_ended(directory.gates)
         supervisor = await Supervisor.start()
