@@ -6,6 +6,10 @@ from mawep.core.model import Usage
 from mawep.worker.spending import Spending
 
 
+def a_dollar_for_1000(usage: Usage) -> float:
+    return (usage.tokens or 0) / 1000
+
+
 def test_a_session_counts_from_its_beginning_over_all_of_its_turns() -> None:
     spending = Spending()
     spending.opened(Usage())
@@ -48,9 +52,25 @@ def test_a_loaded_session_that_counts_from_its_loading_is_added() -> None:
 
 def test_a_price_counts_only_where_the_agent_does_not_say() -> None:
     spending = Spending()
-    spending.opened(Usage(), price=lambda usage: (usage.tokens or 0) / 1000)
+    spending.opened(Usage(), price=a_dollar_for_1000)
     assert spending.total.cost_usd is None
     spending.see(Usage(900, 100))
     assert spending.total.cost_usd == 1.0
     spending.see(Usage(900, 100, 0.4))
     assert spending.total.cost_usd == 0.4
+
+
+def test_a_price_goes_on_counting_after_what_the_journal_has_already() -> None:
+    spending = Spending()
+    spending.opened(Usage(900, 100, 1.0), price=a_dollar_for_1000)
+    spending.see(Usage(400, 100))
+    assert spending.total == Usage(1300, 200, 1.5)
+
+
+def test_a_loaded_session_that_a_price_is_for_is_not_paid_twice() -> None:
+    spending = Spending()
+    spending.opened(Usage(), price=a_dollar_for_1000)
+    spending.see(Usage(900, 100))
+    spending.opened(spending.total, loaded=True, price=a_dollar_for_1000)
+    spending.see(Usage(1400, 100))
+    assert spending.total == Usage(1400, 100, 1.5)

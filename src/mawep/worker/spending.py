@@ -28,18 +28,18 @@ class Spending:
 
     @property
     def total(self) -> Usage:
-        """All of it so far. The cost is the agent's word, else what the table of prices makes of its tokens."""
-        sum_ = total(self._before, self._session)
-        if sum_.cost_usd is None and self._price is not None and sum_.tokens is not None:
-            return msgspec.structs.replace(sum_, cost_usd=self._price(sum_))
-        return sum_
+        """All of it so far. The cost is the agent's word, else what the table of prices makes of its tokens.
+
+        Each session is priced by itself: what was known before has a cost already, which says nothing of what follows.
+        """
+        return total(self._priced(self._before), self._priced(self._session))
 
     def opened(self, known: Usage, *, loaded: bool = False, price: Price | None = None) -> None:
         """A session begins, or goes on in a new process; `known` is what the journal has of the attempt."""
         self._price = price
-        before = known if self._session == Usage() else self._session
+        before = known if self._session == Usage() else self._priced(self._session)
         self._loaded = before if loaded else None
-        self._before = highest(known, total(self._before, self._session))
+        self._before = highest(known, self.total)
         self._session = Usage()
 
     def see(self, usage: Usage) -> None:
@@ -49,6 +49,11 @@ class Spending:
                 self._before = less(self._before, self._loaded)
             self._loaded = None
         self._session = highest(self._session, usage)
+
+    def _priced(self, usage: Usage) -> Usage:
+        if usage.cost_usd is not None or usage.tokens is None or self._price is None:
+            return usage
+        return msgspec.structs.replace(usage, cost_usd=self._price(usage))
 
 
 def _reaches(usage: Usage, known: Usage) -> bool:
