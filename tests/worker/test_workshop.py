@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 
@@ -425,6 +426,20 @@ async def test_a_session_that_cannot_be_loaded_for_a_repair_is_begun_anew_with_t
     assert (await shop.result(101, fence=2)).outcome == "finished"
 
 
+async def test_a_repair_without_a_session_to_load_begins_with_the_task_itself(shop: Shop) -> None:
+    shop.scripted(101, {"write": {"path": "x.txt", "text": "x\n"}})
+    shop.open("scripted")
+    await shop.assign(101, fence=1)
+    await shop.result(101, fence=1)
+    await shop.close()
+    shop.open("scripted")
+    await shop.repair(101, fence=2, session_id=None)
+    assert (await shop.result(101, fence=2)).outcome == "finished"
+    transcript = (shop.directory / "attempts" / "101-a1" / "transcript.jsonl").read_text()
+    told = [line["text"] for line in map(json.loads, transcript.splitlines()) if line["kind"] == "prompt"]
+    assert told == ["the prompt", "the prompt\n\ncorrect it"]
+
+
 # --- what people say
 
 
@@ -455,6 +470,17 @@ async def test_a_message_before_the_agent_has_a_session_is_kept_for_it(shop: Sho
         await let_pass(0.2)
     assert (await shop.hears(wire.Delivered, 101)).message_id == "m1"
     await shop.result(101)
+    assert "mind the gap" in shop.file("stdin.txt").read_text()
+
+
+async def test_a_message_that_overtakes_its_attempt_on_resume_is_kept_for_it(shop: Shop) -> None:
+    shop.agent(101, "cat > ../../stdin.txt; echo x > x")
+    deliver = wire.Deliver(issue=101, attempt=1, message_id="m1", text="mind the gap", sender="a person")
+    await shop.tell(deliver, 1)
+    await shop.assign(101, fence=2)
+    shop.open()
+    assert (await shop.hears(wire.Delivered, 101)).message_id == "m1"
+    await shop.result(101, fence=2)
     assert "mind the gap" in shop.file("stdin.txt").read_text()
 
 

@@ -22,7 +22,7 @@ from mawep.worker.reports import Reports
 log = structlog.get_logger("mawep.worker")
 
 MOST_HELD = 200
-"""Messages that wait for one agent; of more, the oldest are dropped, as nobody reads that many."""
+"""Messages that wait for one agent, or for attempts to come; of more, the oldest go, as nobody reads that many."""
 
 
 class Talk:
@@ -30,11 +30,19 @@ class Talk:
 
     def __init__(self, reports: Reports) -> None:
         self._reports = reports
+        self._early: list[wire.Deliver] = []
 
     # --- messages
 
-    async def deliver(self, desk: Desk, message: wire.Deliver) -> None:
-        """Give the agent a message now, or keep it."""
+    async def deliver(self, desk: Desk | None, message: wire.Deliver) -> None:
+        """Give the agent a message now, or keep it; without a desk its attempt may be still to come.
+
+        After a crash what was not delivered is sent again, and may overtake the order to look after the attempt.
+        """
+        if desk is None:
+            self._early.append(message)
+            del self._early[:-MOST_HELD]
+            return
         if any(held.message_id == message.message_id for held in desk.undelivered):
             return
         if desk.session is not None and await desk.session.say(spoken(message)):
@@ -42,6 +50,12 @@ class Talk:
         else:
             desk.undelivered.append(message)
             del desk.undelivered[:-MOST_HELD]
+
+    def waiting_for(self, key: tuple[int, int]) -> list[wire.Deliver]:
+        """What came for the attempt (issue, attempt) before it had a desk; it is not kept here any longer."""
+        mine = [message for message in self._early if (message.issue, message.attempt) == key]
+        self._early = [message for message in self._early if message not in mine]
+        return list({message.message_id: message for message in mine}.values())
 
     async def delivered(self, desk: Desk, messages: list[wire.Deliver]) -> None:
         """Say that the agent has been given these."""

@@ -21,7 +21,6 @@ from mawep.adapters.git import Repository
 from mawep.adapters.process import Supervisor, SupervisorGoneError, until_free
 from mawep.agents.base import AgentFailed, ProviderLimited
 from mawep.agents.command import CommandRuntime, finished_before
-from mawep.agents.recorded import open_recorded
 from mawep.clock import Clock
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
@@ -40,7 +39,6 @@ from mawep.worker.desk import (
     WorkerSettings,
     launch_of,
     lock_of,
-    new_session,
     result_of,
     usage_of,
     write_issue,
@@ -51,9 +49,9 @@ from mawep.worker.models import Models, ended
 from mawep.worker.renewal import renewed
 from mawep.worker.reports import HEALTH_SECONDS, Reports, health_of
 from mawep.worker.results import Results
+from mawep.worker.sessions import Sessions
 from mawep.worker.talk import Talk, spoken
 from mawep.worker.tools import Toolbox
-from mawep.worker.walls import walled
 
 log = structlog.get_logger("mawep.worker")
 
@@ -84,14 +82,21 @@ class Worker:
         self._results = Results(leases, clock)
         self._workspaces = workspaces
         self._keeping = Keeping(settings.run, workspaces, repository)
-        self._supervisor = supervisor
         self._clock = clock
         self._talk = Talk(self._reports)
         self._claims = Claims()
         self._tools = Toolbox(settings.directory, self._reports, self._talk, self._claims, clock)
         self._desks: dict[tuple[int, int], Desk] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._models = Models(settings, self._desks, self._in_background)
+        self._sessions = Sessions(
+            settings,
+            workspaces=workspaces,
+            supervisor=supervisor,
+            reports=self._reports,
+            claims=self._claims,
+            tools=self._tools,
+            models=Models(settings, self._desks, self._in_background),
+        )
 
     async def forget_the_past(self) -> None:
         """Leave unread what an earlier process of this name was told: the orchestrator says again what still holds.
@@ -125,7 +130,7 @@ class Worker:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, *others, return_exceptions=True)
-        await asyncio.gather(*(self._close(desk) for desk in self._desks.values()))
+        await asyncio.gather(*(self._sessions.close(desk) for desk in self._desks.values()))
         self._desks.clear()
         await self._tools.leave()
 
@@ -166,6 +171,7 @@ class Worker:
         desk = self._desks.get((issue.number, work.attempt))
         if desk is None:
             desk = Desk(work, issue, 0, self._workspaces.find(work.worktree))
+            desk.undelivered = self._talk.waiting_for(desk.key)
             self._desks[desk.key] = desk
         if fence <= desk.newest:
             log.warning("assignment repeated", issue=issue.number, attempt=work.attempt, fence=fence)
@@ -217,7 +223,7 @@ class Worker:
             SupervisorGoneError
         ) as error:  # not this attempt's fault: the run stops, and resume looks after it
             bound.error("turn broken off", cause=str(error))
-            await self._close(desk)
+            await self._sessions.close(desk)
         except Exception as error:
             bound.exception("turn could not be reported")
             await self._give_up(desk, FailureReason.WORKSPACE_ERROR, str(error) or repr(error))
@@ -263,7 +269,7 @@ class Worker:
             name=work.worktree, branch=work.branch, base=work.base, port_slot=work.port_slot
         )
         write_issue(self._settings, desk)
-        await self._open(desk, resume=None)
+        await self._sessions.open(desk, resume=None)
         return (await self._converse(desk, work.prompt, resumed=False)).stop
 
     async def _continued_turn(self, desk: Desk) -> str:
@@ -279,50 +285,19 @@ class Worker:
             raise AgentFailed("the agent died with MAWEP", reason=FailureReason.LOST)
         if desk.work.session_id is None:
             raise AgentFailed("the agent died with MAWEP before it had a session", reason=FailureReason.LOST)
-        await self._open(desk, resume=desk.work.session_id)
+        await self._sessions.open(desk, resume=desk.work.session_id)
         return (await self._converse(desk, CONTINUE, resumed=True)).stop
 
     async def _repair(self, desk: Desk, feedback: str) -> str:
         """The same session if it lives or can be loaded, else a fresh one with the evidence."""
         command = isinstance(self._settings.runtime_of(desk), CommandRuntime)
         if desk.session is None or command:
-            await self._close(desk)
+            await self._sessions.close(desk)
             await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
-            try:
-                await self._open(desk, resume="again" if command else desk.work.session_id)
-            except AgentFailed as failure:
-                if failure.reason is not FailureReason.LOST:
-                    raise
-                await self._open(desk, resume=None)
+            if not await self._sessions.reopen(desk, "again" if command else desk.work.session_id):
+                await self._sessions.open(desk, resume=None)
                 feedback = f"{desk.work.prompt}\n\n{feedback}"
         return (await self._converse(desk, feedback, resumed=False)).stop
-
-    async def _open(self, desk: Desk, *, resume: str | None) -> None:
-        await self._tools.open(desk)
-        policy = self._claims.policy(desk.issue.number, desk.work)
-        new_session(self._settings, desk, loaded=resume is not None)
-        runtime, socket = self._settings.runtime_of(desk), self._models.socket(desk)
-        launch = await walled(self._settings, desk, self._workspaces, gateway=socket)
-        launch = self._models.connect(desk, launch)
-        desk.session = await open_recorded(runtime, launch, self._supervisor, policy, resume=resume)
-        desk.session_told = None
-        await self._tell_session(desk)
-
-    async def _tell_session(self, desk: Desk) -> None:
-        """Tell the name of the conversation, once it has one."""
-        session = desk.session
-        if session is None or session.session_id is None or session.session_id == desk.session_told:
-            return
-        desk.session_told = session.session_id
-        await self._reports.tell(
-            desk,
-            wire.SessionOpened(
-                issue=desk.issue.number,
-                attempt=desk.work.attempt,
-                session_id=session.session_id,
-                loadable=session.loadable,
-            ),
-        )
 
     async def _converse(self, desk: Desk, prompt: str, *, resumed: bool) -> TurnOutcome:
         session = desk.session
@@ -333,7 +308,7 @@ class Worker:
 
         async def started(pid: int) -> None:
             await self._reports.started(desk, pid, resumed=resumed)
-            await self._tell_session(desk)  # one that has a process for every turn is named only now
+            await self._sessions.tell(desk)  # one that has a process for every turn is named only now
             await self._talk.delivered(desk, held)
 
         ears = Ears(
@@ -360,12 +335,12 @@ class Worker:
         result = result_of(
             self._settings, desk, "limited", usage=usage, detail=limited.why, until=limited.until
         )
-        await self._close(desk)
+        await self._sessions.close(desk)
         return result
 
     async def _failure(self, desk: Desk, reason: FailureReason, detail: str) -> wire.TurnResult:
         usage = usage_of(desk)
-        await self._close(desk)
+        await self._sessions.close(desk)
         salvage = await self._keeping.salvage(desk)
         return result_of(
             self._settings, desk, "failed", usage=usage, reason=reason.value, detail=detail, salvage=salvage
@@ -395,7 +370,7 @@ class Worker:
         if desk.task is not None:
             desk.task.cancel()
             await asyncio.gather(desk.task, return_exceptions=True)
-        await self._close(desk)
+        await self._sessions.close(desk)
         if desk.lease is not None:  # else somebody greater has it, or it runs off
             with contextlib.suppress(LeaseLostError, BusGoneError):
                 await self._leases.release(desk.lease)
@@ -409,15 +384,13 @@ class Worker:
     async def _release(self, key: tuple[int, int]) -> None:
         desk = self._desks.get(key)
         if desk is not None:
-            await self._close(desk)
+            await self._sessions.close(desk)
             self._desks.pop(key, None)
             if desk.workspace is not None:
                 await self._workspaces.shelve(desk.workspace)
 
     async def _deliver(self, message: wire.Deliver) -> None:
-        desk = self._desks.get((message.issue, message.attempt))
-        if desk is not None:
-            await self._talk.deliver(desk, message)
+        await self._talk.deliver(self._desks.get((message.issue, message.attempt)), message)
 
     async def _answer(self, answer: wire.Answer) -> None:
         desk = self._desks.get((answer.issue, answer.attempt))
@@ -438,12 +411,3 @@ class Worker:
                 desk.session.extend(self._clock.boottime() + self._leases.ttl)
         health = health_of(self._settings.name, desks, self._clock.boottime())
         await self._reports.publish(channels.HEALTH_CHECK, health, None)
-
-    async def _close(self, desk: Desk) -> None:
-        if desk.session is not None:
-            # Who is stopped in the middle of it leaves the session, for whoever stops it to close again.
-            await logged("agent not closed", desk.session.close())
-        await logged("tools not closed", self._tools.close(desk))
-        self._settings.logins.retrieve(desk.work.worktree)
-        self._models.disconnect(desk)
-        desk.session, desk.turn = None, None
