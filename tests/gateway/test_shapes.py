@@ -243,6 +243,38 @@ TURN = [{"role": "user", "content": "x"}]
             "/v1beta/models/m:generateContent",
             {"contents": [{"parts": [{"file_data": {"file_uri": "https://evil.example"}}]}]},
         ),
+        (
+            "gemini",
+            "/v1beta/models/m:generateContent",
+            {"contents": {"parts": {"fileData": {"fileUri": "https://evil.example"}}}},
+        ),
+        (
+            "gemini",
+            "/v1beta/models/m:countTokens",
+            {
+                "generateContentRequest": {
+                    "systemInstruction": {"parts": {"fileData": {"fileUri": "https://e"}}}
+                }
+            },
+        ),
+        (
+            "openai",
+            "/v1/chat/completions",
+            {"messages": [{"content": [{"type": "video_url", "video_url": {"url": "https://e"}}]}]},
+        ),
+        (
+            "openai",
+            "/v1/responses",
+            {
+                "input": [
+                    {
+                        "type": "tool_search_output",
+                        "tools": [{"type": "mcp", "server_url": "https://evil.example"}],
+                    }
+                ]
+            },
+        ),
+        ("openai", "/v1/chat/completions", {"messages": [[]] * 1_100_000}),
         ("gemini", "/v1beta/models/m:embedContent", {"content": {}}),
         ("gemini", "/upload/v1beta/files", {}),
         ("openai", "/v1/batches", {}),

@@ -14,6 +14,9 @@ from mawep.gateway.values import Tokens
 Trouble = Literal["token", "path", "request", "budget", "size", "busy", "upstream"]
 """Why a request is refused here: its token, its address, what it asks for, money, its size, too many, no provider."""
 
+MOST_PARTS = 1_000_000
+"""Commas in a request: of two bytes each, read, become a hundred in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -141,6 +144,8 @@ def words(text: str) -> frozenset[str]:
 
 def decoded(body: bytes) -> dict[str, Any]:
     """The object that a request's body is. Raises Refused."""
+    if body.count(b",") > MOST_PARTS:
+        raise Refused("size", f"a request may have {MOST_PARTS:,} parts at most")
     try:
         found = msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -184,6 +189,11 @@ def part(value: object, name: str) -> dict[str, Any]:
     """The object `name` inside a document; empty when there is none."""
     found = value.get(name) if isinstance(value, dict) else None
     return found if isinstance(found, dict) else {}
+
+
+def one_or_more(value: object) -> list[dict[str, Any]]:
+    """The objects of a list, or the one that stands where a list is meant: some providers take that, too."""
+    return [value] if isinstance(value, dict) else objects(value)
 
 
 def objects(value: object) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from mawep.gateway.shapes.base import (
     encoded,
     limit,
     objects,
+    one_or_more,
     only,
     part,
 )
@@ -97,6 +98,7 @@ def _counted(path: str, body: dict[str, Any], model: str) -> Call:
         only(inner, FIELDS | {"model"}, REFUSED)
         _local(inner)
         _refuse_distant(inner.get("contents"))
+        _refuse_distant(inner.get("systemInstruction"))
     _refuse_distant(body.get("contents"))
     return Call("POST", path, body=encoded(body), model=model, stripped=taken)
 
@@ -157,9 +159,8 @@ def _local(body: dict[str, Any]) -> list[str]:
 
 def _refuse_distant(value: object) -> None:
     """Refuse what the provider would have to fetch, or has been given before."""
-    contents = objects(value) if isinstance(value, list) else [value] if isinstance(value, dict) else []
-    for content in contents:
-        for piece in objects(content.get("parts")):
+    for content in one_or_more(value):
+        for piece in one_or_more(content.get("parts")):
             answer = piece.get("functionResponse") or piece.get("function_response")
             _refuse_distant(answer)
             if "fileData" in piece or "file_data" in piece:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from mawep.gateway.framing import Events, Whole
@@ -58,9 +59,7 @@ def refuse_distant(value: object) -> None:
         for one in value:
             refuse_distant(one)
     elif isinstance(value, dict):
-        image = value.get("image_url")
-        address = image.get("url") if isinstance(image, dict) else image
-        if value.get("file_id") or value.get("file_url") or not str(address or "data:").startswith("data:"):
+        if value.get("file_id") or value.get("file_url") or any(map(_is_distant, _addresses(value))):
             raise Refused(
                 "request",
                 "content by address or by file is not let through by MAWEP's gateway, "
@@ -68,6 +67,17 @@ def refuse_distant(value: object) -> None:
             )
         for name in ("content", "output", "file", "image_url"):
             refuse_distant(value.get(name))
+
+
+def _addresses(value: dict[str, Any]) -> Iterator[object]:
+    """What stands in fields such as `image_url` and `video_url`, by itself or as the `url` of an object."""
+    for name, found in value.items():
+        if name.endswith("_url"):
+            yield found.get("url") if isinstance(found, dict) else found
+
+
+def _is_distant(address: object) -> bool:
+    return not str(address or "data:").startswith("data:")
 
 
 class Meter(Reader):

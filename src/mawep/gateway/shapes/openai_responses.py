@@ -46,6 +46,10 @@ def call(body_: bytes, path: str) -> Call:
     taken += local_tools(body, _is_local)
     taken += dearer_tier(body)
     refuse_distant(body.get("input"))
+    for item in objects(
+        body.get("input")
+    ):  # what a search for tools has found is offered to the model as well
+        local_tools(item, _is_local)
     if any(item.get("type") == "item_reference" for item in objects(body.get("input"))):
         raise Refused("request", f"`item_reference` is not let through by MAWEP's gateway: {STATEFUL}")
     if body.get("store", True) is not False:
