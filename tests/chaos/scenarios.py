@@ -50,6 +50,16 @@ def stopped(root: Path) -> World:
     return world
 
 
+def limited(root: Path) -> World:
+    """Its provider takes nothing more, first of all; soon it does again."""
+    world = World(root)
+    world.issue(101)
+    limit = "echo half > good; date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ; exit 75"
+    begins = '[ "$MAWEP_ATTEMPT" = 1 ] && [ -z "$MAWEP_FEEDBACK_FILE" ]'
+    world.agent(101, f"if {begins}; then {limit}; fi\necho done > good\n")
+    return world
+
+
 def clashing(root: Path) -> World:
     """Two that are green by themselves and red together; they finish at the same time."""
     world = World(root, verify={"commands": ["sleep 0.2", "test ! -e a -o ! -e b"]})
@@ -78,6 +88,7 @@ def many(root: Path) -> World:
 CHAIN = Scenario(chain, 0, ({101: "landed", 102: "landed"},))
 REPAIRED = Scenario(repaired, 0, ({101: "landed"},))
 STOPPED = Scenario(stopped, 1, ({101: "failed: gate_failed", 102: "landed"},))
+LIMITED = Scenario(limited, 0, ({101: "landed"},))
 CLASHING = Scenario(clashing, 1, ({101: "landed", 102: "parked"}, {101: "parked", 102: "landed"}))
 FAILING = Scenario(failing, 1, ({101: "failed: agent_error", 102: "landed"},))
 MANY = Scenario(many, 0, ({101: "landed"},))

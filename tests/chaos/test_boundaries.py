@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.scenarios import CHAIN, CLASHING, FAILING, MANY, REPAIRED, STOPPED, Scenario
+from tests.chaos.scenarios import CHAIN, CLASHING, FAILING, LIMITED, MANY, REPAIRED, STOPPED, Scenario
 from tests.support import promises
 from tests.support.world import Ended, World
 
@@ -28,6 +28,7 @@ INTENTS = {
     "MoveIntended": (CHAIN, "TargetMoved"),
     "RetireIntended": (CHAIN, "WorkspacesRetired"),
     "RepairIntended": (REPAIRED, "RepairIntended"),
+    "AttemptContinued": (LIMITED, "AttemptContinued"),
     "StopIntended": (STOPPED, "AttemptFailed"),
     "ProbeIntended": (CLASHING, "ProbeComposed"),
 }

@@ -55,6 +55,17 @@ def test_people_are_told_once_when_most_is_spent() -> None:
     assert see(run, (1, 9.0)) == []
 
 
+def test_people_are_told_once_more_of_a_budget_that_is_granted_anew() -> None:
+    run = driver(issue_usd=5.0).start(1)
+    see(run, (1, 5.0))
+    run.go(ev.AttemptFailed(1, run.fence(1), FailureReason.BUDGET_EXCEEDED))
+    run.go(ev.IssueReopened(1, "ada"))
+    run.start(1)
+    assert [event.text for event in see(run, (1, 4.0)) if isinstance(event, ev.BudgetWarned)] == [
+        "agents.budget.issue_usd for #1: $4.00 of $5.00 are spent"
+    ]
+
+
 def test_what_attempts_and_sessions_spend_adds_up_on_an_issue() -> None:
     run = driver(issue_usd=10.0, soft_percent=100)
     run.start(1)

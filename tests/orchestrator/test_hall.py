@@ -407,6 +407,21 @@ async def test_a_run_for_which_only_the_checkout_is_missing_ends_resumably(stage
     assert state.ended == "landed"
 
 
+async def test_an_interrupted_run_waits_neither_for_a_checkout_nor_for_a_provider(stage: Stage) -> None:
+    hall, world = await stage.begin(Issue(1, "one"), Issue(2, "two")), landing_world()
+    blocking(world, 1)
+    world.in_the_way = True
+    running = asyncio.create_task(hall.run(world))
+    fences = [await attempt_of(hall, number) for number in (1, 2)]
+    hall.tell(ended(1, fences[0]), ev.ProviderLimitHit(2, fences[1], None, "429"))
+    await eventually("the move waits", lambda: hall.state.move_blocked, PATIENCE)
+    assert not running.done()
+    hall.tell(ev.Interrupted(1))
+    async with asyncio.timeout(PATIENCE):
+        state = await running
+    assert state.ended is None and state.issues[2].limited
+
+
 async def test_while_others_work_a_checkout_is_looked_at_until_it_is_clean(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:

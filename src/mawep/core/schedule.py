@@ -94,7 +94,7 @@ def refusals(state: State, number: Number, now: datetime) -> tuple[Refusal, ...]
             return (*_not_started(state, number, now), *_not_dispatching(state, now))
         case IssueState.NEEDS_INPUT if record.question:
             return (Refusal(RefusalKind.INPUT, f"waits for an answer to: {record.question.text}"),)
-        case IssueState.ASSIGNED if record.attempt and record.attempt.progress is Progress.LIMITED:
+        case IssueState.ASSIGNED if record.attempt and record.limited:
             return _limited(state, record.attempt.runtime)
         case IssueState.VERIFYING:
             return _verifying(state, record)

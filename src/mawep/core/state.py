@@ -153,6 +153,11 @@ class IssueRecord(msgspec.Struct, frozen=True):
         """True from its assignment until it lands or ends otherwise."""
         return self.state.holds_slot or self.state in (IssueState.QUEUED, IssueState.LANDING)
 
+    @property
+    def limited(self) -> bool:
+        """True while its attempt waits for its provider."""
+        return self.attempt is not None and self.attempt.progress is Progress.LIMITED
+
 
 class Landing(msgspec.Struct, frozen=True):
     """The batch that is being landed on `base`. `parts` holds composed parts; None: asked for."""
@@ -237,8 +242,7 @@ class State(msgspec.Struct, frozen=True):
     @property
     def resting(self) -> bool:
         """True when nothing is under way but attempts that wait for their provider: what an interrupted run ends in."""
-        attempts = (self.issues[number].attempt for number in self.active)
-        waiting = all(attempt and attempt.progress is Progress.LIMITED for attempt in attempts)
+        waiting = all(self.issues[number].limited for number in self.active)
         messages = all(key.startswith("message:") for key in self.effects)  # which are for them, later
         return waiting and messages and self.landing is None
 

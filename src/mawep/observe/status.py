@@ -255,7 +255,7 @@ def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None)
     attempt = record.attempt
     if attempt is not None and attempt.progress is Progress.STOPPING and record.state.holds_slot:
         return "stopping"
-    if attempt is not None and attempt.progress is Progress.LIMITED:
+    if record.limited:
         return "limited"
     match record.state:
         case IssueState.ASSIGNED if attempt is not None:

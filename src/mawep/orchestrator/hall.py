@@ -261,12 +261,16 @@ class Orchestrator:
         return self._only_a_checkout_is_missing()
 
     def _only_a_checkout_is_missing(self) -> bool:
-        """True when everything that is left waits for the target's checkout to become clean."""
+        """True when everything that is left waits for the target's checkout to become clean.
+
+        In an interrupted run an attempt that waits for its provider keeps nobody: it could take hours.
+        """
         state = self.state
         if state.move_blocked is None or assignments(state, self._clock.now()):
             return False
         waiting = {IssueState.QUEUED, IssueState.LANDING}
-        return all(state.issues[number].state in waiting for number in state.active)
+        left = (state.issues[number] for number in state.active)
+        return all(record.state in waiting or (state.interrupted and record.limited) for record in left)
 
     async def _watch_checkout(self) -> None:
         while True:

@@ -25,6 +25,10 @@ def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
         return state
     again = replace(record, forgiven=record.runs, reassigned=False, granted=budget.of_issue(record))
     state = _wait_again(without_lost_verdicts(state), again)
+    granted = {
+        line.key for line in budget.issue_lines(state, event.issue)
+    }  # of which people may be warned anew
+    state = replace(state, warned=state.warned - granted)
     below = set(state.graph.below(event.issue))
     for number in state.graph.order if below else ():
         if number in below and state.issues[number].state is IssueState.BLOCKED:
