@@ -99,6 +99,36 @@ def test_only_what_is_named_is_there_and_only_what_is_writable_can_be_written(
     assert "No such file" in done.stderr
 
 
+def test_a_link_in_a_directory_that_is_shown_leads_where_it_leads_outside(
+    place: Path, user: int | None
+) -> None:
+    """As programs are installed: links in `bin` to packages that are shown by themselves, deeper down."""
+    programs, packages = place / "tree" / "bin", place / "tree" / "some" / "where" / "packages"
+    programs.mkdir()
+    packages.mkdir(parents=True)
+    (packages / "agent").write_text("#!/bin/sh\necho works\n")
+    (packages / "agent").chmod(0o755)
+    (programs / "agent").symlink_to("../some/where/packages/agent")
+    walls = Walls(cwd=Path("/"), read_only=(programs, programs / "agent", packages))
+    done = run(walls, str(programs / "agent"), user=user)
+    assert (done.stdout, done.stderr) == ("works\n", "")
+
+
+def test_what_is_read_only_in_a_writable_place_is_so_wherever_that_lies(
+    place: Path, user: int | None
+) -> None:
+    tree = place / "tree"
+    (tree / "in").mkdir(mode=0o777)
+    (tree / "in" / "kept").write_text("as it is\n")
+    for path in (tree / "in", tree / "in" / "kept"):
+        path.chmod(0o777)
+    walls = Walls(cwd=tree, writable=(tree / "in",), read_only=(tree, tree / "in" / "kept"))
+    done = run(walls, "sh", "-c", "echo x > in/new; echo x > in/kept; echo x > beside", user=user)
+    assert done.stderr.count("Read-only") == 2
+    assert (tree / "in" / "kept").read_text() == "as it is\n"
+    assert (tree / "in" / "new").exists()
+
+
 def test_a_read_only_path_in_a_writable_one_stays_as_it_is(place: Path, user: int | None) -> None:
     tree = place / "tree"
     (tree / "kept").write_text("kept")

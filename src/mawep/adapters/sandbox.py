@@ -100,7 +100,7 @@ class Walls:
         """The mounts, parents before what lies in them, and what takes rights away after what gives them."""
         ranked = [
             *((path, 0, ("--bind", str(path), str(path))) for path in self.writable),
-            *((path, 1, ("--ro-bind-try", str(path), str(path))) for path in self.read_only),
+            *((path, 1, ("--ro-bind-try", str(path), str(path))) for path in self._shown()),
             *((path, 2, ("--tmpfs", str(path), "--remount-ro", str(path))) for path in self.hidden),
             *(
                 (mount.target, 3, ("--bind" if mount.writable else "--ro-bind", *_ends(mount)))
@@ -109,6 +109,21 @@ class Walls:
         ]
         ranked.sort(key=lambda one: (len(one[0].parts), one[1]))
         return list(dict.fromkeys(words for _, _, words in ranked))
+
+    def _shown(self) -> list[Path]:
+        """The read-only paths, less those that are seen in another one anyway.
+
+        Of these one may be a link to what is not there yet when its turn comes, and nothing can be laid over it.
+        """
+        others = {*self.writable, *self.hidden, *(mount.target for mount in self.mounts)}
+        shown = {*self.read_only}
+        return [
+            path
+            for path in self.read_only
+            if path in others
+            or (above := next((one for one in path.parents if one in shown or one in others), None)) is None
+            or above in others
+        ]
 
 
 def _bubblewrap() -> str:
