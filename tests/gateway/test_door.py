@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mawep.gateway import connections, door
 from mawep.gateway.budget import Limits
 from mawep.gateway.values import Tokens
 from tests.gateway.provider import BREAK, CLAUDE, STREAM, Says, event
@@ -365,3 +366,39 @@ def states(place: Path) -> list[str]:
         found = [state for (state,) in db.execute("SELECT state FROM calls ORDER BY id")]
     db.close()
     return found
+
+
+async def test_connections_that_ask_nothing_make_room_for_those_that_do(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "MOST_CONNECTIONS", 4)
+    async with site(place) as here:
+        usual, here.provider.answers = here.provider.answers, [Says([asyncio.Event()])]
+        asking = asyncio.create_task(here.claude())
+        await eventually("the call is under way", lambda: here.provider.heard)
+        here.provider.answers = usual
+        idle = [await asyncio.open_unix_connection(here.gateway.socket) for _ in range(10)]
+        await eventually("the oldest are closed", lambda: sum(end.at_eof() for end, _ in idle) == 7)
+        assert [end.at_eof() for end, _ in idle] == [True] * 7 + [False] * 3
+        assert (await here.claude()).status_code == 200
+        assert not asking.done()
+        asking.cancel()
+        for _, writer in idle:
+            writer.close()
+
+
+async def test_an_attempt_has_an_end_to_what_waits_and_to_what_is_held(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "MOST_CALLS", 1)
+    monkeypatch.setattr(door, "MOST_WAITING", 0)
+    monkeypatch.setattr(door, "MOST_HELD_BYTES", 1000)
+    async with site(place) as here:
+        assert (await here.claude(system="x" * 2000)).status_code == 503
+        assert [(await here.claude(system="x" * 500)).status_code for _ in range(3)] == [200] * 3
+        here.provider.answers = [Says([asyncio.Event()])]
+        asking = asyncio.create_task(here.claude())
+        await eventually("the call is under way", lambda: len(here.provider.heard) == 4)
+        assert (await here.claude()).status_code == 503
+        asking.cancel()
+    assert [trouble for trouble, _ in here.ears.refusals] == ["busy"] * 2

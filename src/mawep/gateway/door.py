@@ -8,12 +8,21 @@ import time
 import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from mawep.errors import InfrastructureError
-from mawep.gateway.gateway import Gateway, Made, Outcome, Visitor
+from mawep.gateway.gateway import (
+    MOST_CALLS,
+    MOST_HELD_BYTES,
+    MOST_WAITING,
+    Gateway,
+    Made,
+    Outcome,
+    Visitor,
+)
 from mawep.gateway.ledger import Reservation
 from mawep.gateway.shapes import SHAPES
 from mawep.gateway.shapes.base import Asked, Call, Meter, Refused, Shape
@@ -68,11 +77,10 @@ class Door:
             if api not in visitor.apis:
                 api = next(iter(visitor.apis), api)
             shape, upstream = SHAPES[api], self._gateway.upstreams[api]
-            with _under_way(visitor):
+            with _under_way(visitor) as load:
                 async with visitor.places:
-                    asked = Asked(
-                        request.method, _path(request), dict(request.query_params), await _body(request)
-                    )
+                    path, query = _path(request), dict(request.query_params)
+                    asked = Asked(request.method, path, query, await _body(request, load))
                     passage = _Passage(self._gateway, visitor, upstream, shape, shape.call(asked))
                     await self._until_gone(receive, self._account_for(passage, request, send))
         except Refused as refusal:
@@ -248,17 +256,36 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
+@dataclass
+class _Load:
+    """What one request of a visitor's holds in memory."""
+
+    visitor: Visitor
+    bytes: int = 0
+
+    def add(self, more: int) -> None:
+        """Take more bytes in. Raises Refused."""
+        self.bytes += more
+        self.visitor.held += more
+        if self.visitor.held > MOST_HELD_BYTES:
+            raise Refused("busy", f"requests under way may have {MOST_HELD_BYTES:,} bytes together")
+
+
 @contextmanager
-def _under_way(visitor: Visitor) -> Iterator[None]:
-    """Let the visitor's dismissal end what this task does."""
+def _under_way(visitor: Visitor) -> Iterator[_Load]:
+    """Let the visitor's dismissal end what this task does. Raises Refused when too much is under way."""
+    if len(visitor.calls) >= MOST_CALLS + MOST_WAITING:
+        raise Refused("busy", "too many calls at once; wait for their answers")
     task = asyncio.current_task()
     if task is None:
         raise RuntimeError("a request is answered by a task")
+    load = _Load(visitor)
     visitor.calls.add(task)
     try:
-        yield
+        yield load
     finally:
         visitor.calls.discard(task)
+        visitor.held -= load.bytes
 
 
 def _guess(request: Request) -> str:
@@ -288,13 +315,14 @@ def _path(request: Request) -> str:
     return path
 
 
-async def _body(request: Request) -> bytes:
+async def _body(request: Request, load: _Load) -> bytes:
     """The body, uncompressed. Raises Refused."""
     taken = bytearray()
     try:
         async with asyncio.timeout(BODY_SECONDS):
             async for piece in _unpacked(request):
                 taken += piece
+                load.add(len(piece))
                 if len(taken) > MOST_BYTES:
                     raise Refused("size", f"a request may have {MOST_BYTES:,} bytes at most")
     except TimeoutError:

@@ -27,13 +27,16 @@ log = structlog.get_logger("mawep.gateway")
 
 MOST_CALLS = 16
 """Calls of one attempt at the same time; more of them wait."""
+MOST_WAITING = 48
+MOST_HELD_BYTES = 64 * 1024 * 1024
+"""What the requests of one attempt that are under way may be together."""
 
 Outcome = Literal["answered", "failed", "cut", "refused"]
 
 
 @dataclass(eq=False)
 class Visitor:
-    """An attempt that may call models in the shapes of `apis`; `calls` are under way.
+    """An attempt that may call models in the shapes of `apis`; `calls` are under way, with `held` bytes of requests.
 
     `overdrawn` is why a call of its was refused for money, `limited` what a provider says that it has to wait for; an
     answer puts an end to that.
@@ -48,6 +51,7 @@ class Visitor:
     limited: Limited | None = None
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CALLS), repr=False)
     calls: set[asyncio.Task[object]] = field(default_factory=set, repr=False)
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,8 @@ async def served(gateway: Gateway) -> AsyncIterator[None]:
     import httpx
     import uvicorn
 
+    from mawep.gateway.connections import Connection
+
     class Server(uvicorn.Server):
         def capture_signals(self) -> contextlib.AbstractContextManager[None]:  # type: ignore[override]
             return contextlib.nullcontext()  # they are the run's own
@@ -38,7 +40,7 @@ async def served(gateway: Gateway) -> AsyncIterator[None]:
             Door(gateway, client),
             lifespan="off",
             ws="none",
-            http="h11",
+            http=Connection,
             loop="none",
             log_config=None,
             log_level="critical",

@@ -43,7 +43,7 @@ ERRORS: dict[Trouble, tuple[int, str]] = {
     "request": (400, "invalid_request_error"),
     "budget": (402, "billing_error"),
     "size": (413, "request_too_large"),
-    "busy": (429, "rate_limit_error"),
+    "busy": (503, "api_error"),
     "upstream": (502, "api_error"),
 }
 

@@ -41,7 +41,7 @@ ERRORS: dict[Trouble, tuple[int, str]] = {
     "request": (400, "INVALID_ARGUMENT"),
     "budget": (400, "FAILED_PRECONDITION"),
     "size": (413, "INVALID_ARGUMENT"),
-    "busy": (429, "RESOURCE_EXHAUSTED"),
+    "busy": (503, "UNAVAILABLE"),
     "upstream": (502, "UNAVAILABLE"),
 }
 

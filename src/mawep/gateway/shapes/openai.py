@@ -13,7 +13,7 @@ ERRORS: dict[Trouble, tuple[int, str, str]] = {
     "request": (400, "invalid_request_error", "unsupported_parameter"),
     "budget": (400, "invalid_request_error", "billing_hard_limit_reached"),
     "size": (413, "invalid_request_error", "request_too_large"),
-    "busy": (429, "requests", "rate_limit_exceeded"),
+    "busy": (503, "server_error", "server_error"),
     "upstream": (502, "server_error", "upstream_unreachable"),
 }
 
