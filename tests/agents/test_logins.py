@@ -201,3 +201,9 @@ def test_a_directory_that_becomes_a_link_between_look_and_write_is_not_followed(
     monkeypatch.setattr("mawep.agents.logins.secrets.token_hex", swap)
     logins.collect()
     assert list(elsewhere.iterdir()) == []
+
+
+def test_what_was_lent_is_named_so_that_nothing_keeps_it(person: Path, homes: tuple[Path, Path]) -> None:
+    token = "rt_" + "a1B2" * 8
+    (person / LOGIN).write_text(json.dumps({"tokens": {"refresh": token}, "type": "oauth"}))
+    assert Logins(person, (LOGIN,)).lend("one", homes[0]) == (token,)

@@ -25,6 +25,8 @@ SHAPES = [
     "github_" + "pat_" + "a1B2" * 9,
     "gl" + "pat-" + "a1B2" * 6,
     "AI" + "za" + "Sy" + "a1B2c" * 7,
+    "ya" + "29." + "a1B2c" * 7,
+    "1/" + "/0" + "a1B2c" * 7,
     "AK" + "IA" + "ABCDEFGHIJKLMNOP",
     "xox" + "b-" + "123456789012",
     "h" + "f_" + "a1B2c" * 7,

@@ -49,3 +49,18 @@ def test_a_login_that_is_not_there_keeps_a_run_from_starting(
     said = site.mawep("start", "--issues", "all", "--set", f"agents.credentials=[~/{LOGIN}]", code=2)
     assert f"agents.credentials: {tmp_path / LOGIN} is not there" in said.err
     assert not site.runs.exists()
+
+
+def test_a_lent_token_that_an_agent_prints_is_not_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, token = tmp_path / "home", "rt_" + "a1B2" * 8
+    (home / LOGIN).parent.mkdir(parents=True)
+    (home / LOGIN).write_text(json.dumps({"token": token}))
+    monkeypatch.setenv("HOME", str(home))
+    site = make_site(tmp_path / "site", {101: []}, agent=f"cat $HOME/{LOGIN}; echo work > work.txt")
+    options = ("--set", "agents.sandbox=required", "--set", f"agents.credentials=[~/{LOGIN}]")
+    site.mawep("start", "--issues", "all", *options, code=0)
+    kept = [path for path in site.runs.rglob("*") if path.is_file()]
+    assert any(b"[redacted]" in path.read_bytes() for path in kept)
+    assert [path.name for path in kept if token.encode() in path.read_bytes()] == []

@@ -35,6 +35,15 @@ async def test_what_holds_an_agent_up_is_said(shop: Shop) -> None:
     assert (await shop.result(1)).outcome == "finished"
 
 
+async def test_what_holds_an_agent_up_is_said_without_secrets(shop: Shop) -> None:
+    secret = "sk-" + "ant-api03-abcdefghijklmnop"
+    shop.agent(1, f'mawep agent blocked "{secret} is refused"\n{WORK}')
+    shop.open()
+    await shop.assign(1)
+    assert (await shop.hears(wire.Blocker, 1)).text == "[redacted] is refused"
+    await shop.result(1)
+
+
 async def test_a_claim_is_asked_for_and_answered(shop: Shop) -> None:
     answers = shop.file("answers")
     shop.agent(

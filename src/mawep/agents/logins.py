@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
 from collections.abc import Collection, Iterator
@@ -28,6 +29,8 @@ log = structlog.get_logger("mawep.logins")
 LARGEST = 1 << 20
 """Bytes of a login file; those of the CLIs known hold a few thousand."""
 
+_WORD = re.compile(r"[^\s\"',:{}\[\]\\]{20,}")
+"""Tokens are longer than names and settings."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _TO_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _TO_MAKE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -57,15 +60,16 @@ class Logins:
     files: tuple[Path, ...]
     _lent: dict[str, _Loan] = field(default_factory=dict)
 
-    def lend(self, attempt: str, home: Path, wanted: Collection[str] = ()) -> None:
+    def lend(self, attempt: str, home: Path, wanted: Collection[str] = ()) -> tuple[str, ...]:
         """Put copies into `home`, which is that attempt's own; those that it has already are brought up to date.
 
         `wanted` are the login files that its agent knows, so that it gets no other's; without any, it gets all.
+        Returned is what must not be kept of whatever the agent says: the long words of the files.
 
         Raises:
             UsageError: a file that was named is not there, or no file of at most LARGEST bytes.
         """
-        copies = self._lent.setdefault(attempt, _Loan(home)).copies
+        copies, words = self._lent.setdefault(attempt, _Loan(home)).copies, list[str]()
         for file in self.files:
             if wanted and str(file) not in wanted:
                 continue
@@ -78,6 +82,8 @@ class Logins:
                 )
             _write(home / file, content.data, below=home)
             copies[file] = content.data
+            words += _WORD.findall(content.data.decode(errors="replace"))
+        return tuple(words)
 
     def collect(self) -> None:
         """Bring back what was renewed in any home, and pass it on to the others."""

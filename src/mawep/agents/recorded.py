@@ -108,6 +108,10 @@ class RecordedSession:
         self._record.event(redacted)
         return redacted
 
+    def without_secrets(self, text: str) -> str:
+        """Something that it says for others to read, redacted."""
+        return self._redactor.text(text)
+
     def answered(self, question_id: str, text: str) -> None:
         """What it had asked in such a way is answered."""
         self._record.answer(question_id, self._redactor.text(text))

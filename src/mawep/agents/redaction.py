@@ -27,6 +27,8 @@ _SHAPES = {
     "github_pat_": r"\bgithub_pat_[A-Za-z0-9_]{20,}",
     "glpat-": r"\bglpat-[A-Za-z0-9_-]{20,}",
     "AIza": r"\bAIza[A-Za-z0-9_-]{30,}",
+    "ya29.": r"\bya29\.[A-Za-z0-9_-]{20,}",
+    "1//": r"\b1//[A-Za-z0-9_-]{30,}",
     "AKIA": r"\bAKIA[A-Z0-9]{16}",
     "ASIA": r"\bASIA[A-Z0-9]{16}",
     "xox": r"\bxox[abeoprs]-[A-Za-z0-9-]{10,}",

@@ -113,7 +113,9 @@ class Toolbox:
                 await desk.hear(ProgressClaimed(text, percent))
                 return Said("noted")
             case tools.ReportBlocked(text=text):
-                await self._reports.blocked(desk, text)
+                await self._reports.blocked(
+                    desk, desk.session.without_secrets(text) if desk.session else text
+                )
                 return Said("noted; nobody answers this, ask_human would wait for an answer")
             case tools.ClaimFiles(paths=paths):
                 return await self._claim(desk, paths)

@@ -113,13 +113,14 @@ async def walled(
     sockets = {"tools": desk.tools.path} if desk.tools else {}
     needs = driving.runtime.needs(driving.command)
     raised = await walls_of(settings, desk, needs, workspaces, sockets=sockets, gateway=gateway)
+    secrets = launch.secrets
     if raised.home is not None:
-        settings.logins.lend(desk.at.name, raised.home, needs.logins)
+        secrets += settings.logins.lend(desk.at.name, raised.home, needs.logins)
     env, tools = {**launch.env, **raised.env}, launch.tools
     if desk.tools is not None:
         tools = desk.tools.endpoint(socket_inside(driving.sandbox, "tools", desk.tools.path))
         env |= tools.env
-    return replace(launch, prefix=raised.prefix, env=env, home=raised.home, tools=tools)
+    return replace(launch, prefix=raised.prefix, env=env, home=raised.home, tools=tools, secrets=secrets)
 
 
 async def collect(workspaces: Workspaces, workspace: Workspace) -> None:
