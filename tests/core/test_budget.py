@@ -148,6 +148,15 @@ def test_an_issue_that_nothing_is_left_for_fails_instead_of_waiting_for_ever() -
     assert run.state.issues == before.issues
 
 
+def test_an_issue_that_nothing_is_left_for_says_so_while_the_run_is_paused() -> None:
+    run = Driver(issue(1), rules=Rules(max_retries=1, budget=Budget(issue_turns=1))).start(1)
+    run.go(ev.DispatchPaused("ada"))
+    run.go(ev.AttemptFailed(1, run.fence(1), FailureReason.AGENT_ERROR))
+    assert [refusal.kind.value for refusal in refusals(run.state, 1, run.now)] == ["budget", "paused"]
+    run.go(ev.DispatchUnpaused("ada"))
+    assert run.at(1) is IssueState.FAILED
+
+
 def test_a_run_is_resumed_with_the_budget_that_the_configuration_has_now() -> None:
     run = driver(1, 2, agents=1, run_usd=5.0).start(1)
     see(run, (1, 5.0))

@@ -40,6 +40,11 @@ def test_agents_that_run_into_the_same_pause_do_not_lengthen_it() -> None:
     assert after(first, START + MINUTE, None, "busy") == first
 
 
+def test_to_run_into_it_when_the_pause_is_over_begins_another_also_before_anybody_has_looked() -> None:
+    first = after(None, START, None, "busy")
+    assert after(first, START + 5 * MINUTE, None, "busy").until == START + 15 * MINUTE
+
+
 def test_who_does_not_know_when_does_not_shorten_what_another_was_told() -> None:
     stated = after(None, START, START + 300 * MINUTE, "weekly limit")
     assert after(stated, START + MINUTE, None, "busy") == stated

@@ -40,6 +40,11 @@ def test_no_promise_is_broken(chunk: int) -> None:
         assert replay(run.journal) == run.state
 
 
+def test_a_moment_that_is_over_pauses_as_long_as_none() -> None:
+    """Two agents of one runtime run into a limit; the first is told a moment that has passed."""
+    assert simulate(20534).state.ended
+
+
 def test_every_event_of_a_run_happens() -> None:
     seen = Counter(type(event) for event in events(runs(0) + runs(1)))
     assert set(seen) == set(get_args(ev.AnyEvent))

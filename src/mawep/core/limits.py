@@ -34,7 +34,7 @@ def after(before: Limit | None, at: datetime, until: datetime | None, why: str) 
     Agents that run into the same limit one after another do not lengthen a pause of ours; to run into it again when
     the pause is over does.
     """
-    holding = before if before is not None and not before.lifted else None
+    holding = before if before is not None and not before.lifted and before.until > at else None
     if until is not None and until >= at + SHORTEST_STATED:
         until = min(until, at + LONGEST_STATED)
         if holding is not None:

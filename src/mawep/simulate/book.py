@@ -10,6 +10,8 @@ from mawep.core.model import Number, Sha, Usage
 
 SHORTEST_PAUSE = timedelta(minutes=5)
 """A runtime whose provider does not say until when is paused at least so long."""
+NEAREST_MOMENT = timedelta(seconds=1)
+"""A provider that names a moment which is nearer, or over, has not said until when."""
 
 
 class Book:
@@ -112,8 +114,9 @@ class Book:
             self.over.add(event.fence)
             runtime = self.runtimes[event.issue]
             held = self.limited.get(runtime, at)
-            if event.until is not None or held <= at:
-                self.limited[runtime] = max(held, event.until or at + SHORTEST_PAUSE)
+            stated = event.until if event.until and event.until >= at + NEAREST_MOMENT else None
+            if stated is not None or held <= at:
+                self.limited[runtime] = max(held, stated or at + SHORTEST_PAUSE)
 
     def _note_landing(self, event: ev.AnyEvent) -> None:
         match event:

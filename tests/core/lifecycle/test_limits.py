@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from mawep.core import events as ev
 from mawep.core.engine import next_wakeup
-from mawep.core.model import IssueState, Routed, Rules, Session, Usage
+from mawep.core.model import IssueState, Question, Routed, Rules, Session, Usage
 from mawep.core.schedule import refusals
 from mawep.core.state import Progress, replace
 from tests.core.driver import START, Driver, green, issue, red
@@ -127,6 +127,17 @@ def test_a_person_can_lift_it() -> None:
     before = run.state
     run.tell(ev.LimitLifted("nobody", "ada"))
     assert run.state == replace(before, seq=before.seq + 1)
+
+
+def test_a_question_that_comes_behind_it_is_late_and_no_minutes_count() -> None:
+    """Questions and results come over different channels."""
+    run = two_runtimes().start(1)
+    hit(run, 1)
+    run.go(ev.QuestionAsked(1, run.fence(1), Question("q1", "which one?")))
+    run.go(ev.QuestionAnswered(1, "q1", "this", "ada"))
+    assert (run.at(1), run.state.late) == (IssueState.ASSIGNED, 1)
+    assert run.attempt(1).works_since is None
+    assert why(run, 1) == ["provider_limit"]
 
 
 def test_cancelled_while_it_waits() -> None:

@@ -117,7 +117,8 @@ def session(state: State, rec: ev.Recorded, event: ev.SessionOpened) -> State:
 
 def asked(state: State, rec: ev.Recorded, event: ev.QuestionAsked) -> State:
     record, attempt = state.issues[event.issue], current(state, event.issue, event.fence)
-    if attempt is None or record.state not in (IssueState.ASSIGNED, IssueState.WORKING):
+    listening = record.state in (IssueState.ASSIGNED, IssueState.WORKING)
+    if attempt is None or not listening or attempt.progress is not Progress.RUNNING:
         return late(state)
     question = replace(event.question, asked_at=rec.at)
     attempt = budget.stopped(attempt, rec.at)
