@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from mawep.gateway import connections, door
 from mawep.gateway.budget import Limits
@@ -402,3 +403,24 @@ async def test_an_attempt_has_an_end_to_what_waits_and_to_what_is_held(
         assert (await here.claude()).status_code == 503
         asking.cancel()
     assert [trouble for trouble, _ in here.ears.refusals] == ["busy"] * 2
+
+
+async def test_refusals_without_end_do_not_fill_the_log(place: Path) -> None:
+    async with site(place) as here:
+        with capture_logs() as told:
+            for _ in range(70):
+                assert (await here.claude(container="c")).status_code == 400
+                assert (await here.claude(token="mawep-guessed")).status_code == 401
+    told = [line for line in told if line["event"] == "model call refused"]
+    assert len(told) == 2 * 22
+    assert len(here.ears.refusals) == 70
+
+
+@pytest.mark.parametrize("thinking", [{"type": "adaptive"}, {"type": "enabled", "budget_tokens": 2000}])
+async def test_thinking_that_is_cut_off_counts_as_the_worst(place: Path, thinking: dict[str, object]) -> None:
+    async with site(place) as here:
+        here.provider.answers = [Says([CLAUDE[0], BREAK], headers=STREAM)]
+        with pytest.raises(httpx.HTTPError):
+            await here.claude(stream=True, thinking=thinking, max_tokens=50_000)
+        await eventually("it is settled", lambda: here.spent.calls)
+        assert here.spent.tokens.output == 50_000

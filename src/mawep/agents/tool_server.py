@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 import mawep.inside
+from mawep.adapters.seldom import worth_telling
 from mawep.agents.base import ToolEndpoint
 from mawep.agents.tools import Said
 
@@ -55,6 +56,7 @@ class ToolServer:
     def __init__(self, path: Path, answer: Answer) -> None:
         self.path = path
         self.strangers = 0
+        self._sent_away = 0
         self._answer = answer
         self._token = secrets.token_urlsafe(32)
         self._socket: socket.socket | None = None
@@ -98,8 +100,14 @@ class ToolServer:
         except OSError:
             return  # it has gone again, or this process has no descriptors left: the next one may do better
         if len(self._talks) >= CONNECTIONS:
-            log.warning("too many connections to the tools of an attempt", socket=self.path.name)
             connection.close()
+            self._sent_away += 1
+            if worth_telling(self._sent_away):
+                log.warning(
+                    "too many connections to the tools of an attempt",
+                    socket=self.path.name,
+                    times=self._sent_away,
+                )
             return
         begun = False
 
@@ -140,5 +148,10 @@ class ToolServer:
         if hmac.compare_digest(said.rstrip(b"\r\n"), self._token.encode()):
             return True
         self.strangers += 1
-        log.warning("somebody without the token spoke to the tools of an attempt", socket=self.path.name)
+        if worth_telling(self.strangers):
+            log.warning(
+                "somebody without the token spoke to the tools of an attempt",
+                socket=self.path.name,
+                times=self.strangers,
+            )
         return False

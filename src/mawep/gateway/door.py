@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mawep.adapters.seldom import worth_telling
 from mawep.errors import InfrastructureError
 from mawep.gateway.gateway import (
     MOST_CALLS,
@@ -61,6 +62,7 @@ class Door:
     def __init__(self, gateway: Gateway, client: httpx.AsyncClient) -> None:
         self._gateway = gateway
         self._client = client
+        self._strangers = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -95,18 +97,27 @@ class Door:
         from starlette.responses import Response
 
         status, body = SHAPES[api].refusal(refusal.trouble, refusal.why)
-        log.warning(
-            "model call refused",
-            issue=visitor.issue if visitor else None,
-            attempt=visitor.attempt if visitor else None,
-            reason=refusal.trouble,
-            why=refusal.why[:300],
-        )
+        if self._worth_telling(visitor):
+            log.warning(
+                "model call refused",
+                issue=visitor.issue if visitor else None,
+                attempt=visitor.attempt if visitor else None,
+                reason=refusal.trouble,
+                why=refusal.why[:300],
+            )
         self._gateway.refused(visitor, api, refusal)
         headers = {"x-should-retry": "true" if refusal.trouble in {"busy", "upstream"} else "false"}
         response = Response(body, status, headers, "application/json")
         await send({"type": "http.response.start", "status": status, "headers": response.raw_headers})
         await send({"type": "http.response.body", "body": body})
+
+    def _worth_telling(self, visitor: Visitor | None) -> bool:
+        """True while the log is not flooded by this visitor; those without a token count as one."""
+        if visitor is None:
+            self._strangers += 1
+            return worth_telling(self._strangers)
+        visitor.told += 1
+        return worth_telling(visitor.told)
 
     async def _until_gone(self, receive: Receive, work: Any) -> None:
         """Do the work; give it up when whoever asked for it has gone."""
@@ -153,7 +164,7 @@ class _Passage:
     async def reserve(self) -> None:
         """Put the call on the books, if it costs. Raises Refused."""
         if self._call.stripped:
-            log.info("taken out of a model call", issue=self._visitor.issue, fields=list(self._call.stripped))
+            log.debug("taken out of a model call", issue=self._visitor.issue, fields=self._call.stripped[:20])
         if self._call.metered:
             self._made = await self._gateway.reserve(self._visitor, self._upstream.api, self._call)
 

@@ -38,6 +38,8 @@ Outcome = Literal["answered", "failed", "cut", "refused"]
 class Visitor:
     """An attempt that may call models in the shapes of `apis`; `calls` are under way, with `held` bytes of requests.
 
+    `told` counts what happened to its calls that may be told in the log.
+
     `overdrawn` is why a call of its was refused for money, `limited` what a provider says that it has to wait for; an
     answer puts an end to that.
     """
@@ -52,6 +54,7 @@ class Visitor:
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MOST_CALLS), repr=False)
     calls: set[asyncio.Task[object]] = field(default_factory=set, repr=False)
     held: int = 0
+    told: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,6 +37,8 @@ REFUSED = {
 TOOLS = ("bash_", "text_editor_", "computer_", "memory_", "tool_search_tool_")
 """Kinds of tools, by how they begin, which the agent carries out itself."""
 SOURCES = frozenset({"base64", "text", "content"})
+_THINKS = re.compile(rb'"thinking":\{(?!"type":"disabled")')
+"""In a body as it is written here. Such a model is asked to think."""
 TIERS = frozenset({"auto", "standard_only"})
 ERRORS: dict[Trouble, tuple[int, str]] = {
     "token": (401, "authentication_error"),
@@ -65,7 +68,9 @@ class Anthropic:
         raise Refused("path", f"{asked.method} {asked.path} is not let through by MAWEP's gateway")
 
     def meter(self, call: Call, content_type: str) -> Meter:
-        return _Reader(content_type, hidden=b'"omitted"' in call.body)
+        return _Reader(
+            content_type, thinks=_THINKS.search(call.body) is not None, hidden=b'"omitted"' in call.body
+        )
 
     def refusal(self, trouble: Trouble, why: str) -> tuple[int, bytes]:
         status, kind = ERRORS[trouble]
@@ -121,17 +126,22 @@ def _refuse_distant(value: object) -> None:
 
 
 class _Reader(Reader):
-    def __init__(self, content_type: str, *, hidden: bool) -> None:
+    def __init__(self, content_type: str, *, thinks: bool, hidden: bool) -> None:
         super().__init__(Events() if "event-stream" in content_type else Whole())
+        self._thinks = self._thinking = thinks
         self._hidden = hidden
 
     def hidden(self) -> bool:
-        return self._hidden
+        """What is thought is summed up, later than it is thought."""
+        return self._hidden or self._thinking
 
     def see(self, document: dict[str, Any]) -> None:
         kind = str(document.get("type"))
         if kind == "message_start":
             self.tokens = _tokens(part(part(document, "message"), "usage"), self.tokens)
+        elif kind == "content_block_start":
+            begun = str(part(document, "content_block").get("type"))
+            self._thinking = self._thinks and "thinking" in begun
         elif kind in {"message", "message_delta"} and part(document, "usage"):
             self.tokens = _tokens(part(document, "usage"), self.tokens)
             self.complete = True
