@@ -45,6 +45,11 @@ def test_a_moment_that_is_over_pauses_as_long_as_none() -> None:
     assert simulate(20534).state.ended
 
 
+def test_what_a_change_is_said_to_affect_can_be_taken_back() -> None:
+    """An agent announces the same file again, with other paths: what only the first named may start."""
+    assert simulate(20793).state.ended
+
+
 def test_every_event_of_a_run_happens() -> None:
     seen = Counter(type(event) for event in events(runs(0) + runs(1)))
     assert set(seen) == set(get_args(ev.AnyEvent))

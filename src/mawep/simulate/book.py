@@ -29,7 +29,7 @@ class Book:
         self.moving = False
         self.target: Sha = ""
         self.claimed: dict[Number, set[str]] = defaultdict(set)
-        self.broken: dict[Number, dict[int, tuple[set[str], set[Number]]]] = defaultdict(dict)
+        self.broken: dict[Number, dict[str, tuple[int, set[str], set[Number]]]] = defaultdict(dict)
         self.told: set[tuple[str, Number]] = set()
         self.runtimes: dict[Number, str] = {}
         self.limited: dict[str, datetime] = {}

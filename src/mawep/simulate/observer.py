@@ -129,7 +129,7 @@ class Observer:
         for other in book.live:
             apart = self._touches[issue].isdisjoint(self._touches[other] | book.claimed[other])
             self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
-            for paths, _ in book.broken[other].values():
+            for _, paths, _ in book.broken[other].values():
                 settled = self._touches[issue].isdisjoint(paths)
                 self._require(settled, Invariant.CHANGES_FIRST, f"#{other} breaks {paths}: {event}")
 
@@ -150,7 +150,11 @@ class Observer:
                 for other in book.live - book.queued - {event.issue}
                 if not paths.isdisjoint(self._touches[other] | book.claimed[other])
             }
-            book.broken[event.issue][rec.seq] = paths, due
+            book.broken[event.issue][event.file] = (
+                rec.seq,
+                paths,
+                due,
+            )  # in the place of what was said of it before
 
     def _see_blocked(self, before: State, after: State) -> None:
         for number, record in after.issues.items():
@@ -184,7 +188,7 @@ class Observer:
     def _see_told(self) -> None:
         book = self.book
         for announced in book.broken.values():
-            for seq, (_, due) in announced.items():
+            for seq, _, due in announced.values():
                 for number in due & (book.live - book.queued):
                     told = (f"breaking-change-{seq}", number) in book.told
                     self._require(told, Invariant.CHANGES_TOLD, f"#{number} of the change {seq}")
