@@ -246,6 +246,16 @@ async def test_a_target_that_is_checked_out_nowhere_moves_too(repository: Reposi
     assert (head(checkout), status(checkout)) == (intent.old, "")
 
 
+async def test_what_was_pruned_before_it_landed_is_composed_again(
+    repository: Repository, checkout: Path
+) -> None:
+    """A gc that looked for refs before ours was made prunes the commit after."""
+    intent = await intended(repository, checkout, candidate(checkout, 1, {"one.txt": "1\n"}))
+    (checkout / ".git" / "objects" / intent.new[:2] / intent.new[2:]).unlink()
+    assert await move(repository, intent) == ev.MoveLost(intent.old)
+    assert (head(checkout, "main"), status(checkout)) == (intent.old, "")
+
+
 async def test_every_checkout_of_the_target_goes_along(
     repository: Repository, checkout: Path, tmp_path: Path
 ) -> None:

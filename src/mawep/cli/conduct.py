@@ -30,7 +30,7 @@ from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.pricing import price_of
 from mawep.cli.templates import read_templates, try_templates
-from mawep.cli.upkeep import Refiller, ended, shared_server, watch_disk, watch_server
+from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
@@ -206,6 +206,7 @@ class Conductor:
     ) -> Effects:
         """Start every part of the run and connect it; the stack ends them in the opposite order."""
         await end_orphans(self.repository.common_dir)
+        clear_dead_sockets(self.repository.common_dir)
         clear_runtime_directory(directory.path)
         stack.callback(clear_runtime_directory, directory.path)
         await stack.enter_async_context(self.repository.resident())

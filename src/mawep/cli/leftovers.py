@@ -20,7 +20,7 @@ from mawep.adapters.git_worktrees import list_worktrees
 from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
 from mawep.cli.conduct import workspace_settings
-from mawep.cli.upkeep import shared_server
+from mawep.cli.upkeep import clear_dead_sockets, shared_server
 from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.coordination.bus import forget_run
@@ -172,6 +172,7 @@ async def remove(repository: Repository, config: Config, found: Leftovers) -> No
             with suppress(RefMovedError):  # somebody works on it again
                 await update_refs(repository, [(ref, None, sha)], message="mawep: cleanup", fsync=False)
         await _forget(repository.common_dir, found.spoken)
+        clear_dead_sockets(repository.common_dir)
         for directory in found.runs:
             shutil.rmtree(directory.path)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from mawep.adapters.runtime_directory import clear_runtime_directory
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.clock import Clock
 from mawep.config import Config
@@ -21,6 +22,7 @@ from mawep.core.state import State
 from mawep.errors import BusGoneError, MawepError
 from mawep.orchestrator import Orchestrator
 from mawep.stages.workspace import Workspaces
+from mawep.state.runs import list_runs
 
 log = structlog.get_logger("mawep.run")
 
@@ -149,3 +151,10 @@ async def ended(task: asyncio.Task[None]) -> None:
     """End a background task and wait until it is gone."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+def clear_dead_sockets(common_dir: Path) -> None:
+    """Take away what runs listened on whose processes are dead."""
+    for summary in list_runs(common_dir):
+        if not summary.alive:
+            clear_runtime_directory(summary.directory.path)

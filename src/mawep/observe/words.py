@@ -146,7 +146,7 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.TargetMoved: _moved,
     ev.MoveBlocked: lambda e: f"Landing waits: {e.where} is not clean ({', '.join(e.files[:5])})",
     ev.MoveUnblocked: lambda e: "The checkout is clean again; landing goes on",
-    ev.MoveLost: lambda e: f"Somebody moved the target to {short(e.actual)}; the batch is composed again",
+    ev.MoveLost: lambda e: f"The batch is composed again, on {short(e.actual)}, where the target is",
     ev.IssueParked: lambda e: f"#{e.issue} is parked{_because(e.why)}",
     ev.IssueReopened: lambda e: f"{e.by} wants #{e.issue} tried again",
     ev.IssueCancelled: lambda e: f"{e.by} cancels #{e.issue}",

@@ -17,7 +17,7 @@ from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
 from mawep.adapters.git_durable import make_durable
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
-from mawep.adapters.git_objects import Identity, commit_tree, is_ancestor
+from mawep.adapters.git_objects import Identity, commit_tree, exists, is_ancestor
 from mawep.adapters.git_refs import (
     RefMovedError,
     hold,
@@ -179,6 +179,8 @@ async def move_target(
         if await is_ancestor(repository, intent.new, now):
             return ev.TargetMoved(intent.old, now, intent.steps)
         return ev.MoveLost(now)
+    if now == intent.old and not await _is_there(repository, intent):
+        return ev.MoveLost(now)
     for listed in checkouts_of(repository, ref):
         tree = repository.worktree(listed.path, listed.name)
         blocked = await _bring(tree, intent.old, intent.new)
@@ -199,6 +201,11 @@ async def move_target(
             await _bring(repository.worktree(listed.path, listed.name), intent.new, intent.old)
         return ev.MoveLost(await check_target(repository, branch, error.actual or intent.old))
     return ev.TargetMoved(intent.old, intent.new, intent.steps)
+
+
+async def _is_there(repository: Repository, intent: ev.MoveIntended) -> bool:
+    """False when what was composed is gone: a person's gc looked for refs before ours was made, and pruned after."""
+    return all([await exists(repository, sha) for sha in (intent.new, intent.steps[-1].tree)])
 
 
 async def _bring(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:

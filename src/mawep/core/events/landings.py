@@ -169,6 +169,6 @@ class MoveUnblocked(Event, frozen=True, tag=True):
 
 
 class MoveLost(Event, frozen=True, tag=True):
-    """The target was moved by somebody else in the meantime; the batch is composed again on `actual`."""
+    """Somebody else moved the target in the meantime, or pruned what was composed: it is composed again on `actual`."""
 
     actual: Sha
