@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mawep.adapters.process import PIPE, STDOUT, Process, ProcessStartError, Supervisor, read_status
 from mawep.agents.base import (
-    AgentEvent,
     AgentFailed,
     Launch,
     Needs,
@@ -21,12 +19,8 @@ from mawep.agents.base import (
 )
 from mawep.agents.exit import how
 from mawep.agents.output import Lines, read_lines
-from mawep.agents.transcript import Transcript
+from mawep.agents.per_turn import PerTurnSession
 from mawep.agents.turn import Turn
-from mawep.errors import UsageError
-
-TERMINATE_SECONDS = 3.0
-"""How long a program has after SIGTERM; within base.STOP_SECONDS, with room for ending what is left."""
 
 TRY_LATER = 75
 """The exit code (EX_TEMPFAIL) of a program whose provider takes nothing more for now."""
@@ -64,59 +58,14 @@ class CommandRuntime:
         return CommandSession(launch, supervisor, prompted=resume is not None)
 
 
-class CommandSession:
+class CommandSession(PerTurnSession):
     """One program, run again for every turn."""
 
     def __init__(self, launch: Launch, supervisor: Supervisor, *, prompted: bool) -> None:
         self.session_id: str | None = None
         self.loadable = False
-        self._launch = launch
-        self._supervisor = supervisor
+        super().__init__(launch, supervisor)
         self._prompted = prompted
-        self._deadline = launch.deadline
-        self._process: Process | None = None
-        self._transcript = Transcript.of(launch)
-        self._turn = Turn()
-
-    @property
-    def pid(self) -> int:
-        """See AgentSession.pid."""
-        return self._process.pid if self._process else 0
-
-    async def prompt(self, text: str) -> AsyncIterator[AgentEvent]:
-        """See AgentSession.prompt."""
-        if self._turn.running:
-            raise UsageError("the agent is in the middle of a turn")
-        self._turn = turn = Turn()
-        turn.start(self._run(turn, text))
-        async for event in turn.events():
-            yield event
-
-    async def answer(self, question_id: str, text: str) -> None:
-        """A program cannot ask, so nothing waits for an answer."""
-        raise UsageError(f"the agent does not wait for an answer to question {question_id}")
-
-    async def say(self, text: str) -> bool:
-        """A program is told things only when it starts."""
-        return False
-
-    async def cancel(self) -> None:
-        """See AgentSession.cancel."""
-        self._turn.stopping = True
-        if self._process is not None:
-            await self._process.stop(TERMINATE_SECONDS)
-        await self._turn.ended()
-
-    async def close(self) -> None:
-        """See AgentSession.close."""
-        await self.cancel()
-        self._transcript.close()
-
-    def extend(self, deadline: float) -> None:
-        """See AgentSession.extend."""
-        self._deadline = deadline
-        if self._process is not None:
-            self._process.extend(deadline)
 
     async def _run(self, turn: Turn, text: str) -> TurnEnded:
         process = self._process = await self._start(text)

@@ -32,17 +32,15 @@ from mawep.agents.limits import limit_in, limit_said
 from mawep.agents.named import home_of, launched, needs_of, put_files, site_of
 from mawep.agents.options import Options
 from mawep.agents.output import LINE_LIMIT, Lines, read_lines
+from mawep.agents.per_turn import TERMINATE_SECONDS, PerTurnSession
 from mawep.agents.quirks import Quirks, UsageScope
 from mawep.agents.redaction import redactor_of
 from mawep.agents.transcript import Transcript
 from mawep.agents.turn import Turn
 from mawep.core.model import Usage
-from mawep.errors import UsageError
 
 LINE_BYTES = 50 * 2**20
 """The longest line that is read: a tool's whole result can be in one."""
-TERMINATE_SECONDS = 3.0
-"""How long a program has after SIGTERM; within base.STOP_SECONDS, with room for ending what is left."""
 WIND_UP_SECONDS = 10.0
 """How long a program may live on that has said that its turn is over."""
 STDERR_LIMIT = 10 * 2**20
@@ -110,64 +108,19 @@ class HeadlessRuntime:
         return HeadlessSession(self._cli, launch, supervisor, resume)
 
 
-class HeadlessSession:
+class HeadlessSession(PerTurnSession):
     """One conversation, continued by a new process for every turn."""
 
     def __init__(self, cli: HeadlessCli, launch: Launch, supervisor: Supervisor, session: str | None) -> None:
         self.session_id = session
         self._cli = cli
-        self._launch = launch
-        self._supervisor = supervisor
-        self._deadline = launch.deadline
-        self._process: Process | None = None
-        self._transcript = Transcript.of(launch)
-        self._turn = Turn()
+        super().__init__(launch, supervisor)
         self._usage = Usage()
 
     @property
     def loadable(self) -> bool:
         """A conversation can be continued once it has a name."""
         return self.session_id is not None
-
-    @property
-    def pid(self) -> int:
-        """See AgentSession.pid."""
-        return self._process.pid if self._process else 0
-
-    async def prompt(self, text: str) -> AsyncIterator[AgentEvent]:
-        """See AgentSession.prompt."""
-        if self._turn.running:
-            raise UsageError("the agent is in the middle of a turn")
-        self._turn = turn = Turn()
-        turn.start(self._run(turn, text))
-        async for event in turn.events():
-            yield event
-
-    async def answer(self, question_id: str, text: str) -> None:
-        """It cannot ask on its output, so nothing waits for an answer."""
-        raise UsageError(f"the agent does not wait for an answer to question {question_id}")
-
-    async def say(self, text: str) -> bool:
-        """It is told things only when it starts."""
-        return False
-
-    async def cancel(self) -> None:
-        """See AgentSession.cancel."""
-        self._turn.stopping = True
-        if self._process is not None:
-            await self._process.stop(TERMINATE_SECONDS)
-        await self._turn.ended()
-
-    async def close(self) -> None:
-        """See AgentSession.close."""
-        await self.cancel()
-        self._transcript.close()
-
-    def extend(self, deadline: float) -> None:
-        """See AgentSession.extend."""
-        self._deadline = deadline
-        if self._process is not None:
-            self._process.extend(deadline)
 
     async def _run(self, turn: Turn, text: str) -> TurnEnded:
         process = self._process = await self._start(text)
