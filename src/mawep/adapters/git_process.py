@@ -10,6 +10,7 @@ import subprocess
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -68,7 +69,8 @@ class _Child:
             self._unwanted = True
             # The pool thread may reap it between the two calls; the pid cannot come round again that fast.
             if self._process is not None and self._process.poll() is None:
-                os.killpg(self._process.pid, number)
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
 
 
 async def execute(
