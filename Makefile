@@ -65,14 +65,15 @@ bench: $(VENV)/.dev
 
 check: lint typecheck contracts test e2e
 
-# Both stamps describe one environment: the development pins contain the run-time ones.
+# Both stamps describe one environment: the development pins contain the run-time ones. They are complete, so pip
+# need not resolve anything: an old one looks for newer versions of what is named with an extra.
 $(VENV)/.runtime: $(VENV)/.made requirements/runtime.txt requirements/build.txt pyproject.toml
-	$(PIP) --require-hashes -r requirements/runtime.txt -r requirements/build.txt
+	$(PIP) --no-deps --require-hashes -r requirements/runtime.txt -r requirements/build.txt
 	$(EDITABLE)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made requirements/dev.txt pyproject.toml
-	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --require-hashes -r requirements/dev.txt
 	$(EDITABLE)
 	@touch $(VENV)/.runtime $@
 
