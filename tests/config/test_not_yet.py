@@ -15,7 +15,6 @@ LATER = [
     "issues.tracker=github",
     "issues.trust=[OWNER]",
     "agents.update_frequency_minutes=5",
-    "verify.scopes=[{paths: [docs], commands: [x]}]",
     "verify.flaky_reruns=1",
     "landing.mode=pull_request",
     "landing.mode=branch_only",

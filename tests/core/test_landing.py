@@ -8,7 +8,7 @@ from math import ceil, log2
 import pytest
 
 from mawep.core import events as ev
-from mawep.core.landing import Eject, Land, Probe, diagnose, may_land, next_members, should_open, wanted_trees
+from mawep.core.landing import Eject, Land, Probe, diagnose, may_land, next_members, should_open, wanted_gates
 from mawep.core.model import Issue, IssueState, Rules
 from tests.core.driver import Driver, green, issue, red
 
@@ -142,11 +142,11 @@ def test_a_suspect_goes_alone_and_at_once() -> None:
 def test_the_batch_wants_only_trees_that_no_gate_has_seen() -> None:
     run = Driver(issue(1), issue(2), rules=Rules(gate_slots=2)).verify(1, 2)
     run.go(green("t-1"), green("t-2"))
-    assert wanted_trees(run.state) == ()
+    assert wanted_gates(run.state) == ()
     opened = run.last(ev.LandingOpened)
     run.tell(ev.LandingComposed(opened.base, run.steps(opened.members)))
-    assert wanted_trees(run.state) == (("u-1,2", "mu-1,2", "landing #1, #2"),)
+    assert wanted_gates(run.state) == (ev.GateIntended("u-1,2", "mu-1,2", "landing #1, #2"),)
     run.settle()
-    assert wanted_trees(run.state) == ()
+    assert wanted_gates(run.state) == ()
     run.tell(green("u-1,2"))
-    assert wanted_trees(run.state) == ()
+    assert wanted_gates(run.state) == ()

@@ -11,13 +11,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mawep.adapters.process import Supervisor
 from mawep.core import events as ev
 from mawep.core.model import GateRecord, GateResult
 from mawep.stages import verify
-from mawep.stages.verify import Gate, GateSettings
+from mawep.stages.verify import Gate, GateSettings, ScopeGate
 from mawep.stages.workspace import Workspaces
 from tests.stages.workspace_site import Site, site
 from tests.support.repos import branch, git, head
@@ -178,7 +179,7 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from tests.stages.test_verify import INTENT, Place
 from mawep.adapters.process import Supervisor
-from mawep.stages.verify import Gate, GateSettings
+from mawep.stages.verify import Gate, GateSettings, ScopeGate
 
 async def main(root):
     supervisor = await Supervisor.start()
@@ -217,3 +218,43 @@ async def test_no_command_at_all_is_green(tmp_path: Path, supervisor: Supervisor
     record = await gated(tmp_path, supervisor)
     assert (record.result, record.commands) == (GateResult.GREEN, ())
     assert list((tmp_path / "gates").iterdir()) == []
+
+
+SCOPED = GateSettings(
+    ("echo all",),
+    30,
+    scopes=(ScopeGate("lib", ("echo lib",)), ScopeGate("web", ("echo web",), ("echo set up",))),
+)
+
+
+@pytest.mark.parametrize(
+    ("scopes", "ran", "taken_over"),
+    [
+        (None, ["all", "lib", "set up", "web"], ()),
+        ((), ["all"], ("lib", "web")),
+        (("web",), ["all", "set up", "web"], ("lib",)),
+        (("web", "gone"), ["all", "lib", "set up", "web"], ()),
+    ],
+)
+async def test_only_what_the_change_affects_is_gated_and_the_record_says_so(
+    tmp_path: Path,
+    supervisor: Supervisor,
+    scopes: tuple[str, ...] | None,
+    ran: list[str],
+    taken_over: tuple[str, ...],
+) -> None:
+    gate = Gate(Place(tmp_path / "tree"), supervisor, SCOPED, tmp_path / "gates")
+    record = (await gate.run(msgspec.structs.replace(INTENT, scopes=scopes))).record
+    assert [log_of(tmp_path / "gates", record, n).strip() for n in range(len(record.commands))] == ran
+    assert (record.scopes, record.taken_over) == (scopes, taken_over)
+    assert record.key == SCOPED.key(INTENT.tree, scopes)
+
+
+def test_a_verdict_for_some_scopes_has_another_name_than_one_for_others() -> None:
+    keys = [SCOPED.key("t", scopes) for scopes in (None, (), ("lib",), ("web",))]
+    assert len(set(keys)) == len(keys)
+    bare = dataclasses.replace(
+        SCOPED, scopes=(ScopeGate("lib", ("echo lib",)), ScopeGate("web", ("echo web",)))
+    )
+    assert bare.key("t", ("lib",)) == SCOPED.key("t", ("lib",))
+    assert bare.key("t", ("web",)) != SCOPED.key("t", ("web",))

@@ -52,7 +52,7 @@ from mawep.orchestrator.hall import Witness
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.attempt import Limits
 from mawep.stages.land import target_now
-from mawep.stages.verify import Gate, GateSettings, until_gates_ended
+from mawep.stages.verify import Gate, GateSettings, ScopeGate, until_gates_ended
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
@@ -287,6 +287,7 @@ class Conductor:
         settings = GateSettings(
             *(verify.commands, verify.timeout_minutes * 60, verify.env, self.config.workspace.setup),
             walls=self.config.agents.walls,
+            scopes=tuple(ScopeGate(scope.name, scope.commands, scope.setup) for scope in verify.scopes),
         )
         templates = json.loads(hall.state.settings)["templates"]
         return Effects(
@@ -298,7 +299,7 @@ class Conductor:
             told=Told(
                 prompt=templates["prompt"],
                 feedback=templates["feedback"],
-                gate=verify.commands,
+                gate=verify.told(),
                 protected=protected_patterns(verify.protected_paths),
             ),
             state=lambda: hall.state,

@@ -194,25 +194,27 @@ def _fresh(path: Path, position: int) -> tuple[int, list[str]]:
 
 def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: int) -> Iterator[str]:
     from mawep.core import events as ev
+    from mawep.core.model import gate_name
     from mawep.observe.text import one_line, short
+    from mawep.observe.words import in_scopes
 
-    trees: dict[str, str] = {}
+    gates: dict[str, str] = {}
     for recorded in records:
         match recorded.event:
-            case ev.CandidateImported(issue=issue, tree=tree) if issue == number:
-                trees[tree] = f"#{number}"
+            case ev.CandidateImported(issue=issue) as imported if issue == number:
+                gates[gate_name(imported.tree, imported.scopes)] = f"#{number}"
             case ev.LandingComposed(steps=steps) | ev.ProbeComposed(steps=steps):
                 if any(step.issue == number for step in steps):
-                    trees.setdefault(
-                        steps[-1].tree, "landing " + ", ".join(f"#{step.issue}" for step in steps)
+                    gates.setdefault(
+                        steps[-1].gate, "landing " + ", ".join(f"#{step.issue}" for step in steps)
                     )
             case _:
                 pass
-    gated = [(why, state.gates[tree]) for tree, why in trees.items() if tree in state.gates]
+    gated = [(why, state.gates[name]) for name, why in gates.items() if name in state.gates]
     if not gated:
         yield f"No gate has run on #{number} yet."
     for why, record in gated:
-        yield f"gate {record.result} on tree {short(record.tree)} ({why}), {record.seconds:.1f} s"
+        yield f"gate {record.result} on tree {short(record.tree)} ({why}), {record.seconds:.1f} s{in_scopes(record)}"
         for place, result in enumerate(record.commands):
             yield f"  $ {one_line(result.command)}"
             log = run.directory.gates / f"{record.log}-{place}.log"

@@ -51,7 +51,7 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
         branch=branch_of(issue, config.workspace.branch_prefixes),
         base=base,
         target=target,
-        gate=config.verify.commands,
+        gate=config.verify.told(),
         protected=protected_patterns(config.verify.protected_paths),
         own_claims=issue.files,
     )

@@ -239,7 +239,7 @@ def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue
         disk_floor_gb=config.workspace.disk_floor_gb,
         setup=config.workspace.setup,
         provided=(*config.workspace.link, *config.workspace.copy_),
-        gate=config.verify.commands,
+        gate=config.verify.every_command,
         agents={way.key: way.command for way in used if way.command and way.runtime != "scripted"},
         scripts=config.agents.script_dir if scripted else None,
         issues=scripted,

@@ -107,6 +107,8 @@ def _read_by_shell(path: KeyPath) -> str | None:
     match path:
         case ("verify", "commands", int()) | ("workspace", "setup", int()):
             return "verify"
+        case ("verify", "scopes", int(), "commands" | "setup", int()):
+            return "verify"
         case ("agents", "command") | ("agents", "routes", int(), "command"):
             return "agents"
         case _:

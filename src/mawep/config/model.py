@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import Field, PrivateAttr, field_validator
 
 from mawep.config.agents import Agents
 from mawep.config.environment import always_given, names_in
@@ -23,17 +23,14 @@ from mawep.config.fields import (
     Loose,
     Minutes,
     NotYet,
-    ProtectedPath,
     RepositoryPath,
     Seconds,
     Section,
     SomePath,
     Surroundings,
     Text,
-    VariableName,
-    refused,
-    surroundings,
 )
+from mawep.config.verify import Verify
 from mawep.core.model import Rules
 from mawep.gateway.upstreams import KEYS
 
@@ -165,40 +162,6 @@ class Workspace(Section):
     @classmethod
     def _added(cls, prefixes: dict[str, str]) -> dict[str, str]:
         return {**cls.model_fields["branch_prefixes"].default, **prefixes}
-
-
-class Verify(Section):
-    """What has to be true of a tree before it lands."""
-
-    commands: tuple[Command, ...] = Field(
-        (),
-        validate_default=True,
-        description="The gate: shell commands that must all succeed on the exact tree.",
-        examples=['["python -m pytest -q"]', '["true"]'],
-    )
-    env: tuple[VariableName, ...] = Field(
-        (), description="Environment variables passed on to the gate and to `setup`.", examples=["[CI]"]
-    )
-    timeout_minutes: Minutes = Field(15, description="How long each command may take.", examples=["0.5"])
-    slots: int = Field(1, ge=1, le=1000, description="Gates at work at once.", examples=["2"])
-    protected_paths: tuple[ProtectedPath, ...] = Field(
-        (".github/**", "mawep.yaml"),
-        description="Paths that no agent may change, besides the built-in ones; `!path` allows a built-in one.",
-        examples=['["migrations/**"]'],
-    )
-    scopes: Annotated[tuple[Loose, ...], NotYet("gates for parts of the tree are")] = Field(
-        (), description="Commands for parts of the tree."
-    )
-    flaky_reruns: Annotated[int, NotYet("runs again of a red gate are")] = Field(
-        0, description="How often a red gate is run again."
-    )
-
-    @field_validator("commands", mode="before")
-    @classmethod
-    def _gate_is_said(cls, value: object, info: ValidationInfo) -> object:
-        if value or "verify" not in surroundings(info).uses:
-            return value or ()
-        raise refused('is missing: there is no gate command; write `["true"]` to say that you want no check')
 
 
 class Landing(Section):
@@ -360,6 +323,7 @@ class Config(Section):
             lease_seconds=self.message_bus.lease_seconds * 3,
             reassign_lost=self.agents.on_lost == "reassign",
             budget=self.agents.budget.limits(),
+            scopes=tuple(scope.rule() for scope in self.verify.scopes),
         )
 
 

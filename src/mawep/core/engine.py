@@ -170,7 +170,7 @@ def _over_budget(
 def _after_gate(
     state: State, record: IssueRecord, attempt: Attempt, run: list[budget.Line], now: datetime
 ) -> ev.Command | None:
-    verdict = state.gates.get(attempt.tree or "")
+    verdict = state.gates.get(attempt.gate)
     if verdict is None:
         return None
     if rules.candidate_may_queue(verdict):
@@ -228,7 +228,7 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
                 yield ev.ProbeIntended(batch.base, part)
     elif isinstance(found, landing.Land):
         chosen = landing.composed(batch, found.part) or ()
-        record = state.gates[chosen[-1].tree]
+        record = state.gates[chosen[-1].gate]
         yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, found.suspect)
     else:
         yield _park_red(state, batch, found.number)
@@ -236,7 +236,7 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
 
 def _park_red(state: State, batch: Landing, number: Number) -> ev.IssueParked:
     alone = landing.composed(batch, (number,))
-    record = state.gates.get(alone[-1].tree) if alone else None
+    record = state.gates.get(alone[-1].gate) if alone else None
     silent = record is not None and record.result is GateResult.NONE
     verdict = "ended without a verdict" if silent else "is red"
     why = f"its own tree was green, but together with {state.target_branch} as it is now the gate {verdict}"
@@ -248,16 +248,15 @@ def _gates(state: State) -> Iterator[ev.GateIntended]:
     room = state.rules.gate_slots - len(state.gating)
     if room <= 0:
         return
-    wanted = {tree: (commit, why) for tree, commit, why in landing.wanted_trees(state)}
+    wanted = {intent.gate: intent for intent in landing.wanted_gates(state)}
     for number in state.active:
         attempt = state.issues[number].attempt
         if attempt is None or attempt.progress is not Progress.IMPORTED:
             continue
-        tree, commit = attempt.tree or "", attempt.commit or ""
-        if tree not in state.gates and tree not in state.gating:
-            wanted.setdefault(tree, (commit, f"#{number}"))
-    for tree, (commit, why) in list(wanted.items())[:room]:
-        yield ev.GateIntended(tree, commit, why)
+        if attempt.gate not in state.gates and attempt.gate not in state.gating:
+            tree, commit = attempt.tree or "", attempt.commit or ""
+            wanted.setdefault(attempt.gate, ev.GateIntended(tree, commit, f"#{number}", attempt.scopes))
+    yield from list(wanted.values())[:room]
 
 
 # --- the end

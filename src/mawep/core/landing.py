@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from mawep.core import rules
-from mawep.core.events import Step
-from mawep.core.model import IssueState, Number, Sha
+from mawep.core.events import GateIntended, Step
+from mawep.core.model import IssueState, Number
 from mawep.core.state import Landing, State
 
 Part = tuple[Number, ...]
@@ -72,7 +72,7 @@ def may_land(state: State, landing: Landing, part: Part) -> bool | None:
         return None
     if not steps:
         return False
-    record = state.gates.get(steps[-1].tree)
+    record = state.gates.get(steps[-1].gate)
     return None if record is None else rules.tree_may_land(record)
 
 
@@ -123,8 +123,8 @@ def _longest_green_prefix(whole: Part, green: Callable[[Part], bool | None]) -> 
     return Land(whole[:good], whole[good]) if good else Eject(whole[0])
 
 
-def wanted_trees(state: State) -> tuple[tuple[Sha, Sha, str], ...]:
-    """The (tree, commit, why) of composed parts that the batch needs gated and that no gate has seen."""
+def wanted_gates(state: State) -> tuple[GateIntended, ...]:
+    """The gate runs on composed parts that the batch needs and that have not been."""
     landing = state.landing
     if landing is None or landing.steps is None or landing.chosen is not None:
         return ()
@@ -133,10 +133,14 @@ def wanted_trees(state: State) -> tuple[tuple[Sha, Sha, str], ...]:
         return ()
     found = [(part, composed(landing, part)) for part in diagnosis.parts]
     return tuple(
-        (steps[-1].tree, steps[-1].commit, "landing " + ", ".join(f"#{n}" for n in part))
+        GateIntended(steps[-1].tree, steps[-1].commit, _named(part), steps[-1].scopes)
         for part, steps in found
-        if steps and steps[-1].tree not in state.gates and steps[-1].tree not in state.gating
+        if steps and steps[-1].gate not in state.gates and steps[-1].gate not in state.gating
     )
+
+
+def _named(part: Part) -> str:
+    return "landing " + ", ".join(f"#{number}" for number in part)
 
 
 def diagnose_batch(state: State, landing: Landing) -> Diagnosis:

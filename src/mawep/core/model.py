@@ -70,6 +70,7 @@ class FailureReason(StrEnum):
     LOST = "lost"
     PROTECTED_PATH = "protected_path"
     CLAIM_CONFLICT = "claim_conflict"
+    OUT_OF_SCOPE = "out_of_scope"
 
 
 class Priority(IntEnum):
@@ -188,11 +189,35 @@ class CommandResult(Value, frozen=True):
     timed_out: bool = False
 
 
+class Scope(Value, frozen=True):
+    """A part of a mono-repo that is gated by commands of its own; those are in the configuration.
+
+    `paths` are paths and patterns. A change of what it `needs` affects it too. An issue with one of its `labels` is
+    about it; with `confine` such an issue changes nothing elsewhere.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    labels: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    confine: bool = False
+
+
+def gate_name(tree: Sha, scopes: tuple[str, ...] | None) -> str:
+    """What a verdict is known by: the tree and the scopes that were gated; None: all there are, the whole gate.
+
+    A verdict for some scopes is never taken for another's, nor for the whole.
+    """
+    return tree if scopes is None else f"{tree}:{','.join(scopes)}"
+
+
 class GateRecord(Value, frozen=True):
     """A gate run on one exact tree.
 
     `key` is the sha256 over (tree, commands, setup digest, environment digest); `log` names the log file;
-    `excerpt` is what an agent or a person is shown of it.
+    `excerpt` is what an agent or a person is shown of it. `scopes` are those that were gated; None: the whole gate.
+    What the gate would say of those `taken_over` it has said of the tree that this one was made on: nothing that can
+    affect them differs.
     """
 
     key: str
@@ -202,6 +227,13 @@ class GateRecord(Value, frozen=True):
     seconds: float
     log: str
     excerpt: str = ""
+    scopes: tuple[str, ...] | None = None
+    taken_over: tuple[str, ...] = ()
+
+    @property
+    def gate(self) -> str:
+        """What the verdict is known by."""
+        return gate_name(self.tree, self.scopes)
 
     @property
     def timed_out(self) -> bool:
@@ -233,7 +265,8 @@ class Budget(Value, frozen=True):
 class Rules(Value, frozen=True):
     """The part of the configuration that decisions depend on; kept in the journal with the run.
 
-    Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker.
+    Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker. Without `scopes` every
+    gate is the whole one.
     """
 
     max_agents: int = 5
@@ -246,6 +279,7 @@ class Rules(Value, frozen=True):
     lease_seconds: float = 90.0
     reassign_lost: bool = False
     budget: Budget = Budget()
+    scopes: tuple[Scope, ...] = ()
 
 
 class Session(Value, frozen=True):

@@ -169,10 +169,10 @@ def _limited(state: State, runtime: str) -> tuple[Refusal, ...]:
 
 def _verifying(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
     attempt = record.attempt
-    if attempt is None or attempt.tree in state.gating:
+    if attempt is None or attempt.gate in state.gating:
         return ()
     if attempt.progress is Progress.REFUSED or (
-        attempt.progress is Progress.IMPORTED and attempt.tree in state.gates
+        attempt.progress is Progress.IMPORTED and attempt.gate in state.gates
     ):
         return _limited(state, attempt.runtime)
     if attempt.progress is not Progress.IMPORTED:

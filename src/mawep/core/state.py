@@ -25,6 +25,7 @@ from mawep.core.model import (
     Session,
     Sha,
     Usage,
+    gate_name,
 )
 
 Changed = TypeVar("Changed", bound=msgspec.Struct)
@@ -84,7 +85,7 @@ class Attempt(msgspec.Struct, frozen=True):
 
     `evidence` is what its agent was last told to repair. `reclaimed`: its turn died with an earlier MAWEP process
     and has not started again yet; that turn's fence is `previous_fence`. `asked` are the paths that its agent
-    claimed at run time.
+    claimed at run time. `scopes` is what its candidate affects; None: everything.
     """
 
     number: int
@@ -116,6 +117,12 @@ class Attempt(msgspec.Struct, frozen=True):
     previous_fence: int | None = None
     runtime: str = ""
     asked: tuple[str, ...] = ()
+    scopes: tuple[str, ...] | None = None
+
+    @property
+    def gate(self) -> str:
+        """What the verdict on its candidate is known by."""
+        return gate_name(self.tree or "", self.scopes)
 
 
 class IssueRecord(msgspec.Struct, frozen=True):
@@ -175,7 +182,8 @@ class State(msgspec.Struct, frozen=True):
     """A run. `ready` holds ranks, ascending; `active` issues between assignment and landing, oldest first.
 
     `limits` are those of providers, by runtime. `effects` are the intents whose done event has not come yet, by kind
-    and key: the outbox. `paused` names who stopped the start of new attempts. `changes` are open breaking changes,
+    and key: the outbox. `gates` are verdicts by what they are known by (`gate_name`), `gating` says why more are under
+    way. `paused` names who stopped the start of new attempts. `changes` are open breaking changes,
     `to_tell` of which one (by its number) which issue's agent has to be told yet.
     """
 
@@ -205,8 +213,8 @@ class State(msgspec.Struct, frozen=True):
     queue: tuple[Number, ...] = ()
     suspects: tuple[Number, ...] = ()
     landing: Landing | None = None
-    gates: Map[Sha, GateRecord] = Map()
-    gating: Map[Sha, str] = Map()
+    gates: Map[str, GateRecord] = Map()
+    gating: Map[str, str] = Map()
     limits: Map[str, Limit] = Map()
     warned: frozenset[str] = frozenset()
     effects: Map[str, Recorded] = Map()

@@ -89,7 +89,7 @@ def _end(ended: Try, before: IssueRecord, record: IssueRecord, recorded: ev.Reco
 
 def _known_verdict(newest: Try, attempt: Attempt, state: State) -> None:
     """A tree that was gated before is not gated again; its verdict is this attempt's too."""
-    record = state.gates.get(attempt.tree or "")
+    record = state.gates.get(attempt.gate)
     if record is not None and record not in newest.gates:
         newest.gates.append(record)
 
@@ -97,7 +97,7 @@ def _known_verdict(newest: Try, attempt: Attempt, state: State) -> None:
 def _judge(found: dict[Number, list[Try]], state: State, record: GateRecord) -> None:
     for number in state.active:
         attempt = state.issues[number].attempt
-        if attempt is not None and attempt.tree == record.tree and found.get(number):
+        if attempt is not None and attempt.gate == record.gate and found.get(number):
             _known_verdict(found[number][-1], attempt, state)
 
 

@@ -153,6 +153,8 @@ def _gate(record: GateRecord) -> Document:
         "timed_out": record.timed_out,
         "log": record.log,
         "excerpt": record.excerpt,
+        "scopes": None if record.scopes is None else list(record.scopes),
+        "taken_over": list(record.taken_over),
     }
 
 

@@ -16,6 +16,7 @@ from mawep.observe.figures import Figures, figures_of
 from mawep.observe.gantt import gantt_lines
 from mawep.observe.text import count, duration, one_line, several_lines
 from mawep.observe.timeline import course_of
+from mawep.observe.words import in_scopes
 
 WIDTH = 100
 LONGEST_BLOCK = 4000
@@ -98,7 +99,7 @@ def _issue(
     facts = [f"- state: {record.state}", *([f"- depends on: {needed}"] if needed else [])]
     if record.landed_as:
         facts.append(f"- landed as `{record.landed_as}` at {_time(record.ended_at)}")
-    verdict = state.gates.get(move.steps[-1].tree) if move else None
+    verdict = state.gates.get(move.steps[-1].gate) if move else None
     if move and verdict:
         facts += [f"- the target moved to `{move.new}`, whose tree was gated:", *_gate(verdict, "  ")]
     facts += [f"- {refusal.kind}: {text(refusal.detail, 300)}" for refusal in refusals(state, number, now)]
@@ -134,12 +135,17 @@ def _gate(record: GateRecord, indent: str = "") -> Iterator[str]:
     said = {GateResult.GREEN: "passed", GateResult.RED: "failed", GateResult.NONE: "no verdict"}[
         record.result
     ]
-    yield f"{indent}- gate on tree `{record.tree[:12]}`: {said} in {duration(record.seconds)}, log `{record.log}`"
+    took = f"{said} in {duration(record.seconds)}, log `{record.log}`"
+    yield f"{indent}- gate on tree `{record.tree[:12]}`: {took}{_scoped(record)}"
     for command in record.commands:
         ended = f"exit {command.exit_code}" if command.exit_code is not None else f"signal {command.signal}"
         ended = "timed out" if command.timed_out else ended
         log = f"sha256 `{command.log_sha256}`"
         yield f"{indent}  - {_code(command.command)}: {ended}, {duration(command.seconds)}, {log}"
+
+
+def _scoped(record: GateRecord) -> str:
+    return text(in_scopes(record), 1000)
 
 
 def text(said: str, limit: int = 200) -> str:

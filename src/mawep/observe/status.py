@@ -265,7 +265,7 @@ def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None)
         case IssueState.VERIFYING if attempt is not None:
             if attempt.progress is not Progress.IMPORTED:
                 return "checking"
-            return "gate" if attempt.tree in state.gating else "waits for gate"
+            return "gate" if attempt.gate in state.gating else "waits for gate"
         case IssueState.LANDING:
             return landing_phase(state) or record.state.value
         case _:
@@ -328,8 +328,8 @@ def _limits(state: State) -> tuple[LimitStatus, ...]:
 
 
 def _gates(state: State) -> tuple[GateStatus, ...]:
-    begun = {tree: state.effects.get(f"gate:{tree}") for tree in state.gating}
+    begun = {name: state.effects.get(f"gate:{name}") for name in state.gating}
     return tuple(
-        GateStatus(tree, state.gating[tree], recorded.at if recorded else None)
-        for tree, recorded in sorted(begun.items())
+        GateStatus(name.partition(":")[0], state.gating[name], recorded.at if recorded else None)
+        for name, recorded in sorted(begun.items())
     )

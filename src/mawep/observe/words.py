@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
-from mawep.core.model import GateResult
+from mawep.core.model import GateRecord, GateResult
 from mawep.observe.text import count, duration, first_line, numbers, one_line, short
 
 ROUTINE = frozenset(
@@ -51,7 +51,15 @@ def _gate(event: ev.GateFinished) -> str:
     record = event.record
     said = {GateResult.GREEN: "passed", GateResult.RED: "failed", GateResult.NONE: "ended without a verdict"}
     told = f"The gate {said[record.result]} on tree {short(record.tree)} after {duration(record.seconds)}"
-    return f"{told}, at its time limit" if record.timed_out else told
+    return f"{told}, at its time limit{in_scopes(record)}" if record.timed_out else told + in_scopes(record)
+
+
+def in_scopes(record: GateRecord) -> str:
+    """Which parts of a mono-repo were gated, for the end of a sentence; nothing where that is the whole."""
+    if record.scopes is None:
+        return ""
+    gated = ", ".join(record.scopes) or "what runs for every tree"
+    return f", gated: {gated}; taken over: {', '.join(record.taken_over)}"
 
 
 def _failed(event: ev.AttemptFailed) -> str:

@@ -290,13 +290,16 @@ class Effects:
 
     async def _import(self, intent: ev.ImportIntended) -> ev.CandidateImported | ev.ImportRefused:
         state = self._state()
+        scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
         return await acceptance.accept(
             self._repository,
             intent,
             run=state.run,
             target=state.target,
             others=await self._heads_of_others(state, intent.issue),
-            guard=acceptance.Guard(self._told.protected, self._claims_of_others(intent.issue)),
+            guard=acceptance.Guard(
+                self._told.protected, self._claims_of_others(intent.issue), scopes, labels
+            ),
         )
 
     async def _heads_of_others(self, state: State, number: Number) -> list[Sha]:
@@ -314,7 +317,10 @@ class Effects:
             return await self._gate.run(intent)
         except SetupError as error:  # the tree itself cannot be set up: that is a verdict on it
             return ev.GateFinished(
-                GateRecord("", intent.tree, GateResult.RED, (), 0.0, "", f"set-up failed: {error}")
+                GateRecord(
+                    *("", intent.tree, GateResult.RED, (), 0.0, "", f"set-up failed: {error}"),
+                    scopes=intent.scopes,
+                )
             )
 
     # --- landing
@@ -331,8 +337,12 @@ class Effects:
     async def _composed(
         self, base: Sha, members: Sequence[Number], recorded: ev.Recorded
     ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
-        run, candidates = self._state().run, self._candidates(members)
-        return await _made(lambda: land.compose(self._repository, run, base, candidates, recorded.at))
+        state, candidates = self._state(), self._candidates(members)
+        steps, conflicts = await _made(
+            lambda: land.compose(self._repository, state.run, base, candidates, recorded.at)
+        )
+        labels = [label for step in steps for label in state.graph.issues[step.issue].labels]
+        return await land.scoped(self._repository, base, steps, state.rules.scopes, labels), conflicts
 
     async def _compose(self, intent: ev.LandingOpened, recorded: ev.Recorded) -> ev.AnyEvent:
         branch = self._state().target_branch

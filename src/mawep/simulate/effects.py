@@ -77,7 +77,11 @@ class Effects:
             self._truth.green.add(event.tree)
         else:
             self._not_green(commit)
-        return ev.GateFinished(GateRecord(event.tree, event.tree, result, (), 1.0, "gate.log", result.value))
+        return ev.GateFinished(
+            GateRecord(
+                *(event.tree, event.tree, result, (), 1.0, "gate.log", result.value), scopes=event.scopes
+            )
+        )
 
     def _not_green(self, commit: Commit) -> None:
         for issue in self._repository.contained(commit.sha):
@@ -128,7 +132,7 @@ class Effects:
         for step in event.steps:
             final = self._repository.reword(step.commit, (top,))
             top = final.sha
-            steps.append(ev.Step(step.issue, final.sha, final.tree))
+            steps.append(ev.Step(step.issue, final.sha, final.tree, step.scopes))
         return ev.LandingSealed(event.base, tuple(steps))
 
     def _move(self, event: ev.MoveIntended) -> ev.AnyEvent:

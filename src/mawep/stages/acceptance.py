@@ -24,7 +24,8 @@ from mawep.adapters.git_objects import (
 from mawep.adapters.git_refs import hold
 from mawep.core.claims import covers, is_protected
 from mawep.core.events import CandidateImported, ImportIntended, ImportRefused
-from mawep.core.model import FailureReason, Number
+from mawep.core.model import FailureReason, Number, Scope
+from mawep.core.scopes import affected, labelled, outside
 from mawep.errors import GitError
 
 ALWAYS_PROTECTED = (
@@ -56,16 +57,24 @@ ALWAYS_PROTECTED = (
 
 SHOWN = 10
 
+_REPAIRABLE = frozenset({FailureReason.CLAIM_CONFLICT, FailureReason.OUT_OF_SCOPE})
+"""What an agent may be asked to undo."""
+
 _SHA = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _UP_FROM_A_NAME = re.compile(r"(^|/)(?!\.\.?(/|$))[^/]+/(\.?/)*\.\.(/|$)")
 
 
 @dataclass(frozen=True)
 class Guard:
-    """What an attempt may not write. `protected` are patterns; `claimed` maps patterns to who holds them."""
+    """What an attempt may not write. `protected` are patterns; `claimed` maps patterns to who holds them.
+
+    `scopes` are those of the repository, `labels` those of the issue, which may confine it to some of them.
+    """
 
     protected: Sequence[str]
     claimed: Mapping[str, Number]
+    scopes: Sequence[Scope] = ()
+    labels: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -153,7 +162,7 @@ async def _accept(
     refusal = await _forbidden(repository, changes, guard)
     if refusal is not None:
         reason, detail = refusal
-        return _refuse(intent, reason, detail, repairable=reason is FailureReason.CLAIM_CONFLICT)
+        return _refuse(intent, reason, detail, repairable=reason in _REPAIRABLE)
     try:
         objects = await check_new_objects(repository, line.start, intent.head)
     except UnsoundObjectsError as error:
@@ -161,7 +170,8 @@ async def _accept(
     await make_durable(repository, objects)
     await hold(repository, candidate_ref(run, intent.issue, intent.attempt), intent.head)
     files = tuple(sorted({change.path for change in changes}))
-    return CandidateImported(intent.issue, intent.attempt, intent.head, line.tree, files)
+    scopes = affected(guard.scopes, files, guard.labels) if guard.scopes else None
+    return CandidateImported(intent.issue, intent.attempt, intent.head, line.tree, files, scopes)
 
 
 def _refuse(
@@ -261,6 +271,13 @@ async def _forbidden(
         return (
             FailureReason.CLAIM_CONFLICT,
             f"changes files that another issue has claimed: {_listed(claimed)}",
+        )
+    beyond = outside(guard.scopes, sorted({change.path for change in changes}), guard.labels)
+    if beyond:
+        own = ", ".join(sorted(labelled(guard.scopes, guard.labels)))
+        return (
+            FailureReason.OUT_OF_SCOPE,
+            f"changes files outside of what its labels confine it to ({own}): {_listed(beyond)}",
         )
     return None
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
 from mawep.adapters.git_durable import make_durable
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
-from mawep.adapters.git_objects import Identity, commit_tree, exists, is_ancestor
+from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, exists, is_ancestor
 from mawep.adapters.git_refs import (
     RefMovedError,
     hold,
@@ -26,7 +28,8 @@ from mawep.adapters.git_refs import (
     update_refs_again,
 )
 from mawep.core import events as ev
-from mawep.core.model import Number
+from mawep.core.model import Number, Scope
+from mawep.core.scopes import affected
 from mawep.errors import GitError, InfrastructureError
 
 MAWEP = Identity("MAWEP", "mawep@localhost")
@@ -77,6 +80,20 @@ async def compose(
     return tuple(steps), tuple(conflicts)
 
 
+async def scoped(
+    repository: Repository,
+    base: Sha,
+    steps: tuple[ev.Step, ...],
+    scopes: Sequence[Scope],
+    labels: Iterable[str],
+) -> tuple[ev.Step, ...]:
+    """The composition with what it affects, whoever brought it: git says so, as a merge can move a file."""
+    if not (steps and scopes):
+        return steps
+    paths = [change.path for change in await changed_paths_raw(repository, base, steps[-1].commit)]
+    return (*steps[:-1], msgspec.structs.replace(steps[-1], scopes=affected(scopes, paths, labels)))
+
+
 async def _conflict(
     repository: Repository, base: Sha, candidate: Candidate, merged: Conflicted, ahead: tuple[Number, ...]
 ) -> ev.MergeConflict:
@@ -110,7 +127,7 @@ async def seal(
         head = await commit_tree(
             repository, step.tree, parents, message, author=MAWEP, date=intent.date, fsync=True
         )
-        sealed.append(ev.Step(step.issue, head, step.tree))
+        sealed.append(ev.Step(step.issue, head, step.tree, step.scopes))
     await hold(repository, landing_ref(run, f"sealed-{_name(sealed)}"), head)
     return ev.LandingSealed(intent.base, tuple(sealed))
 

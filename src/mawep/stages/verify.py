@@ -30,10 +30,20 @@ _KILLED_IN_SHELL = frozenset({137, 143})
 
 
 @dataclass(frozen=True)
+class ScopeGate:
+    """What the gate runs for one scope: `setup` first, then `commands`."""
+
+    name: str
+    commands: tuple[str, ...]
+    setup: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class GateSettings:
     """`commands` are shell commands; `timeout` is seconds for each; `env` names what is passed on to them.
 
-    `walls` is the kind of walls that they run behind.
+    `walls` is the kind of walls that they run behind. `commands` run for every tree, those of `scopes` where the
+    tree's change can affect them.
     """
 
     commands: tuple[str, ...]
@@ -41,10 +51,27 @@ class GateSettings:
     env: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     walls: str = "off"
+    scopes: tuple[ScopeGate, ...] = ()
 
-    def key(self, tree: Sha) -> str:
-        """The name under which a verdict on `tree` is valid: tree, commands, set-up and environment names."""
-        parts = [tree, list(self.commands), list(self.setup), sorted(self.env), self.walls]
+    def gated(self, scopes: tuple[str, ...] | None) -> tuple[ScopeGate, ...]:
+        """The scopes of these names; all there are for None, and for a name that the configuration no longer has."""
+        named = tuple(scope for scope in self.scopes if scopes is None or scope.name in scopes)
+        return named if scopes is None or len(named) == len(scopes) else self.scopes
+
+    def taken_over(self, scopes: tuple[str, ...] | None) -> tuple[str, ...]:
+        """The scopes that are not gated for such a tree."""
+        gated = self.gated(scopes)
+        return tuple(scope.name for scope in self.scopes if scope not in gated)
+
+    def commands_for(self, scopes: tuple[str, ...] | None) -> tuple[str, ...]:
+        """What runs for a tree that affects `scopes`; None: everything."""
+        parts = [self.commands, *((*scope.setup, *scope.commands) for scope in self.gated(scopes))]
+        return tuple(command for part in parts for command in part)
+
+    def key(self, tree: Sha, scopes: tuple[str, ...] | None = None) -> str:
+        """The name under which a verdict on `tree` is valid: tree, commands run, set-up and environment names."""
+        commands = list(self.commands_for(scopes))
+        parts = [tree, commands, list(self.setup), sorted(self.env), self.walls]
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -93,7 +120,7 @@ class Gate:
         results: list[CommandResult] = []
         excerpt, verdict = "", GateResult.GREEN
         async with self._trees.gate_tree(intent.commit) as tree:
-            for number, command in enumerate(self._settings.commands):
+            for number, command in enumerate(self._settings.commands_for(intent.scopes)):
                 done = await self._command(command, tree, f"{name}-{number}")
                 results.append(_result(command, done))
                 verdict = _verdict(done)
@@ -102,13 +129,15 @@ class Gate:
                     break
         return GateFinished(
             GateRecord(
-                key=self._settings.key(intent.tree),
+                key=self._settings.key(intent.tree, intent.scopes),
                 tree=intent.tree,
                 result=verdict,
                 commands=tuple(results),
                 seconds=round(time.monotonic() - began, 3),
                 log=name,
                 excerpt=excerpt,
+                scopes=intent.scopes,
+                taken_over=self._settings.taken_over(intent.scopes),
             )
         )
 

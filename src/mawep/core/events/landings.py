@@ -12,6 +12,7 @@ from mawep.core.model import (
     GateRecord,
     Number,
     Sha,
+    gate_name,
 )
 
 
@@ -25,13 +26,14 @@ class ImportIntended(Event, frozen=True, tag=True):
 
 
 class CandidateImported(Event, frozen=True, tag=True):
-    """The attempt's commits passed the import checks."""
+    """The attempt's commits passed the import checks. `scopes` is what they affect; None: everything."""
 
     issue: Number
     attempt: int
     commit: Sha
     tree: Sha
     files: tuple[str, ...]
+    scopes: tuple[str, ...] | None = None
 
 
 class ImportRefused(Event, frozen=True, tag=True):
@@ -45,11 +47,20 @@ class ImportRefused(Event, frozen=True, tag=True):
 
 
 class GateIntended(Event, frozen=True, tag=True):
-    """Intent: run the gate on `tree`, which is the tree of `commit`. `why` is shown to people."""
+    """Intent: run the gate on `tree`, which is the tree of `commit`. `why` is shown to people.
+
+    `scopes` are those to gate; None: the whole gate.
+    """
 
     tree: Sha
     commit: Sha
     why: str
+    scopes: tuple[str, ...] | None = None
+
+    @property
+    def gate(self) -> str:
+        """What its verdict will be known by."""
+        return gate_name(self.tree, self.scopes)
 
 
 class GateFinished(Event, frozen=True, tag=True):
@@ -75,11 +86,20 @@ class CandidateQueued(Event, frozen=True, tag=True):
 
 
 class Step(msgspec.Struct, frozen=True):
-    """One merge in a composition: `issue` on top of all before it."""
+    """One merge in a composition: `issue` on top of all before it.
+
+    `scopes`, said of the last one, is what the whole composition affects; None: everything.
+    """
 
     issue: Number
     commit: Sha
     tree: Sha
+    scopes: tuple[str, ...] | None = None
+
+    @property
+    def gate(self) -> str:
+        """What the verdict that it needs is known by."""
+        return gate_name(self.tree, self.scopes)
 
 
 class MergeConflict(msgspec.Struct, frozen=True, rename={"with_": "with"}):

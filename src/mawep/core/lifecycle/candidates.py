@@ -32,6 +32,7 @@ def imported(state: State, rec: ev.Recorded, event: ev.CandidateImported) -> Sta
         commit=event.commit,
         tree=event.tree,
         files=event.files,
+        scopes=event.scopes,
     )
     return done(put(state, replace(record, attempt=attempt)), f"import:{event.issue}")
 
@@ -56,15 +57,15 @@ def _importing(record: IssueRecord, attempt: int) -> bool:
 def gate(state: State, rec: ev.Recorded, event: ev.GateIntended) -> State:
     return replace(
         state,
-        gating=state.gating.set(event.tree, event.why),
-        effects=state.effects.set(f"gate:{event.tree}", rec),
+        gating=state.gating.set(event.gate, event.why),
+        effects=state.effects.set(f"gate:{event.gate}", rec),
     )
 
 
 def gated(state: State, rec: ev.Recorded, event: ev.GateFinished) -> State:
-    tree = event.record.tree
-    gating = state.gating.delete(tree) if tree in state.gating else state.gating
-    return done(replace(state, gating=gating, gates=state.gates.set(tree, event.record)), f"gate:{tree}")
+    name = event.record.gate
+    gating = state.gating.delete(name) if name in state.gating else state.gating
+    return done(replace(state, gating=gating, gates=state.gates.set(name, event.record)), f"gate:{name}")
 
 
 def queued(state: State, rec: ev.Recorded, event: ev.CandidateQueued) -> State:
