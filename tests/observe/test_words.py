@@ -10,6 +10,7 @@ import pytest
 
 from mawep.core import events as ev
 from mawep.core.model import CommandResult, FailureReason, GateRecord, GateResult, Question, Rules, Session
+from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.observe.words import ROUTINE, describe, noteworthy
 from tests.observe.play import Part, Play, payment_sprint, sha
 
@@ -32,6 +33,7 @@ def example(kind: type) -> typing.Any:
         Question: Question("q", "why?"),
         Rules: Rules(),
         Session: Session("s"),
+        ReviewRecord: ReviewRecord(1, 1, sha("c"), sha("t"), Verdict.NONE),
         GateRecord: GateRecord("k", sha("t"), GateResult.NONE, (), 1.0, "log"),
     }
 

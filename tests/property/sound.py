@@ -53,8 +53,10 @@ def assert_sound(state: State) -> None:
 
     for key in state.effects:
         kind, _, about = key.partition(":")
-        if kind in {"turn", "stop", "import", "message"}:
+        if kind in {"turn", "stop", "import", "message", "review"}:
             assert int(about.partition(":")[0]) in state.active
+        if kind == "review":
+            assert state.in_review(int(about))
         if kind in {"compose", "probe", "seal", "move"}:
             assert state.landing is not None
     assert set(state.gating) == {key[5:] for key in state.effects if key.startswith("gate:")}

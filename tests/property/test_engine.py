@@ -14,6 +14,7 @@ from mawep.core.engine import decide, next_wakeup
 from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Question, Rules, Session
 from mawep.core.schedule import refusals
 from mawep.core.state import Progress
+from mawep.core.verdict import ReviewRecord, Verdict
 from tests.core.driver import Driver, issue
 from tests.property.sound import assert_sound
 
@@ -28,10 +29,13 @@ RULES = st.builds(
     gate_slots=st.integers(1, 3),
     batch=st.integers(1, 3),
     reassign_lost=st.booleans(),
+    reviewers=st.sampled_from(({}, {"": "other"})),
+    review_rounds=st.integers(0, 1),
+    review_slots=st.integers(1, 2),
 )
 REASONS = st.sampled_from(FailureReason)
 RESULTS = st.sampled_from(GateResult)
-ANSWERABLE = ("compose", "probe", "seal", "move", "import", "gate", "retire")
+ANSWERABLE = ("compose", "probe", "seal", "move", "import", "gate", "retire", "review")
 
 
 class Hostile(RuleBasedStateMachine):
@@ -107,6 +111,10 @@ class Hostile(RuleBasedStateMachine):
             case ev.GateIntended(tree=tree):
                 result = data.draw(RESULTS) if chance == 0 else GateResult.GREEN
                 return ev.GateFinished(GateRecord(tree, tree, result, (), 1.0, ""))
+            case ev.ReviewIntended():
+                said = data.draw(st.sampled_from(Verdict)) if chance == 0 else Verdict.APPROVE
+                about = intent.number, intent.attempt, intent.commit, intent.tree
+                return ev.ReviewFinished(intent.issue, ReviewRecord(*about, said, "because"))
             case ev.LandingOpened(base=base, members=members):
                 merging = tuple(n for n in members if chance or data.draw(st.booleans()))
                 conflicts = tuple(

@@ -17,6 +17,8 @@ WITHOUT = [
     ("slot_is_free", True, Invariant.ONE_ISSUE_A_SLOT),
     ("lease_holds", True, Invariant.WAKES_LATER),
     ("candidate_may_queue", True, Invariant.QUEUED_GREEN),
+    ("candidate_is_approved", True, Invariant.QUEUED_APPROVED),
+    ("reviewer_is_free", True, Invariant.REVIEWED_IN_ORDER),
     ("tree_may_land", True, Invariant.GATED_EXACTLY),
     ("target_is_unmoved", True, Invariant.COMPOSED_ON_TARGET),
     ("batch_is_free", True, Invariant.ONE_BATCH),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import budget, changes, landing, rules, schedule
+from mawep.core import budget, changes, landing, review, rules, schedule
 from mawep.core import events as ev
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
@@ -46,7 +46,15 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     if commands:
         return commands
     starts = schedule.assignments(state, now)
-    commands = [*_batch(state, now), *_gates(state), *starts, *_spent(state, now), *_retirement(state)]
+    reviews = review.starts(state)
+    commands = [
+        *_batch(state, now),
+        *_gates(state),
+        *reviews,
+        *starts,
+        *_spent(state, now),
+        *_retirement(state),
+    ]
     return commands or _ending(state, now)
 
 
@@ -174,6 +182,8 @@ def _after_gate(
     if verdict is None:
         return None
     if rules.candidate_may_queue(verdict):
+        if review.is_due(state, record, attempt):
+            return review.next_for(state, record, attempt, run, now)
         return ev.CandidateQueued(record.number)
     refusal = (FailureReason.GATE_FAILED, verdict.excerpt, verdict.result is GateResult.RED)
     return _repair_or_stop(state, record.number, attempt, refusal, run, now=now)
@@ -191,7 +201,7 @@ def _repair_or_stop(
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
     round_ = attempt.repairs + 1
-    if repairable and round_ <= state.rules.repair_rounds:
+    if repairable and round_ - attempt.review_rounds <= state.rules.repair_rounds:
         if state.interrupted:  # it has not failed: it could still be repaired
             return ev.StopIntended(number, attempt.fence, None, "the run was interrupted")
         for line in budget.all_lines(state, number, run):

@@ -71,6 +71,7 @@ class FailureReason(StrEnum):
     PROTECTED_PATH = "protected_path"
     CLAIM_CONFLICT = "claim_conflict"
     OUT_OF_SCOPE = "out_of_scope"
+    REVIEW = "review"
 
 
 class Priority(IntEnum):
@@ -266,7 +267,8 @@ class Rules(Value, frozen=True):
     """The part of the configuration that decisions depend on; kept in the journal with the run.
 
     Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker. Without `scopes` every
-    gate is the whole one.
+    gate is the whole one. `reviewers` says by the way in which a writer is driven how its reviewer is; empty: nothing
+    is reviewed.
     """
 
     max_agents: int = 5
@@ -280,6 +282,9 @@ class Rules(Value, frozen=True):
     reassign_lost: bool = False
     budget: Budget = Budget()
     scopes: tuple[Scope, ...] = ()
+    reviewers: dict[str, str] = msgspec.field(default_factory=dict)
+    review_rounds: int = 2
+    review_slots: int = 1
 
 
 class Session(Value, frozen=True):

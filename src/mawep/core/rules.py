@@ -55,6 +55,16 @@ def candidate_may_queue(record: GateRecord) -> bool:
     return record.result is GateResult.GREEN
 
 
+def candidate_is_approved(record: IssueRecord, tree: Sha) -> bool:
+    """Where work is reviewed, only a tree that a reviewer approved for its issue waits to land."""
+    return any(review.approves(tree) for review in record.reviews)
+
+
+def reviewer_is_free(state: State, under_way: int) -> bool:
+    """No more reviews are under way at once than there may be."""
+    return under_way < state.rules.review_slots
+
+
 def tree_may_land(record: GateRecord) -> bool:
     """The target only ever points at a tree that passed the gate, exactly that tree."""
     return record.result is GateResult.GREEN

@@ -12,10 +12,10 @@ from enum import StrEnum
 
 import msgspec
 
-from mawep.core import budget, changes, limits, rules
+from mawep.core import budget, changes, limits, review, rules
 from mawep.core.events import AttemptAssigned
 from mawep.core.model import IssueState, Number
-from mawep.core.state import IssueRecord, Progress, State
+from mawep.core.state import Attempt, IssueRecord, Progress, State
 
 
 class RefusalKind(StrEnum):
@@ -37,6 +37,7 @@ class RefusalKind(StrEnum):
     PROVIDER_LIMIT = "provider_limit"
     BUDGET = "budget"
     GATE = "gate"
+    REVIEW = "review"
     QUEUE = "queue"
     DIRTY_CHECKOUT = "dirty_checkout"
 
@@ -174,10 +175,22 @@ def _verifying(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
     if attempt.progress is Progress.REFUSED or (
         attempt.progress is Progress.IMPORTED and attempt.gate in state.gates
     ):
+        if state.in_review(record.number) and review.verdict_on(record, attempt) is None:
+            return _reviewing(state, record, attempt)
         return _limited(state, attempt.runtime)
     if attempt.progress is not Progress.IMPORTED:
         return ()
     return (Refusal(RefusalKind.GATE, f"waits for one of {state.rules.gate_slots} gate slots"),)
+
+
+def _reviewing(state: State, record: IssueRecord, attempt: Attempt) -> tuple[Refusal, ...]:
+    if f"review:{record.number}" in state.effects:
+        return ()
+    most = state.rules.review_slots
+    waits = Refusal(
+        RefusalKind.REVIEW, f"waits for {'the reviewer' if most == 1 else f'one of {most} reviewers'}"
+    )
+    return _limited(state, review.reviewer_of(state, attempt)) or (waits,)
 
 
 def _not_landed(state: State, record: IssueRecord) -> tuple[Refusal, ...]:

@@ -17,6 +17,7 @@ from mawep.core.model import (
     Change,
     FailureReason,
     GateRecord,
+    GateResult,
     IssueState,
     Number,
     Question,
@@ -27,6 +28,7 @@ from mawep.core.model import (
     Usage,
     gate_name,
 )
+from mawep.core.verdict import ReviewRecord
 
 Changed = TypeVar("Changed", bound=msgspec.Struct)
 
@@ -83,7 +85,8 @@ class Spent(msgspec.Struct, frozen=True):
 class Attempt(msgspec.Struct, frozen=True):
     """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
 
-    `evidence` is what its agent was last told to repair. `reclaimed`: its turn died with an earlier MAWEP process
+    `repairs` counts the rounds in which it was told what is wrong, `review_rounds` those of them that a reviewer asked
+    for. `evidence` is what its agent was last told to repair. `reclaimed`: its turn died with an earlier MAWEP process
     and has not started again yet; that turn's fence is `previous_fence`. `asked` are the paths that its agent
     claimed at run time. `scopes` is what its candidate affects; None: everything.
     """
@@ -106,6 +109,7 @@ class Attempt(msgspec.Struct, frozen=True):
     tree: Sha | None = None
     files: tuple[str, ...] = ()
     repairs: int = 0
+    review_rounds: int = 0
     refusal: tuple[FailureReason, str, bool] | None = None
     evidence: str = ""
     usage: Usage = Usage()
@@ -128,7 +132,7 @@ class Attempt(msgspec.Struct, frozen=True):
 class IssueRecord(msgspec.Struct, frozen=True):
     """One issue in this run. `spent`, `turns` and `worked` are those of its earlier attempts, of which it had `runs`.
 
-    `granted` is what had been spent on it when a person reopened it.
+    `spent` has what reviews of it consumed, too. `granted` is what had been spent on it when a person reopened it.
     `forgiven` counts attempts that ended through no fault of their own (lost with MAWEP, interrupted,
     reopened by a person): they do not count as retries. `reassigned`: one of them was lost with its worker.
     """
@@ -154,6 +158,7 @@ class IssueRecord(msgspec.Struct, frozen=True):
     turns: int = 0
     worked: timedelta = timedelta()
     granted: Spent = Spent()
+    reviews: tuple[ReviewRecord, ...] = ()
 
     @property
     def active(self) -> bool:
@@ -249,10 +254,23 @@ class State(msgspec.Struct, frozen=True):
 
     @property
     def resting(self) -> bool:
-        """True when nothing is under way but attempts that wait for their provider: what an interrupted run ends in."""
-        waiting = all(self.issues[number].limited for number in self.active)
-        messages = all(key.startswith("message:") for key in self.effects)  # which are for them, later
-        return waiting and messages and self.landing is None
+        """True when nothing is under way but attempts that can wait: what an interrupted run ends in."""
+        waiting = all(map(self.can_wait, self.active))
+        # Messages are for those, later; a review that is broken off is begun again by the next process.
+        left = all(key.startswith(("message:", "review:")) for key in self.effects)
+        return waiting and left and self.landing is None
+
+    def can_wait(self, number: Number) -> bool:
+        """True while an attempt waits for its provider or, in a run that was interrupted twice, for a reviewer."""
+        return self.issues[number].limited or (self.interrupted > 1 and self.in_review(number))
+
+    def in_review(self, number: Number) -> bool:
+        """True while a candidate that has passed the gate is, or is to be, looked at by a reviewer."""
+        attempt = self.issues[number].attempt
+        if not self.rules.reviewers or attempt is None or attempt.progress is not Progress.IMPORTED:
+            return False
+        record = self.gates.get(attempt.gate)
+        return record is not None and record.result is GateResult.GREEN
 
     @property
     def quiet(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from mawep.core import events as ev
 from mawep.core.model import GateRecord, GateResult
+from mawep.core.verdict import Verdict
 from mawep.observe.text import count, duration, first_line, numbers, one_line, short
 
 ROUTINE = frozenset(
@@ -60,6 +61,15 @@ def in_scopes(record: GateRecord) -> str:
         return ""
     gated = ", ".join(record.scopes) or "what runs for every tree"
     return f", gated: {gated}; taken over: {', '.join(record.taken_over)}"
+
+
+def _reviewed(event: ev.ReviewFinished) -> str:
+    said = {
+        Verdict.APPROVE: "is approved",
+        Verdict.REQUEST_CHANGES: "needs changes, says its reviewer",
+        Verdict.NONE: "has no verdict of its reviewer",
+    }[event.record.verdict]
+    return f"#{event.issue} {said}{_because(event.record.summary)}"
 
 
 def _failed(event: ev.AttemptFailed) -> str:
@@ -140,6 +150,10 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.ImportRefused: lambda e: f"#{e.issue} is refused as {e.reason}{_because(e.detail)}",
     ev.GateIntended: lambda e: f"The gate runs on tree {short(e.tree)} for {e.why}",
     ev.GateFinished: _gate,
+    ev.ReviewIntended: lambda e: (
+        f"#{e.issue} is reviewed by {e.runtime or 'another agent'}, review {e.number}"
+    ),
+    ev.ReviewFinished: _reviewed,
     ev.RepairIntended: lambda e: f"#{e.issue}: its agent is asked to repair it, round {e.round}",
     ev.CandidateQueued: lambda e: f"#{e.issue} waits to land",
     ev.LandingOpened: lambda e: f"Landing {numbers(e.members)} on {short(e.base)}",

@@ -263,14 +263,16 @@ class Orchestrator:
     def _only_a_checkout_is_missing(self) -> bool:
         """True when everything that is left waits for the target's checkout to become clean.
 
-        In an interrupted run an attempt that waits for its provider keeps nobody: it could take hours.
+        In an interrupted run an attempt that can wait keeps nobody: it could take hours.
         """
         state = self.state
         if state.move_blocked is None or assignments(state, self._clock.now()):
             return False
         waiting = {IssueState.QUEUED, IssueState.LANDING}
-        left = (state.issues[number] for number in state.active)
-        return all(record.state in waiting or (state.interrupted and record.limited) for record in left)
+        return all(
+            state.issues[number].state in waiting or (state.interrupted and state.can_wait(number))
+            for number in state.active
+        )
 
     async def _watch_checkout(self) -> None:
         while True:

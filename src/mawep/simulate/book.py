@@ -36,6 +36,7 @@ class Book:
         self.tokens: dict[tuple[Number, int], int] = {}
         self.attempts: dict[Number, int] = {}
         self.over: set[int] = set()
+        self.reviewing: set[Number] = set()
 
     def is_current(self, issue: Number, fence: int) -> bool:
         """True when the issue is live and this is the fence of its current turn."""
@@ -53,6 +54,8 @@ class Book:
             case ev.UsageSeen(consumed=consumed):
                 for one in consumed:
                     self._consumed(one.issue, one.fence, one.usage)
+            case ev.ReviewFinished(issue=issue, record=record) if issue in self.reviewing:
+                self.tokens[issue, -record.number] = record.usage.tokens or 0
             case ev.TurnEnded() | ev.ProviderLimitHit():
                 self._consumed(event.issue, event.fence, event.usage)
             case _:
@@ -63,9 +66,19 @@ class Book:
             key = issue, self.attempts[issue]
             self.tokens[key] = max(self.tokens.get(key, 0), usage.tokens or 0)
 
+    def _note_review(self, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.ReviewIntended(issue=issue):
+                self.reviewing.add(issue)
+            case ev.ReviewFinished(issue=issue) | ev.StopIntended(issue=issue):
+                self.reviewing.discard(issue)
+            case _:
+                pass
+
     def note(self, rec: ev.Recorded) -> None:
         """Take one event down."""
         self._note_usage(rec.event)
+        self._note_review(rec.event)
         match rec.event:
             case ev.RunStarted(target=target, routed=routed):
                 self.target = target

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Sha
+from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Sha, Usage
+from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.simulate.repository import Commit
 from mawep.simulate.scenario import Import
 from mawep.simulate.world import World
@@ -29,6 +30,8 @@ class Effects:
                 self._run(intent, (1, 5), partial(self._import, event))
             case ev.GateIntended() as event:
                 self._run(intent, self._scenario.gate_seconds, partial(self._gate, event))
+            case ev.ReviewIntended() as event:
+                self._run(intent, (5, 200), partial(self._review, event))
             case ev.LandingOpened(base=base, members=members):
                 candidates = self._candidates(members)
                 self._run(intent, (1, 5), partial(self._compose, base, candidates))
@@ -88,6 +91,26 @@ class Effects:
             self._truth.causes[issue].add(FailureReason.GATE_FAILED)
             if commit.own is None:
                 self._truth.unfit.add(issue)
+
+    def _review(self, event: ev.ReviewIntended) -> ev.AnyEvent:
+        """The reviewer approves, asks for changes, or does not come to an answer."""
+        chances, luck = self._scenario.chances, self._rng.random()
+        verdict = Verdict.APPROVE
+        if luck < chances.no_answer:
+            verdict = Verdict.NONE
+        elif luck < chances.no_answer + chances.request_changes:
+            verdict = Verdict.REQUEST_CHANGES
+        if verdict is Verdict.APPROVE:
+            self._truth.approved.add((event.issue, event.tree))
+        else:
+            self._truth.unfit.add(event.issue)
+        used = Usage(output_tokens=self._rng.randint(1, 100))
+        return ev.ReviewFinished(
+            event.issue,
+            ReviewRecord(
+                *(event.number, event.attempt, event.commit, event.tree, verdict, "look again"), usage=used
+            ),
+        )
 
     # --- landing
 

@@ -45,6 +45,10 @@ class Invariant(StrEnum):
     CHANGES_TOLD = "whoever works on what a breaking change affects is told of it"
     GATED_EXACTLY = "every tree that the target points at passed the gate"
     QUEUED_GREEN = "a candidate waits to land only with its own tree green"
+    QUEUED_APPROVED = "where work is reviewed, a candidate waits to land only with its own tree approved"
+    REVIEWED_IN_ORDER = (
+        "what is reviewed has passed the gate, is not approved yet, and no more reviews run than may"
+    )
     ONE_ISSUE_A_SLOT = "a slot has one issue at a time, and there are never more than max_agents"
     ONE_BATCH = "one batch at a time"
     COMPOSED_ON_TARGET = "a landing is composed on the target that it moves"
@@ -78,6 +82,7 @@ class Observer:
         scenario = world.scenario
         self._willing = scenario.willing
         self._seed, self._max_agents = scenario.seed, scenario.rules.max_agents
+        self._rules = scenario.rules
         self._budget = scenario.rules.budget
         self._limited_by_budget = self._budget != Budget(soft_percent=self._budget.soft_percent)
         self._needed = {i.number: {d.on for d in i.depends_on} for i in scenario.issues}
@@ -97,6 +102,10 @@ class Observer:
         elif isinstance(event, ev.CandidateQueued):
             gated = self.book.trees[event.issue] in self._truth.green
             self._require(gated, Invariant.QUEUED_GREEN, event)
+            approved = (event.issue, self.book.trees[event.issue]) in self._truth.approved
+            self._require(approved or not self._rules.reviewers, Invariant.QUEUED_APPROVED, event)
+        elif isinstance(event, ev.ReviewIntended):
+            self._see_reviewed(event, before)
         elif isinstance(event, ev.LandingOpened):
             self._require(self.book.batch is None, Invariant.ONE_BATCH, event)
             self._require(event.base == self.book.target, Invariant.COMPOSED_ON_TARGET, event)
@@ -132,6 +141,12 @@ class Observer:
             for _, paths, _ in book.broken[other].values():
                 settled = self._touches[issue].isdisjoint(paths)
                 self._require(settled, Invariant.CHANGES_FIRST, f"#{other} breaks {paths}: {event}")
+
+    def _see_reviewed(self, event: ev.ReviewIntended, before: State) -> None:
+        room = len(self.book.reviewing) < self._rules.review_slots and event.issue not in self.book.reviewing
+        known = any(one.approves(event.tree) for one in before.issues[event.issue].reviews)
+        fit = event.tree == self.book.trees[event.issue] and event.tree in self._truth.green
+        self._require(room and fit and not known, Invariant.REVIEWED_IN_ORDER, event)
 
     def _see_claimed(self, event: ev.ClaimsTaken, after: State) -> None:
         issue, book = event.issue, self.book

@@ -104,6 +104,8 @@ class Chances:
     loadable: float = 0.5
     claim: float = 0.0
     announce: float = 0.0
+    request_changes: float = 0.0
+    no_answer: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,7 @@ def scenario(seed: int) -> Scenario:
         turn_seconds=rng.choice(((10, 200), (10, 20))),
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
-    plan = replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers})
+    plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
     return _willing(plan, rng) if rng.random() < 0.2 else plan
 
 
@@ -171,7 +173,9 @@ def _willing(plan: Scenario, rng: random.Random) -> Scenario:
         clashing=frozenset(),
         deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
         rules=msgspec.structs.replace(plan.rules, budget=Budget()),
-        chances=replace(plan.chances, lose=0.0, no_verdict=0.0, protected=0.0),
+        chances=replace(
+            plan.chances, lose=0.0, no_verdict=0.0, protected=0.0, request_changes=0.0, no_answer=0.0
+        ),
     )
 
 
@@ -262,6 +266,18 @@ def _talkative(chances: Chances, seed: int) -> Chances:
     """What agents ask for and announce, by chance of its own: with or without it a seed's world is the same."""
     rng = random.Random(f"talk {seed}")  # noqa: S311 - nothing secret hangs on it
     return replace(chances, claim=rng.choice((0.0, 0.0, 0.4)), announce=rng.choice((0.0, 0.0, 0.4)))
+
+
+def _reviewed(plan: Scenario) -> Scenario:
+    """In a third of all seeds work is reviewed, by chance of its own, too."""
+    rng = random.Random(f"review {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    if rng.random() < 2 / 3:
+        return plan
+    reviewers = dict(zip(RUNTIMES, reversed(RUNTIMES), strict=True))
+    rounds, slots = rng.randint(0, 2), rng.randint(1, 2)
+    rules = msgspec.structs.replace(plan.rules, reviewers=reviewers, review_rounds=rounds, review_slots=slots)
+    asks, fails = rng.choice((0.0, 0.3, 0.6)), rng.choice((0.0, 0.0, 0.2))
+    return replace(plan, rules=rules, chances=replace(plan.chances, request_changes=asks, no_answer=fails))
 
 
 def _chances(rng: random.Random) -> Chances:

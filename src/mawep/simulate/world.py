@@ -39,12 +39,13 @@ class Truth:
     """What really happened, whatever the journal says.
 
     `green` are the trees that a gate run passed, `causes` the reasons for which an issue may rightly fail, `unfit`
-    the issues that may rightly be parked.
+    the issues that may rightly be parked, `approved` what a reviewer found good: an issue and a tree.
     """
 
     green: set[Sha] = field(default_factory=set)
     causes: dict[Number, set[FailureReason]] = field(default_factory=lambda: defaultdict(set))
     unfit: set[Number] = field(default_factory=set)
+    approved: set[tuple[Number, Sha]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,7 @@ from mawep.core.events.limits import (
     LimitLifted,
     ProviderLimitHit,
 )
+from mawep.core.events.reviews import ReviewFinished, ReviewIntended
 from mawep.core.events.run import (
     DispatchPaused,
     DispatchUnpaused,
@@ -111,6 +112,8 @@ AnyEvent = (
     | ImportRefused
     | GateIntended
     | GateFinished
+    | ReviewIntended
+    | ReviewFinished
     | RepairIntended
     | CandidateQueued
     | LandingOpened
@@ -139,6 +142,7 @@ Intent = (
     | StopIntended
     | ImportIntended
     | GateIntended
+    | ReviewIntended
     | RepairIntended
     | CandidateQueued
     | LandingOpened
@@ -253,6 +257,8 @@ __all__ = [
     "Recorded",
     "RepairIntended",
     "RetireIntended",
+    "ReviewFinished",
+    "ReviewIntended",
     "RunEnded",
     "RunResumed",
     "RunStarted",

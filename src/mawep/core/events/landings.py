@@ -70,13 +70,14 @@ class GateFinished(Event, frozen=True, tag=True):
 
 
 class RepairIntended(Event, frozen=True, tag=True):
-    """Intent: the same attempt's agent is told what is wrong and goes on."""
+    """Intent: the same attempt's agent is told what is wrong and goes on. `review`: its reviewer says so."""
 
     issue: Number
     attempt: int
     round: int
     feedback: str
     lease_until: datetime
+    review: bool = False
 
 
 class CandidateQueued(Event, frozen=True, tag=True):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
-from mawep.core.lifecycle import asked, attempts, budgets, candidates, landings, limits, people, run
+from mawep.core.lifecycle import asked, attempts, budgets, candidates, landings, limits, people, reviews, run
 from mawep.core.state import State
 
 Handler = Callable[[State, ev.Recorded, Any], State]
@@ -46,6 +46,8 @@ HANDLERS: dict[type, Handler] = {
     ev.ImportRefused: candidates.import_refused,
     ev.GateIntended: candidates.gate,
     ev.GateFinished: candidates.gated,
+    ev.ReviewIntended: reviews.intended,
+    ev.ReviewFinished: reviews.finished,
     ev.RepairIntended: attempts.repair,
     ev.CandidateQueued: candidates.queued,
     ev.LandingOpened: landings.landing_opened,

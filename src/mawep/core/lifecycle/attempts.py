@@ -80,11 +80,13 @@ def reclaimed(state: State, rec: ev.Recorded, event: ev.AttemptReclaimed) -> Sta
 
 
 def repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:
+    attempt = state.issues[event.issue].attempt
     return new_turn(
         state,
         rec,
         event.issue,
         event.lease_until,
+        review_rounds=(attempt.review_rounds if attempt else 0) + event.review,
         repairs=event.round,
         refusal=None,
         evidence=event.feedback,
@@ -209,6 +211,11 @@ def failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
     )
     if record.cancelled_by is not None:
         return leave(state, record, IssueState.CANCELLED, rec.at)
+    if (
+        event.reason is FailureReason.REVIEW
+    ):  # its agent did what it was asked to; a person says how it goes on
+        why = event.detail or "review: nobody approved it"
+        return leave(state, replace(record, detail=why), IssueState.PARKED, rec.at)
     over = event.reason is FailureReason.BUDGET_EXCEEDED  # another attempt would only spend as much again
     if record.runs - record.forgiven <= state.rules.max_retries and not over:
         # What had no verdict is gated again, should the next attempt make the same tree.
@@ -240,6 +247,7 @@ def stop(state: State, rec: ev.Recorded, event: ev.StopIntended) -> State:
     until = rec.at + timedelta(seconds=state.rules.lease_seconds)
     attempt = replace(budget.stopped(record.attempt, rec.at), progress=Progress.STOPPING, lease_until=until)
     state = done(put(state, replace(record, attempt=attempt)), f"turn:{event.issue}")
+    state = done(state, f"review:{event.issue}")  # nobody waits for it any more
     return replace(
         state,
         claims=state.claims.extend(event.issue, None),

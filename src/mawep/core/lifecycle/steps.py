@@ -86,7 +86,7 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
         )
     record = replace(record, state=to, ended_at=at if to.terminal else None)
     state = free_slot(put(state, record), number)
-    own = (f"turn:{number}", f"stop:{number}", f"import:{number}")
+    own = (f"turn:{number}", f"stop:{number}", f"import:{number}", f"review:{number}")
     for key in state.effects:
         if key in own or key.startswith(f"message:{number}:"):
             state = done(state, key)
