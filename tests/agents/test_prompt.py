@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 
 import pytest
+from msgspec.structs import replace
 
 from mawep.agents.prompt import (
     QUOTE_LIMIT,
@@ -16,7 +17,7 @@ from mawep.agents.prompt import (
     render_feedback,
     render_prompt,
 )
-from mawep.core.model import Issue
+from mawep.core.model import Issue, Remark
 
 ISSUE = Issue(101, "Gateway", "Abstract it.", labels=("payments",), author="octocat")
 CONTEXT = PromptContext(
@@ -40,14 +41,13 @@ def nonce_of(prompt: str) -> str:
 def test_the_shipped_prompt_says_where_what_and_how_it_is_judged() -> None:
     prompt = render_prompt(
         None,
-        ISSUE,
+        replace(ISSUE, association="MEMBER"),
         with_(
             gate=("pytest -q",),
             protected=(".github/**",),
             own_claims=("gateway.py",),
             claims_of_others=("page.py",),
             messages=(Quote("agent-1", "I renamed charge()"),),
-            association="MEMBER",
         ),
     )
     for part in (
@@ -69,6 +69,17 @@ def test_the_shipped_prompt_leaves_out_what_there_is_not() -> None:
     assert "by an unknown author (association unknown)" in prompt
     for part in ("When it is done", "What not to change", "reserved", "Messages"):
         assert part not in prompt
+
+
+def test_what_was_said_below_an_issue_is_quoted_with_who_said_it() -> None:
+    remarks = (Remark("ann", "Use Decimal.", "MEMBER", "2026-01-31T09:30:00+00:00"), Remark(None, "Me too."))
+    prompt = render_prompt(None, replace(ISSUE, remarks=remarks), with_(messages=(Quote("agent-1", "Hi"),)))
+    nonce = nonce_of(prompt)
+    assert (
+        f"<<<{nonce} comment by ann (MEMBER) at 2026-01-31T09:30:00+00:00\nUse Decimal.\n{nonce}>>>" in prompt
+    )
+    assert "comment by an unknown author (association unknown)\nMe too.\n" in prompt
+    assert prompt.index("Use Decimal.") < prompt.index("Me too.") < prompt.index("Messages for you")
 
 
 def test_foreign_text_cannot_close_its_fence() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from mawep.core.model import Dependency, Issue, Priority
 from mawep.errors import ProblemsError, UsageError
+from mawep.trackers.base import Wanted
 from mawep.trackers.registry import TRACKERS
 
 
@@ -27,7 +28,7 @@ def put(folder: Path, name: str, front_matter: str, body: str = "") -> Path:
 
 
 async def issues(folder: Path) -> list[Issue]:
-    return await TRACKERS["folder"](folder).issues()
+    return list((await TRACKERS["folder"](folder).find(Wanted())).issues)
 
 
 async def issue(folder: Path, front_matter: str, body: str = "") -> Issue:

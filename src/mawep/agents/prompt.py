@@ -46,9 +46,8 @@ class Quote:
 class PromptContext:
     """What a prompt says beside the issue.
 
-    `token` is random and known to nobody who writes the quoted text. `association` is what the forge says
-    about the issue's author. Claims, gate commands and protected paths are as the configuration and the
-    orchestrator have them.
+    `token` is random and known to nobody who writes the quoted text. Claims, gate commands and protected paths
+    are as the configuration and the orchestrator have them.
     """
 
     token: str
@@ -57,7 +56,6 @@ class PromptContext:
     branch: str
     base: str
     target: str
-    association: str | None = None
     gate: tuple[str, ...] = ()
     protected: tuple[str, ...] = ()
     own_claims: tuple[str, ...] = ()
@@ -87,8 +85,9 @@ def render_prompt(template: str | None, issue: Issue, context: PromptContext) ->
         Quote("paths that this issue declares", "\n".join(context.own_claims)),
         Quote("paths that others are changing", "\n".join(context.claims_of_others)),
     ]
-    quotes = [_issue(issue, context.association), *claims, *context.messages]
-    nonce, (text, own, others, *messages) = _fence(context.token, quotes)
+    remarks = _remarks(issue)
+    quotes = [_issue(issue), *claims, *remarks, *context.messages]
+    nonce, (text, own, others, *more) = _fence(context.token, quotes)
     return _render(
         _shipped("prompt") if template is None else template,
         {
@@ -96,7 +95,8 @@ def render_prompt(template: str | None, issue: Issue, context: PromptContext) ->
             "issue": text,
             "own_claims": own if context.own_claims else "",
             "claims_of_others": others if context.claims_of_others else "",
-            "messages": messages,
+            "remarks": more[: len(remarks)],
+            "messages": more[len(remarks) :],
         },
     )
 
@@ -141,10 +141,22 @@ def _common(issue: Issue, context: PromptContext, nonce: str) -> dict[str, Any]:
     }
 
 
-def _issue(issue: Issue, association: str | None) -> Quote:
-    author = f"by {issue.author or 'an unknown author'} ({association or 'association unknown'})"
+def _issue(issue: Issue) -> Quote:
+    author = _by(issue.author, issue.association)
     labels = f"\nLabels: {', '.join(issue.labels)}" if issue.labels else ""
     return Quote(f"issue {issue.number}, {author}", f"# {issue.title}{labels}\n\n{issue.body}".rstrip())
+
+
+def _remarks(issue: Issue) -> list[Quote]:
+    """The conversation below the issue, each remark a quotation of its own."""
+    return [
+        Quote(f"comment {_by(one.author, one.association)}{f' at {one.at}' if one.at else ''}", one.text)
+        for one in issue.remarks
+    ]
+
+
+def _by(author: str | None, association: str | None) -> str:
+    return f"by {author or 'an unknown author'} ({association or 'association unknown'})"
 
 
 def _fence(token: str, quotes: Sequence[Quote]) -> tuple[str, list[str]]:

@@ -30,6 +30,7 @@ async def _demo(directory: Path | None, *, keep: bool, json: bool) -> int:
 
     from mawep.cli.running import begin_run
     from mawep.demo import create
+    from mawep.stages.intake import Wanted
 
     scratch = directory or Path(tempfile.mkdtemp(prefix="mawep-demo-"))
     project = create(scratch / "payments" if directory is None else scratch)
@@ -37,7 +38,7 @@ async def _demo(directory: Path | None, *, keep: bool, json: bool) -> int:
     overrides = [f"orchestrator.worktree_base={project.parent / (project.name + '-worktrees')}"]
     try:
         code = await begin_run(
-            project / "mawep.yaml", overrides, issues="all", label=None, with_dependencies=False, json=json
+            project / "mawep.yaml", overrides, Wanted(), with_dependencies=False, json=json
         )
     finally:
         if not keep:

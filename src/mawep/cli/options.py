@@ -23,6 +23,16 @@ IssueNumbers = Annotated[
     str | None, typer.Option("--issues", "-i", help="Numbers with commas between them, or `all`.")
 ]
 Label = Annotated[str | None, typer.Option("--label", help="Every issue with this label.")]
+Milestone = Annotated[
+    str | None, typer.Option("--milestone", metavar="TITLE", help="Every issue of this milestone of a forge.")
+]
+Query = Annotated[
+    str | None, typer.Option("--query", metavar="TEXT", help="Every issue that the forge's own search finds.")
+]
+Project = Annotated[
+    int | None,
+    typer.Option("--project", metavar="NUMBER", min=1, help="Every issue on this board of a forge."),
+]
 WithDependencies = Annotated[
     bool, typer.Option("--with-dependencies", help="Take in what the issues depend on, too.")
 ]

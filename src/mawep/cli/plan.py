@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mawep.cli.completion import issue_numbers
-from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides, WithDependencies, number_of
+from mawep.cli.options import (
+    ConfigFile,
+    IssueNumbers,
+    Json,
+    Label,
+    Milestone,
+    Overrides,
+    Project,
+    Query,
+    WithDependencies,
+    number_of,
+)
+
+if TYPE_CHECKING:
+    from mawep.stages.intake import Wanted
 
 Prompt = Annotated[
     str | None,
@@ -24,6 +38,9 @@ Prompt = Annotated[
 def plan(
     issues: IssueNumbers = None,
     label: Label = None,
+    milestone: Milestone = None,
+    query: Query = None,
+    project: Project = None,
     config: ConfigFile = None,
     set_: Overrides = None,
     with_dependencies: WithDependencies = False,
@@ -32,22 +49,22 @@ def plan(
 ) -> int:
     """Show what a run would do, in which order, and why.
 
-    Without --issues or --label: of every issue that has not landed.
+    Without --issues, --label and their like: of every issue that has not landed.
     """
     import asyncio
 
     if prompt is not None:
         return asyncio.run(_show_prompt(config, set_, number_of(prompt), json=json))
-    if issues is None and label is None:
-        issues = "all"
-    return asyncio.run(_plan(config, set_, issues, label, with_dependencies=with_dependencies, json=json))
+    from mawep.cli.plan_source import wanted_or_all
+
+    asked = wanted_or_all(issues, label, milestone, query, project)
+    return asyncio.run(_plan(config, set_, asked, with_dependencies=with_dependencies, json=json))
 
 
 async def _plan(
     config: Path | None,
     overrides: list[str] | None,
-    issues: str | None,
-    label: str | None,
+    asked: Wanted,
     *,
     with_dependencies: bool,
     json: bool,
@@ -59,7 +76,7 @@ async def _plan(
     from mawep.cli.plan_source import read_plan
     from mawep.observe.documents import plan_document
 
-    found = await read_plan(config, overrides, issues, label, with_dependencies=with_dependencies)
+    found = await read_plan(config, overrides, asked, with_dependencies=with_dependencies)
     agents = found.config.orchestrator.max_agents
     chosen = routing(found.config.agents, found.graph.issues.values())
     runtime = found.config.agents.runtime or None

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.cli.context import open_context
+from mawep.cli.tracking import tracker_of
 from mawep.config import Config
-from mawep.core.graph import Graph
+from mawep.core.graph import Graph, build
 from mawep.errors import ProblemsError
 from mawep.observe.text import short
-from mawep.stages.intake import Selection, select, wanted
+from mawep.stages.intake import Selection, Wanted, select, wanted
 from mawep.stages.land import landed_issues
-from mawep.trackers.registry import TRACKERS
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,7 @@ class Plan:
 async def read_plan(
     path: Path | None,
     overrides: Sequence[str] | None,
-    issues: str | None,
-    label: str | None,
+    asked: Wanted,
     *,
     with_dependencies: bool,
 ) -> Plan:
@@ -45,7 +44,7 @@ async def read_plan(
     """
     context = await open_context(path, overrides, uses=("orchestrator", "issues"))
     selection = await chosen_issues(
-        context.config, context.repository, issues, label, with_dependencies=with_dependencies
+        context.config, context.repository, asked, with_dependencies=with_dependencies
     )
     if selection.graph is None:
         raise ProblemsError("There is no plan:", selection.problems)
@@ -55,33 +54,50 @@ async def read_plan(
 async def chosen_issues(
     config: Config,
     repository: Repository | None,
-    issues: str | None,
-    label: str | None,
+    asked: Wanted,
     *,
     with_dependencies: bool = False,
+    for_a_run: bool = False,
 ) -> Selection:
     """The issues that a person means, checked; those that landed on the target before count as closed.
+
+    `for_a_run`: with all that agents will be told of them.
 
     Raises:
         ProblemsError: issues cannot be read.
         UsageError: it is not clear which issues are meant.
     """
-    asked = wanted(issues, label)
-    known = await TRACKERS[config.issues.tracker](config.issues.path).issues()
-    landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else {}
     pull_in = with_dependencies or config.issues.with_dependencies
-    return select(known, asked, with_dependencies=pull_in, landed=landed)
+    landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else {}
+    async with tracker_of(config, repository) as tracker:
+        found = await tracker.find(asked, with_dependencies=pull_in)
+        selection = select(found, asked, with_dependencies=pull_in, landed=landed)
+        if not for_a_run or selection.graph is None:
+            return selection
+        issues = await tracker.with_remarks(list(selection.graph.issues.values()))
+    return replace(selection, graph=build(issues))
+
+
+def wanted_or_all(
+    issues: str | None, label: str | None, milestone: str | None, query: str | None, project: int | None
+) -> Wanted:
+    """What a person means, who means everything when nothing is said."""
+    said = (issues, label, milestone, query, project)
+    return wanted(*said) if any(one is not None for one in said) else wanted("all", None)
 
 
 def landed_before(config: Config, selection: Selection) -> tuple[str, ...]:
     """What a person is told of issues that have landed already."""
     landed = selection.already_landed
-    if selection.graph is not None and not selection.graph.issues:
+    if selection.graph is not None and not selection.graph.issues and landed:
         branch = config.orchestrator.target_branch
-        return (f"nothing left to do: {_all_of(len(landed))} landed on {branch}",)
-    return tuple(
-        f"#{number} has landed before, as {short(commit)}, and is left out"
-        for number, commit in landed.items()
+        return (f"nothing left to do: {_all_of(len(landed))} landed on {branch}", *selection.notes)
+    return (
+        *(
+            f"#{number} has landed before, as {short(commit)}, and is left out"
+            for number, commit in landed.items()
+        ),
+        *selection.notes,
     )
 
 

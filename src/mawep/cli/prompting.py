@@ -9,12 +9,13 @@ from mawep.adapters.git import Repository
 from mawep.agents.prompt import PromptContext, load_template, render_prompt
 from mawep.cli.branches import branch_of
 from mawep.cli.templates import PROMPT, read_templates, try_templates
+from mawep.cli.tracking import name_of, tracker_of
 from mawep.config import Config
 from mawep.core.model import Issue, Number
 from mawep.errors import UsageError
 from mawep.stages.acceptance import protected_patterns
+from mawep.stages.intake import Wanted
 from mawep.stages.land import target_now
-from mawep.trackers.registry import TRACKERS
 
 NEEDED = ("orchestrator", "issues", "workspace", "verify")
 """Sections of the configuration that a prompt is made of."""
@@ -39,7 +40,7 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
         UsageError: there is no such issue, or the repository's template cannot be used.
         ProblemsError: issues cannot be read.
     """
-    issue = await _issue(config, number)
+    issue = await _issue(config, repository, number)
     target = config.orchestrator.target_branch
     base = await target_now(repository, target)
     templates = await read_templates(repository, base)
@@ -63,10 +64,17 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
     )
 
 
-async def _issue(config: Config, number: Number) -> Issue:
-    for issue in await TRACKERS[config.issues.tracker](config.issues.path).issues():
-        if issue.number == number:
-            return issue
+async def _issue(config: Config, repository: Repository, number: Number) -> Issue:
+    """The issue as agents would get it, whatever it waits for."""
+    async with tracker_of(config, repository) as tracker:
+        found = await tracker.find(Wanted((number,)))
+        chosen = [issue for issue in found.issues if issue.number == number]
+        if number in found.refused:
+            raise UsageError(f"Issue {number} {found.refused[number]}")
+        if chosen:
+            return (await tracker.with_remarks(chosen))[0]
+    why = found.absent.get(number)
     raise UsageError(
-        f"There is no issue {number} in {config.issues.path}", next_step="`mawep plan` lists those there are"
+        f"Issue {number} {why}" if why else f"There is no issue {number} in {name_of(config, repository)}",
+        next_step="`mawep plan` lists those there are",
     )

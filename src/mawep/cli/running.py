@@ -29,7 +29,7 @@ from mawep.core.model import Issue
 from mawep.core.state import State
 from mawep.errors import GitError, ProblemsError, UsageError
 from mawep.observe.documents import result_document
-from mawep.stages.intake import Selection, wanted
+from mawep.stages.intake import Selection, Wanted
 from mawep.stages.land import target_now
 from mawep.stages.preflight import Findings, Needs, preflight
 from mawep.stages.workspace import unprovided
@@ -40,17 +40,13 @@ from mawep.state.runs import list_runs
 async def begin_run(
     path: Path | None,
     overrides: Sequence[str] | None,
+    asked: Wanted,
     *,
-    issues: str | None,
-    label: str | None,
     with_dependencies: bool,
     json: bool,
 ) -> int:
     """Check everything, begin a run and conduct it; its exit code. Where all has landed, no run begins."""
-    wanted(issues, label)  # what is wrong with the command itself is said before anything is looked at
-    context, graph, warnings = await check(
-        path, overrides, issues=issues, label=label, with_dependencies=with_dependencies
-    )
+    context, graph, warnings = await check(path, overrides, asked, with_dependencies=with_dependencies)
     for warning in warnings:
         print(f"mawep: {warning}", file=sys.stderr)
     if not graph.issues:
@@ -125,9 +121,8 @@ def _conductor(context: Context, view: View) -> Conductor:
 async def check(
     path: Path | None,
     overrides: Sequence[str] | None,
+    asked: Wanted,
     *,
-    issues: str | None,
-    label: str | None,
     with_dependencies: bool,
 ) -> tuple[Context, Graph, list[str]]:
     """What a run needs to begin, and warnings; touches nothing. No issues are left if all have landed.
@@ -142,7 +137,7 @@ async def check(
     repository = await _repository(config, problems)
     if repository is not None:
         refuse_unfinished(repository.common_dir, config.orchestrator.target_branch)
-    selection = await _selection(config, repository, problems, issues, label, with_dependencies)
+    selection = await _selection(config, repository, problems, asked, with_dependencies)
     graph = selection.graph if selection else None
     nothing_to_do = graph is not None and not graph.issues
     findings = Findings(()) if nothing_to_do else await _preflight(config, repository, graph)
@@ -183,13 +178,12 @@ async def _selection(
     config: Config,
     repository: Repository | None,
     problems: list[str],
-    issues: str | None,
-    label: str | None,
+    asked: Wanted,
     with_dependencies: bool,
 ) -> Selection | None:
     try:
         selection = await chosen_issues(
-            config, repository, issues, label, with_dependencies=with_dependencies
+            config, repository, asked, with_dependencies=with_dependencies, for_a_run=True
         )
     except ProblemsError as error:
         problems += error.problems

@@ -7,10 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mawep.cli.options import ConfigFile, IssueNumbers, Json, Label, Overrides, WithDependencies
+from mawep.cli.options import (
+    ConfigFile,
+    IssueNumbers,
+    Json,
+    Label,
+    Milestone,
+    Overrides,
+    Project,
+    Query,
+    WithDependencies,
+)
 
 if TYPE_CHECKING:
     from mawep.simulate.makespan import Makespan
+    from mawep.stages.intake import Wanted
 
 MOST_AGENTS = 16
 AFFORDABLE = 10_000
@@ -20,6 +31,9 @@ AFFORDABLE = 10_000
 def simulate(
     issues: IssueNumbers = None,
     label: Label = None,
+    milestone: Milestone = None,
+    query: Query = None,
+    project: Project = None,
     config: ConfigFile = None,
     set_: Overrides = None,
     with_dependencies: WithDependencies = False,
@@ -44,10 +58,12 @@ def simulate(
     """
     import asyncio
 
-    asked = (issues, label) if issues or label else ("all", None)
+    from mawep.cli.plan_source import wanted_or_all
+
+    asked = wanted_or_all(issues, label, milestone, query, project)
     return asyncio.run(
         _simulate(
-            *(config, set_, *asked, agents, gate_minutes, tries),
+            *(config, set_, asked, agents, gate_minutes, tries),
             with_dependencies=with_dependencies,
             json=json,
         )
@@ -57,8 +73,7 @@ def simulate(
 async def _simulate(
     config: Path | None,
     overrides: list[str] | None,
-    issues: str | None,
-    label: str | None,
+    asked: Wanted,
     agents: int | None,
     gate_minutes: float,
     tries: int | None,
@@ -73,7 +88,7 @@ async def _simulate(
     from mawep.cli.plan_source import read_plan
     from mawep.simulate.makespan import makespans
 
-    found = await read_plan(config, overrides, issues, label, with_dependencies=with_dependencies)
+    found = await read_plan(config, overrides, asked, with_dependencies=with_dependencies)
     chosen = list(found.graph.issues.values())
     most = (agents or min(len(chosen), MOST_AGENTS)) if chosen else 0
     rules = found.config.rules()

@@ -6,6 +6,8 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec.structs import replace
+
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_objects import list_tree, read_blob
 from mawep.agents.prompt import (
@@ -16,7 +18,7 @@ from mawep.agents.prompt import (
     render_feedback,
     render_prompt,
 )
-from mawep.core.model import Issue
+from mawep.core.model import Issue, Remark
 from mawep.errors import UsageError
 
 PROMPT = ".mawep/prompt.md.j2"
@@ -72,9 +74,10 @@ def try_templates(templates: Templates, issues: Sequence[Issue], *, base: Sha, t
     quote = Quote("a trial", "some text")
     feedback = Feedback("Your work does not pass yet.", (quote,))
     for issue in issues:
+        said = replace(issue, remarks=(Remark("somebody", "some text"),))
         bare = PromptContext("trial", "agent-0", 1, "feature/trial", base, target)
         full = PromptContext(
-            *("trial", "agent-0", 1, "feature/trial", base, target, "OWNER"),
+            *("trial", "agent-0", 1, "feature/trial", base, target),
             gate=("true",),
             protected=("a",),
             own_claims=("b",),
@@ -84,7 +87,7 @@ def try_templates(templates: Templates, issues: Sequence[Issue], *, base: Sha, t
         for context in (bare, full):
             try:
                 path = PROMPT
-                render_prompt(templates.prompt, issue, context)
+                render_prompt(templates.prompt, said if context is full else issue, context)
                 path = FEEDBACK
                 render_feedback(templates.feedback, issue, feedback, context)
             except Exception as error:  # a template is a program: it may fail in any way

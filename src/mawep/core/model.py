@@ -84,17 +84,31 @@ class Priority(IntEnum):
 
 
 class Dependency(Value, frozen=True):
-    """One edge: this issue waits for `on`. `source` says who said so: `front_matter`, `body` or `native`."""
+    """One edge: this issue waits for `on`.
+
+    `source` says who said so: `front_matter`, `body`, `native` (the forge's own) or `sub_issue` (a part of this
+    issue), with `+` between several.
+    """
 
     on: Number
     source: str = "front_matter"
+
+
+class Remark(Value, frozen=True):
+    """What somebody wrote below an issue; `association` is what the forge says of them."""
+
+    author: str | None
+    text: str
+    association: str | None = None
+    at: str | None = None
 
 
 class Issue(Value, frozen=True):
     """A unit of work, as its tracker gave it.
 
     `origin` is a path or URL for people; `files` are the paths it declares it will write; `runtime` is the way
-    of driving an agent that it asks for.
+    of driving an agent that it asks for. `association` is the author's, in the forge's words; `remarks` are what
+    agents are shown of the conversation, oldest first.
     """
 
     number: Number
@@ -109,6 +123,8 @@ class Issue(Value, frozen=True):
     created_at: str | None = None
     origin: str | None = None
     runtime: str | None = None
+    association: str | None = None
+    remarks: tuple[Remark, ...] = ()
 
 
 class Routed(Value, frozen=True):

@@ -1,9 +1,13 @@
-"""From what a tracker knows to the issues of a run: chosen, complete, and free of cycles."""
+"""From what a tracker found to the issues of a run: chosen, complete, and free of cycles.
+
+An issue without work of its own (a *parent*) is no part of a run: choosing it chooses its sub-issues, and who
+waits for it waits for them.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -13,17 +17,13 @@ import msgspec
 from mawep.core.graph import CycleError, Graph, build
 from mawep.core.model import Dependency, Issue, Number, Sha
 from mawep.errors import UsageError
+from mawep.trackers.base import Found, Outside, Wanted
+
+__all__ = ["Found", "Outside", "Selection", "Wanted", "select", "sources", "wanted"]
 
 _NUMBER = re.compile(r"#?([1-9][0-9]{0,17})")
-_SOURCES = {"front_matter": "front matter", "body": "text"}
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which issues a person asked for: some `numbers`, those with `label`, or, with neither, all."""
-
-    numbers: tuple[Number, ...] = ()
-    label: str | None = None
+_SOURCES = {"front_matter": "front matter", "body": "text", "sub_issue": "sub-issue"}
+_HOW = "write `--issues 101,102`, `--issues all`, or `--label`, `--milestone`, `--query` or `--project`"
 
 
 @dataclass(frozen=True)
@@ -31,27 +31,32 @@ class Selection:
     """The issues of a run. With `problems` there is no `graph` and nothing may start.
 
     `already_landed` are issues that would have been chosen, had they not landed before, each with its landing
-    commit. The graph is empty when all of them have, and were not asked for one by one.
+    commit. The graph is empty when all of them have, and were not asked for one by one. `notes` say what else of
+    the question is not in the graph, and why.
     """
 
     graph: Graph | None
     problems: tuple[str, ...]
     already_landed: Mapping[Number, Sha]
+    notes: tuple[str, ...] = ()
 
 
-def wanted(issues: str | None, label: str | None) -> Wanted:
-    """Read `--issues` (`101,102` or `all`) and `--label`.
+def wanted(
+    issues: str | None,
+    label: str | None,
+    milestone: str | None = None,
+    query: str | None = None,
+    project: int | None = None,
+) -> Wanted:
+    """Read `--issues` (`101,102` or `all`), or what issues have to fit.
 
     Raises:
         UsageError: both are given or neither is, or there is something else than numbers.
     """
-    if (issues is None) == (label is None):
-        raise UsageError(
-            "which issues?",
-            next_step="write `--issues 101,102`, `--issues all` or `--label NAME`, one of them",
-        )
-    if label is not None or issues is None or issues.strip() == "all":
-        return Wanted(label=label)
+    if (issues is None) == (label is None and milestone is None and query is None and project is None):
+        raise UsageError("which issues?", next_step=_HOW)
+    if issues is None or issues.strip() == "all":
+        return Wanted(label=label, milestone=milestone, query=query, project=project)
     words = [word for word in re.split(r"[,\s]+", issues) if word]
     found = [_NUMBER.fullmatch(word) for word in words]
     wrong = [word for word, number in zip(words, found, strict=True) if number is None]
@@ -62,59 +67,167 @@ def wanted(issues: str | None, label: str | None) -> Wanted:
 
 
 def select(
-    issues: Iterable[Issue],
+    found: Found,
     asked: Wanted,
     *,
     with_dependencies: bool = False,
     landed: Mapping[Number, Sha] = MappingProxyType({}),
 ) -> Selection:
-    """Choose the issues of a run and check that everything they wait for is among them or has landed.
+    """Choose the issues of a run and check that everything they wait for is among them or done.
 
     `landed` are those that have landed on the target before, with their landing commits: they are not chosen
     again, and a dependency on one of them is met.
     """
-    known: dict[Number, Issue] = {}
-    problems: list[str] = []
-    for issue in issues:
-        first = known.setdefault(issue.number, issue)
-        if first is not issue:
-            problems.append(f"{_name(issue)} has the same number as {_name(first)}")
-    meant, wrong = _meant(known, asked, landed)
-    problems += wrong
+    choice = _Choice(found, asked, landed)
+    meant = choice.meant()
     done = {number: landed[number] for number in sorted(meant) if number in landed}
     chosen = meant.difference(done)
-    if asked.numbers and not chosen and not wrong:
-        problems += [_done_already(number, commit) for number, commit in done.items()]
-    if with_dependencies:
-        chosen = _with_dependencies(known, chosen, landed)
-    problems += _missing(known, chosen, landed)
-    graph = None
-    try:
-        graph = build(_closed(known[number], chosen) for number in sorted(chosen))
-    except CycleError as cycle:
-        problems.append(f"these issues wait for each other: {cycle}; take one of the dependencies away")
-    return Selection(None if problems else graph, tuple(problems), done)
-
-
-def _meant(
-    known: Mapping[Number, Issue], asked: Wanted, landed: Collection[Number]
-) -> tuple[set[Number], list[str]]:
-    """The issues that a person means, landed or not, and what is wrong with the question."""
-    if asked.numbers:
-        there = {number for number in asked.numbers if number in known or number in landed}
-        return there, [
-            f"#{number} is not an issue of the tracker" for number in asked.numbers if number not in there
-        ]
-    matching = {n for n, issue in known.items() if asked.label is None or asked.label in issue.labels}
-    if matching:
-        return matching, []
-    if asked.label is None:
-        return matching, ["the tracker has no issues"]
-    labels = {label for issue in known.values() for label in issue.labels}
-    near = get_close_matches(asked.label, labels, n=1)
-    return matching, [
-        f"no issue has the label `{asked.label}`" + (f"; did you mean `{near[0]}`?" if near else "")
+    if asked.numbers and not chosen and not choice.problems:
+        choice.problems += [_done_already(number, commit) for number, commit in done.items()]
+    chosen = choice.completed(choice.trusted(chosen), with_dependencies=with_dependencies)
+    choice.problems += [
+        f"{_name(choice.known[number])}: {problem}"
+        for number in sorted(chosen)
+        for problem in found.problems.get(number, ())
     ]
+    choice.problems += choice.missing(chosen)
+    graph = choice.graph(chosen)
+    return Selection(
+        None if choice.problems else graph, tuple(choice.problems), done, tuple(dict.fromkeys(choice.notes))
+    )
+
+
+class _Choice:
+    """What is known while issues are chosen; collects problems and notes on the way."""
+
+    def __init__(self, found: Found, asked: Wanted, landed: Mapping[Number, Sha]) -> None:
+        self.found = found
+        self.asked = asked
+        self.landed = landed
+        self.known: dict[Number, Issue] = {}
+        self.problems: list[str] = []
+        self.notes: list[str] = []
+        for issue in found.issues:
+            first = self.known.setdefault(issue.number, issue)
+            if first is not issue:
+                self.problems.append(f"{_name(issue)} has the same number as {_name(first)}")
+
+    def meant(self) -> set[Number]:
+        """The issues that a person means, landed or not."""
+        asked, known = self.asked, self.known
+        if asked.numbers:
+            there = {number for number in asked.numbers if number in known or number in self.landed}
+            self.problems += [
+                f"#{number} {self.found.absent.get(number, 'is not an issue of the tracker')}"
+                for number in asked.numbers
+                if number not in there
+            ]
+            return there
+        if self.found.matching is not None:
+            if not self.found.matching:
+                self.problems.append("no open issue is what you asked for")
+            return {number for number in self.found.matching if number in known or number in self.landed}
+        matching = {n for n, issue in known.items() if asked.label is None or asked.label in issue.labels}
+        if not matching:
+            self.problems.append(self._nothing_matches())
+        return matching
+
+    def _nothing_matches(self) -> str:
+        if self.asked.label is None:
+            return "the tracker has no issues"
+        labels = {label for issue in self.known.values() for label in issue.labels}
+        near = get_close_matches(self.asked.label, labels, n=1)
+        return f"no issue has the label `{self.asked.label}`" + (
+            f"; did you mean `{near[0]}`?" if near else ""
+        )
+
+    def trusted(self, chosen: Collection[Number]) -> set[Number]:
+        """The chosen without those that are refused: asked for by number that is a problem, else it is noted.
+
+        Nobody may keep a run from starting by opening an issue.
+        """
+        refused = sorted(number for number in chosen if number in self.found.refused)
+        sentences = [f"{_name(self.known[number])} {self.found.refused[number]}" for number in refused]
+        if self.asked.numbers:
+            self.problems += sentences
+        else:
+            self.notes += [f"{sentence}; it is left out" for sentence in sentences]
+        return set(chosen).difference(refused)
+
+    def completed(self, chosen: set[Number], *, with_dependencies: bool) -> set[Number]:
+        """The chosen with their open sub-issues and, if asked for, with all that is open and that they wait for."""
+        found = set(chosen)
+        to_see = list(found)
+        while to_see:
+            for dependency in self.known[to_see.pop()].depends_on:
+                on = dependency.on
+                pull = with_dependencies or "sub_issue" in dependency.source
+                barred = on in found or on in self.landed or on in self.found.refused
+                if pull and on in self.known and not barred:
+                    found.add(on)
+                    to_see.append(on)
+        return found
+
+    def missing(self, chosen: Collection[Number]) -> Iterator[str]:
+        """A sentence for each dependency that nothing in the run will ever meet."""
+        for number in sorted(chosen):
+            issue = self.known[number]
+            for dependency in issue.depends_on:
+                on = dependency.on
+                outside = self.found.outside.get(on)
+                if on in chosen or on in self.landed:
+                    continue
+                waits = f"{_name(issue)} depends on #{on} ({sources(dependency)})"
+                if on in self.found.refused and on in self.known:
+                    yield f"{waits}, which {self.found.refused[on]}"
+                elif outside is Outside.DROPPED:
+                    self.notes.append(f"{waits}, which was closed as not planned: it counts as met")
+                elif outside is Outside.PULL:
+                    yield f"{waits}, which is an open pull request: merge or close it first"
+                elif on in self.known or outside is Outside.OPEN:
+                    yield f"{waits}, which is open and not in the set; add it, or take `--with-dependencies`"
+                elif outside is None:
+                    yield f"{waits}, which the tracker does not know"
+
+    def graph(self, chosen: Collection[Number]) -> Graph | None:
+        """The graph of the chosen with work of their own; None, and one more problem, when it goes round."""
+        parents = self.found.parents.intersection(chosen)
+        try:
+            whole = build(_closed(self.known[number], chosen) for number in sorted(chosen))
+        except CycleError as cycle:
+            self.problems.append(
+                f"these issues wait for each other: {cycle}; take one of the dependencies away"
+            )
+            return None
+        if not parents:
+            return whole
+        for number in sorted(parents):
+            self.notes.append(_is_a_parent(number, whole.dependencies[number]))
+        return build(_past(issue, whole, parents) for n, issue in whole.issues.items() if n not in parents)
+
+
+def _past(issue: Issue, whole: Graph, parents: Collection[Number]) -> Issue:
+    """The issue, waiting for what its dependencies without work of their own wait for, instead of them."""
+    if not any(dependency.on in parents for dependency in issue.depends_on):
+        return issue
+    found: dict[Number, Dependency] = {}
+    ahead = list(reversed(issue.depends_on))
+    seen: set[Number] = set()
+    while ahead:
+        dependency = ahead.pop()
+        if dependency.on not in parents:
+            found.setdefault(dependency.on, dependency)
+        elif dependency.on not in seen:
+            seen.add(dependency.on)
+            ahead += reversed(whole.issues[dependency.on].depends_on)
+    return msgspec.structs.replace(issue, depends_on=tuple(found.values()))
+
+
+def _is_a_parent(number: Number, needed: Collection[Number]) -> str:
+    if not needed:
+        return f"#{number} has no work of its own, and all its sub-issues are done"
+    names = ", ".join(f"#{on}" for on in needed)
+    return f"#{number} has no work of its own: it is done when {names} landed"
 
 
 def _done_already(number: Number, commit: Sha) -> str:
@@ -122,34 +235,6 @@ def _done_already(number: Number, commit: Sha) -> str:
         f"#{number} has landed already, as {commit[:12]}: it needs neither `mawep retry` nor an edit; "
         "what is new goes into an issue with a number of its own"
     )
-
-
-def _with_dependencies(
-    known: Mapping[Number, Issue], chosen: Iterable[Number], landed: Collection[Number]
-) -> set[Number]:
-    """The chosen ones and everything known and open that they wait for, directly or not."""
-    found = set(chosen)
-    to_see = list(found)
-    while to_see:
-        for dependency in known[to_see.pop()].depends_on:
-            if dependency.on not in found and dependency.on in known and dependency.on not in landed:
-                found.add(dependency.on)
-                to_see.append(dependency.on)
-    return found
-
-
-def _missing(
-    known: Mapping[Number, Issue], chosen: Collection[Number], landed: Collection[Number]
-) -> Iterator[str]:
-    for number in sorted(chosen):
-        for dependency in known[number].depends_on:
-            if dependency.on in chosen or dependency.on in landed:
-                continue
-            waits = f"{_name(known[number])} depends on #{dependency.on} ({_source(dependency)})"
-            if dependency.on in known:
-                yield f"{waits}, which is open and not in the set; add it, or take `--with-dependencies`"
-            else:
-                yield f"{waits}, which the tracker does not know"
 
 
 def _closed(issue: Issue, chosen: Collection[Number]) -> Issue:
@@ -166,5 +251,6 @@ def _name(issue: Issue) -> str:
     return f"#{issue.number} ({issue.origin})" if issue.origin else f"#{issue.number}"
 
 
-def _source(dependency: Dependency) -> str:
-    return _SOURCES.get(dependency.source, dependency.source)
+def sources(dependency: Dependency) -> str:
+    """Who said that one issue waits for the other, in words."""
+    return " and ".join(_SOURCES.get(source, source) for source in dependency.source.split("+"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -27,6 +27,7 @@ from mawep.trackers.forge_values import (
     Review,
     ReviewComment,
 )
+from mawep.trackers.found import Found, Outside, Wanted
 
 __all__ = [
     "About",
@@ -43,11 +44,13 @@ __all__ = [
     "ForgeError",
     "ForgeIssue",
     "ForgeSettings",
+    "Found",
     "GitCredentials",
     "MergeRefused",
     "Merged",
     "NotAllowed",
     "NotThere",
+    "Outside",
     "Permission",
     "PullRequest",
     "Query",
@@ -60,6 +63,7 @@ __all__ = [
     "ReviewComment",
     "Tracker",
     "Unreachable",
+    "Wanted",
 ]
 
 
@@ -68,13 +72,23 @@ class Tracker(Protocol):
 
     name: str
 
-    async def issues(self) -> list[Issue]:
-        """Every open issue, by number.
+    async def find(self, wanted: Wanted, *, with_dependencies: bool = False) -> Found:
+        """What is wanted, with all that it takes to judge what it waits for.
+
+        Sub-issues of what is found are read too, and so are open dependencies, if asked for.
 
         Raises:
             ProblemsError: everything that cannot be read, at once.
-            UsageError: there is no such tracker.
+            UsageError: there is no such tracker, or it does not know what is asked.
         """
+        ...
+
+    async def with_remarks(self, issues: Sequence[Issue]) -> list[Issue]:
+        """The same issues with what agents may be shown of their conversations."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
         ...
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mawep.core.model import Issue
 from mawep.errors import ProblemsError, UsageError
+from mawep.trackers.found import Found, Wanted
 from mawep.trackers.issue_file import IssueFile, read_issue
 
 MAX_BYTES = 1 << 18
@@ -23,8 +24,20 @@ class FolderTracker:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    async def issues(self) -> list[Issue]:
-        return await asyncio.to_thread(self._load)
+    async def find(self, wanted: Wanted, *, with_dependencies: bool = False) -> Found:
+        unknown = [name for name in ("milestone", "query", "project") if getattr(wanted, name) is not None]
+        if unknown:
+            raise UsageError(
+                f"issues in a folder have no {unknown[0]}",
+                next_step="choose by number or by label, or take them from a forge with `issues.tracker`",
+            )
+        return Found(tuple(await asyncio.to_thread(self._load)))
+
+    async def with_remarks(self, issues: Sequence[Issue]) -> list[Issue]:
+        return list(issues)
+
+    async def close(self) -> None:
+        """Nothing is held."""
 
     def _load(self) -> list[Issue]:
         if not self._folder.is_dir():

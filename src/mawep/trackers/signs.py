@@ -54,7 +54,9 @@ def hours_of(labels: Iterable[str], body: Markdown, fields: Mapping[str, str] | 
         if key is None and name.strip().lower() == "hours" and (found := _hours(text, bare=True)):
             return found
     for label in labels:
-        if (said := _LABEL.fullmatch(label.strip())) and (found := _hours(said["amount"], bool(said["hours"]))):
+        if (said := _LABEL.fullmatch(label.strip())) and (
+            found := _hours(said["amount"], bool(said["hours"]))
+        ):
             return found
     return next(_in_text(body), None)
 
