@@ -2,34 +2,21 @@
 
 from __future__ import annotations
 
-import re
-
-_TERMINAL_SEQUENCE = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"  # colours, cursor movements
-    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # titles, clipboards, links
-    r"|\x1b[ -/]*[0-~]?"
-)
-# Control characters, marks that turn the direction of text, and characters that take no room.
-_HIDDEN = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ud800-\udfff"
-    "\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
-)
-_COMBINING = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-_STACK = re.compile(f"({_COMBINING}{{2}}){_COMBINING}+")
+from mawep.core.text import visible, without_sequences
 
 
 def one_line(text: str, limit: int = 500) -> str:
     """`text` without anything that a terminal obeys, on one line of at most `limit` characters."""
-    text = _TERMINAL_SEQUENCE.sub("", text[: 4 * limit])
-    text = _STACK.sub(r"\1", _HIDDEN.sub("", " ".join(text.split())))
+    text = without_sequences(text[: 4 * limit])
+    text = visible(" ".join(text.split()))
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
 def several_lines(text: str, limit: int) -> str:
     """`text` without anything that a terminal obeys, its lines kept, at most `limit` characters of it."""
     shown = text if len(text) <= limit else text[:limit] + "\n…"
-    lines = _TERMINAL_SEQUENCE.sub("", shown.replace("\t", "    ")).splitlines()
-    return "\n".join(_STACK.sub(r"\1", _HIDDEN.sub("", line)).rstrip() for line in lines).strip("\n")
+    lines = without_sequences(shown.replace("\t", "    ")).splitlines()
+    return "\n".join(visible(line).rstrip() for line in lines).strip("\n")
 
 
 def first_line(text: str, limit: int = 200) -> str:
