@@ -11,7 +11,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from mawep.core.text import visible, without_sequences
-from mawep.reports.markdown import MOST, bounded, code, fenced, inline, quoted
+from mawep.reports.markdown import MOST, bare, bounded, code, fenced, inline, quoted
 
 RENDERER = MarkdownIt("gfm-like", {"linkify": False})
 
@@ -77,6 +77,14 @@ def test_words_mention_nobody_and_break_out_of_nothing(text: str) -> None:
     kinds = [token.type for token in RENDERER.parse(f"- {shown or 'x'}\n")]
     assert kinds == ["bullet_list_open", "list_item_open", "paragraph_open", "inline", "paragraph_close",
                      "list_item_close", "bullet_list_close"]  # fmt: skip
+
+
+@all_hostile
+@given(text=FOREIGN)
+def test_a_title_refers_to_nothing_and_is_not_escaped(text: str) -> None:
+    shown = bare(text, 1000)
+    assert not REFERENCES.search(shown)
+    assert shown.replace("\u200b", "") == visible(" ".join(without_sequences(text).split()))
 
 
 @all_hostile

@@ -19,8 +19,15 @@ _BREAK = "\u200b"
 _LINE_END = re.compile(r"\r\n?|\n|[\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
 _SPECIAL = re.compile(r"[\\`*_{}\[\]<>&|~$!#^]")
 _NUMBERED = re.compile(r"\d{1,9}(?=[.)])")
-_REFERENCE = re.compile(r"@|\\#(?=\w)|\bGH-(?=\d)|:/(?=/)|\bwww(?=\.)", re.IGNORECASE)
+_REFERENCE = re.compile(r"@|\\#(?=\w)|GH-(?=\d)|:/(?=/)|www(?=\.)", re.IGNORECASE)
+_BARE_REFERENCE = re.compile(r"@|#(?=\w)|GH-(?=\d)|:/(?=/)|www(?=\.)", re.IGNORECASE)
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
+
+
+def bare(text: str, limit: int = 300) -> str:
+    """On one line where nothing is rendered but references count, as in a title or a commit's message."""
+    words = _shortened(visible(" ".join(without_sequences(text[: 4 * limit]).split())), limit)
+    return _BARE_REFERENCE.sub(lambda found: found[0] + _BREAK, words)
 
 
 def inline(text: str, limit: int = 300) -> str:
@@ -74,12 +81,14 @@ def bounded(text: str, most: int = MOST) -> str:
     """At most so many characters: whole lines of it, a block of code that is cut is ended."""
     if len(text) <= most:
         return text
-    kept, fence, left = [], "", most - len(CUT) - 2
+    kept: list[str] = []
+    fence, left = "", most - len(CUT)
     for line in text.split("\n"):
-        if (left := left - len(line) - 1) < len(fence):
+        after = _open_fence(fence, line)
+        if (cost := len(line) + 1) + (len(after) + 1 if after else 0) > left:
             break
         kept.append(line)
-        fence = _open_fence(fence, line)
+        fence, left = after, left - cost
     return "\n".join([*kept, *([fence] if fence else []), CUT])
 
 

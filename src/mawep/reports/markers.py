@@ -21,8 +21,8 @@ class Signed(Protocol):
     """A text on a forge, and who wrote it."""
 
     @property
-    def author(self) -> str:
-        """The login."""
+    def author(self) -> str | None:
+        """The login, if there still is one."""
         ...
 
     @property
@@ -51,7 +51,7 @@ class Markers:
 
     def bears(self, text: Signed, issue: int, kind: str, key: str = "", *, run: str | None = None) -> bool:
         """Whether this is that text of ours; of any run, or of this one."""
-        if text.author.casefold() != self.login.casefold():
+        if not self._is_ours(text):
             return False
         found = MARK.fullmatch(text.body.partition("\n")[0].rstrip())
         if found is None or found[1] != kind or (run is not None and found[2] != run[-8:]):
@@ -66,7 +66,10 @@ class Markers:
 
     def ours(self, text: Signed) -> bool:
         """Whether it looks like one of ours, wherever it was made for: nothing in it is meant for MAWEP."""
-        return text.author.casefold() == self.login.casefold() and MARK.match(text.body) is not None
+        return self._is_ours(text) and MARK.match(text.body) is not None
+
+    def _is_ours(self, text: Signed) -> bool:
+        return (text.author or "").casefold() == self.login.casefold()
 
     def _mac(self, issue: int, kind: str, run8: str, key: str) -> str:
         digest = hmac.new(self.secret, digestmod=hashlib.sha256)

@@ -1,0 +1,113 @@
+"""What reports are made of, as plain values. Texts in them are as agents and trackers wrote them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mawep.core.model import GateRecord, IssueState, Number, PlanEntry
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """An issue that another one depends on."""
+
+    number: Number
+    title: str
+    state: IssueState
+
+
+@dataclass(frozen=True)
+class Pull:
+    """A pull request."""
+
+    number: Number
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where an issue stands. None is unknown or not yet; `eta` is in seconds.
+
+    `stage` says more exactly what `state` means now; `reason` is why it failed; `waiting_for` why it is not running or
+    landing yet; `blockers` what its agent says keeps it; `transcript` is a path below the git directory of the clone.
+    """
+
+    number: Number
+    title: str
+    state: IssueState
+    stage: str
+    target: str
+    run: str
+    reason: str | None = None
+    detail: str = ""
+    percent: float | None = None
+    claimed: bool = False
+    eta: float | None = None
+    activity: str = ""
+    plan: tuple[PlanEntry, ...] = ()
+    blockers: tuple[str, ...] = ()
+    waiting_for: tuple[str, ...] = ()
+    question: str | None = None
+    options: tuple[str, ...] = ()
+    depends_on: tuple[Neighbour, ...] = ()
+    agent: str | None = None
+    runtime: str | None = None
+    attempts: int = 0
+    repairs: int = 0
+    tokens: int | None = None
+    cost_usd: float | None = None
+    branch: str | None = None
+    pull: Pull | None = None
+    commit: str | None = None
+    landed_as: str | None = None
+    salvage: str | None = None
+    transcript: str | None = None
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What landed and on what evidence. `exact`: the very tree that was gated is what the target holds."""
+
+    commit: str
+    target: str
+    tree: str = ""
+    journal: str = ""
+    exact: bool = True
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """What a pull request says of itself. `summary` is the agent's own; `gate` is the newest verdict on its commit."""
+
+    number: Number
+    title: str
+    target: str
+    commit: str
+    run: str
+    summary: str = ""
+    plan: tuple[PlanEntry, ...] = ()
+    files: tuple[str, ...] = ()
+    gate: GateRecord | None = None
+    landing: Landing | None = None
+    agent: str | None = None
+    runtime: str | None = None
+    attempts: int = 1
+    repairs: int = 0
+    tokens: int | None = None
+    cost_usd: float | None = None
+    transcript: str | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run. `seconds` is how long it took."""
+
+    run: str
+    outcome: str
+    target: str
+    before: str
+    after: str
+    issues: tuple[Standing, ...]
+    seconds: float | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
