@@ -9,7 +9,16 @@ import msgspec
 import pytest
 
 from mawep.core import events as ev
-from mawep.core.model import CommandResult, FailureReason, GateRecord, GateResult, Question, Rules, Session
+from mawep.core.model import (
+    CommandResult,
+    FailureReason,
+    GateRecord,
+    GateResult,
+    Issue,
+    Question,
+    Rules,
+    Session,
+)
 from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.observe.words import ROUTINE, describe, noteworthy
 from tests.observe.play import Part, Play, payment_sprint, sha
@@ -34,6 +43,7 @@ def example(kind: type) -> typing.Any:
         Rules: Rules(),
         Session: Session("s"),
         ReviewRecord: ReviewRecord(1, 1, sha("c"), sha("t"), Verdict.NONE),
+        Issue: Issue(1, "x"),
         GateRecord: GateRecord("k", sha("t"), GateResult.NONE, (), 1.0, "log"),
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mawep.core import graph, news
 from mawep.core.claims import overlap
 from mawep.core.model import HOLDS_SLOT, IssueState
 from mawep.core.state import State
@@ -44,12 +45,20 @@ def assert_sound(state: State) -> None:
     assert state.landed == len(by_state[IssueState.LANDED])
     for number, needed in state.graph.dependencies.items():
         unmet = [on for on in needed if records[on].state is not IssueState.LANDED]
-        assert state.unmet[number] == len(unmet)
+        outside = [edge.on for edge in state.outside.blockers.get(number, ())]
+        assert state.unmet[number] == len(unmet) + len(outside)
+        unmet += outside
         if records[number].state not in WAITS | {IssueState.BLOCKED, IssueState.CANCELLED}:
             assert not unmet
         if records[number].state is IssueState.WAITING:
             assert unmet
+            assert not outside
             assert not any(records[on].state.terminal for on in unmet)
+
+    assert state.graph == graph.build(state.graph.issues.values())
+    assert {number for _, number in state.outside.untold} <= set(state.outside.edited)
+    for conflict in state.outside.refused:
+        assert not news.known_edge(state, conflict.issue, conflict.on)
 
     for key in state.effects:
         kind, _, about = key.partition(":")

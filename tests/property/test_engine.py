@@ -8,7 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from mawep.core import changes
+from mawep.core import changes, news
 from mawep.core import events as ev
 from mawep.core.engine import decide, next_wakeup
 from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Question, Rules, Session
@@ -161,6 +161,20 @@ class Hostile(RuleBasedStateMachine):
             ev.DispatchUnpaused("ada"),
         )
         self.run.go(deeds[kind])
+
+    @rule(number=NUMBERS, on=st.integers(1, 7), kind=st.integers(0, 5))
+    def tracker(self, number: Number, on: Number, kind: int) -> None:
+        state = self.run.state
+        edit = issue(number, hours=float(on), files=("docs",) if on % 2 else ())
+        said: tuple[list[ev.AnyEvent], ...] = (
+            [ev.IssueEdited(number, edit)],
+            [ev.DependencyAdded(number, on, "native")],
+            [ev.DependencyRemoved(number, on)],
+            [ev.DependencyRefused(number, on, "native", "")],
+            news.dependency(state, number, on, "body"),
+            [ev.CommandTaken(number, on, "ada", "stop", True, "")],
+        )
+        self.run.go(*said[kind])
 
     @rule(kind=st.integers(0, 3))
     def trouble(self, kind: int) -> None:

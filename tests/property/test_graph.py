@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from random import Random
 
 from hypothesis import given
@@ -71,3 +72,36 @@ def test_below_is_everything_that_waits(edges: set[tuple[int, int]]) -> None:
 
     for number in plan.order:
         assert set(plan.below(number)) == {other for other in plan.order if waits(other, number)}
+
+
+@given(
+    edges=st.sets(st.tuples(NUMBERS, NUMBERS), max_size=10),
+    number=NUMBERS,
+    on=st.sets(NUMBERS, max_size=3),
+    priority=st.sampled_from(Priority),
+    hours=st.sampled_from((None, 1.0, 4.0)),
+)
+def test_a_plan_with_another_issue_is_the_plan_of_all_of_them(
+    edges: set[tuple[int, int]], number: int, on: set[int], priority: Priority, hours: float | None
+) -> None:
+    plan = graph.build(make({(at, on) for at, on in edges if at > on}, {}))
+    depends_on = tuple(Dependency(other) for other in sorted(on))
+    other = Issue(number, "new", priority=priority, estimate_hours=hours, depends_on=depends_on)
+    issues = [other if issue.number == number else issue for issue in plan.issues.values()]
+    try:
+        wanted = graph.build(issues)
+    except graph.CycleError:
+        assert any(graph.way(plan, needed, number) for needed in on - {number})
+        return
+    assert graph.with_issue(plan, other) == wanted
+    assert all(not graph.way(plan, needed, number) for needed in set(wanted.dependencies[number]) - {number})
+
+
+@given(edges=st.sets(st.tuples(NUMBERS, NUMBERS), max_size=14), start=NUMBERS, to=NUMBERS)
+def test_a_way_is_there_when_one_issue_waits_for_the_other(
+    edges: set[tuple[int, int]], start: int, to: int
+) -> None:
+    plan = graph.build(make({(at, on) for at, on in edges if at > on}, {}))
+    way = graph.way(plan, start, to)
+    assert bool(way) == (start == to or start in plan.below(to))
+    assert all(b in plan.dependencies[a] for a, b in pairwise(way))

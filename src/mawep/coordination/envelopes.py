@@ -109,7 +109,10 @@ class Repair(Payload):
 
 
 class Deliver(Payload):
-    """Give the agent this text from `sender`; `foreign` means that another agent wrote it, not a person."""
+    """Give the agent this text from `sender`.
+
+    `foreign` means that it is no person's word to this agent; `lead` then says in our words what it is.
+    """
 
     issue: int
     attempt: int
@@ -117,6 +120,7 @@ class Deliver(Payload):
     text: str
     sender: str
     foreign: bool = False
+    lead: str = ""
 
 
 class Answer(Payload):

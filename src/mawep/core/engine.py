@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import budget, changes, landing, review, rules, schedule
+from mawep.core import budget, changes, landing, news, review, rules, schedule
 from mawep.core import events as ev
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
@@ -42,6 +42,7 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
         *_attempts(state, run, now),
         *_warnings(state, run, now),
         *_news(state),
+        *news.decided(state),
     ]
     if commands:
         return commands

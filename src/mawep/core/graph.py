@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mawep.core.model import Issue, Number
 
@@ -111,6 +111,39 @@ def build(issues: Iterable[Issue]) -> Graph:
         rank=rank,
         by_rank=by_rank,
     )
+
+
+def with_issue(plan: Graph, issue: Issue) -> Graph:
+    """The plan when one of its issues reads otherwise: what `build` makes of all of them.
+
+    Raises:
+        UnknownDependencyError, CycleError: as `build` does.
+    """
+    before, issues = plan.issues[issue.number], {**plan.issues, issue.number: issue}
+    if _numbers(before) == _numbers(issue) and _own_key(before) == _own_key(issue):
+        return replace(plan, issues=issues)
+    return build(issues.values())
+
+
+def way(plan: Graph, start: Number, to: Number) -> tuple[Number, ...]:
+    """The shortest way from one issue to another along what each waits for; nothing when there is none."""
+    came_from: dict[Number, Number] = {start: start}
+    ahead = [start]
+    for number in ahead:  # grows while we walk it
+        if number == to:
+            path = [to]
+            while path[-1] != start:
+                path.append(came_from[path[-1]])
+            return tuple(reversed(path))
+        for on in plan.dependencies[number]:
+            if on not in came_from:
+                came_from[on] = number
+                ahead.append(on)
+    return ()
+
+
+def _own_key(issue: Issue) -> tuple[int, float, str | None]:
+    return int(issue.priority), hours(issue), issue.created_at
 
 
 def _numbers(issue: Issue) -> tuple[Number, ...]:

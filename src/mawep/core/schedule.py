@@ -208,6 +208,8 @@ def _blocked_because(state: State, record: IssueRecord) -> str:
     culprit = record.blocked_by
     if culprit is None:
         return "a dependency will not land"
+    if culprit not in state.issues:
+        return f"waits for #{culprit}, which is open and not in this run; it is free when that is closed"
     cause = state.issues[culprit]
     why = f" ({cause.reason})" if cause.reason else ""
     return f"#{culprit} is {cause.state}{why}"

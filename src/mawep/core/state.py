@@ -28,6 +28,7 @@ from mawep.core.model import (
     Usage,
     gate_name,
 )
+from mawep.core.outside import Outside
 from mawep.core.verdict import ReviewRecord
 
 Changed = TypeVar("Changed", bound=msgspec.Struct)
@@ -215,6 +216,7 @@ class State(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...] = ()
     landed_changes: tuple[Change, ...] = ()
     to_tell: tuple[tuple[int, Number], ...] = ()
+    outside: Outside = Outside()
     queue: tuple[Number, ...] = ()
     suspects: tuple[Number, ...] = ()
     landing: Landing | None = None

@@ -24,6 +24,7 @@ ROUTINE = frozenset(
         ev.WorkspacesRetired,
         ev.MessageDelivered,
         ev.UsageSeen,
+        ev.OutsideRead,
     }
 )
 """Events that say nothing new to somebody who watches: each is a step between two others."""
@@ -172,6 +173,17 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.IssueParked: lambda e: f"#{e.issue} is parked{_because(e.why)}",
     ev.IssueReopened: lambda e: f"{e.by} wants #{e.issue} tried again",
     ev.IssueCancelled: lambda e: f"{e.by} cancels #{e.issue}",
+    ev.IssueEdited: lambda e: f"#{e.issue} was edited: {one_line(e.now.title, 120)}",
+    ev.DependencyAdded: lambda e: f"#{e.issue} waits for #{e.on} as well ({e.source})",
+    ev.DependencyRemoved: lambda e: f"#{e.issue} does not wait for #{e.on} any more{_because(e.why)}",
+    ev.DependencyRefused: lambda e: (
+        f"#{e.issue} does not wait for #{e.on}, which is new ({e.source}){_because(e.why)}"
+    ),
+    ev.IssueNoticed: lambda e: f"#{e.issue} {e.what}",
+    ev.CommandTaken: lambda e: (
+        f"{e.by} says `/mawep {one_line(e.command, 80)}` on #{e.issue}{_because(e.said)}"
+    ),
+    ev.OutsideRead: lambda e: f"The tracker is read until {e.until:%Y-%m-%d %H:%M:%S} UTC",
     ev.RetireIntended: lambda e: f"The worktrees of {numbers(e.issues)} are given back",
     ev.WorkspacesRetired: lambda e: f"The worktrees of {numbers(e.issues)} are gone",
 }

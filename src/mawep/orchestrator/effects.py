@@ -257,6 +257,7 @@ class Effects:
             text=message.text,
             sender=message.by,
             foreign=message.foreign,
+            lead=message.lead,
         )
         await self._send(deliver, attempt.fence)
 

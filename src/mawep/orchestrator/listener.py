@@ -326,9 +326,9 @@ def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent
             next_step=f"see `mawep explain {number}`",
         )
     if record.state is IssueState.BLOCKED:
-        raise Refused(
-            f"#{number} is blocked by #{record.blocked_by}", next_step=f"`mawep retry {record.blocked_by}`"
-        )
+        culprit = record.blocked_by
+        how = "it is free when that is closed" if culprit not in state.issues else f"`mawep retry {culprit}`"
+        raise Refused(f"#{number} is blocked by #{culprit}", next_step=how)
     return f"#{number} is tried again", [ev.IssueReopened(number, by)]
 
 

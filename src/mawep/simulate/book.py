@@ -33,6 +33,7 @@ class Book:
         self.told: set[tuple[str, Number]] = set()
         self.runtimes: dict[Number, str] = {}
         self.limited: dict[str, datetime] = {}
+        self.pausing: set[str] = set()
         self.tokens: dict[tuple[Number, int], int] = {}
         self.attempts: dict[Number, int] = {}
         self.over: set[int] = set()
@@ -116,8 +117,10 @@ class Book:
                 self._cancel(issue)
             case ev.IssueReopened(issue=issue) if issue not in self.live:
                 self.cancelled.discard(issue)
-            case ev.LimitLifted(runtime=runtime, by=by) if by:
-                self.limited.pop(runtime, None)
+            case ev.LimitLifted(runtime=runtime, by=by):
+                self.pausing.discard(runtime)
+                if by:
+                    self.limited.pop(runtime, None)
             case _:
                 self._note_landing(event)
 
@@ -128,8 +131,9 @@ class Book:
             runtime = self.runtimes[event.issue]
             held = self.limited.get(runtime, at)
             stated = event.until if event.until and event.until >= at + NEAREST_MOMENT else None
-            if stated is not None or held <= at:
+            if stated is not None or runtime not in self.pausing:
                 self.limited[runtime] = max(held, stated or at + SHORTEST_PAUSE)
+            self.pausing.add(runtime)
 
     def _note_landing(self, event: ev.AnyEvent) -> None:
         match event:

@@ -9,6 +9,7 @@ from functools import partial
 
 from mawep.clock import VirtualClock
 from mawep.core import events as ev
+from mawep.core import news
 from mawep.core.engine import decide, evolve, next_wakeup, replay
 from mawep.core.model import Routed
 from mawep.core.state import State
@@ -91,6 +92,16 @@ class Hall:
         if any(known.seq == intent.seq for known in self.state.effects.values()):
             self.receive(event)
 
+    def _hear(self, said: ev.AnyEvent) -> None:
+        """The tracker says something, if anybody is there to listen."""
+        if self.state.running:
+            if isinstance(said, ev.DependencyAdded):
+                for event in news.dependency(self.state, said.issue, said.on, said.source):
+                    self._append(event)
+            else:
+                self._append(said)
+            self._settle()
+
     # --- the loop
 
     def _start(self) -> None:
@@ -117,6 +128,8 @@ class Hall:
             agenda.after(end, partial(setattr, self._effects, "dirty", False))
         for at, deed in plan.deeds:
             agenda.after(at, partial(self.receive, deed))
+        for at, news_ in plan.outside:
+            agenda.after(at, partial(self._hear, news_))
 
     def _go_on(self) -> None:
         """What comes next: something on the agenda, or the moment that the core asked to be woken at."""

@@ -43,6 +43,9 @@ class Invariant(StrEnum):
     CLAIMS_EXCLUSIVE = "no two live holders of overlapping claims"
     CHANGES_FIRST = "what a breaking change affects starts when that has landed or its issue has ended"
     CHANGES_TOLD = "whoever works on what a breaking change affects is told of it"
+    EDGES_KEPT = (
+        "a new dependency is waited for, or refused because its issue has begun or it closes a circle"
+    )
     GATED_EXACTLY = "every tree that the target points at passed the gate"
     QUEUED_GREEN = "a candidate waits to land only with its own tree green"
     QUEUED_APPROVED = "where work is reviewed, a candidate waits to land only with its own tree approved"
@@ -85,9 +88,8 @@ class Observer:
         self._rules = scenario.rules
         self._budget = scenario.rules.budget
         self._limited_by_budget = self._budget != Budget(soft_percent=self._budget.soft_percent)
-        self._needed = {i.number: {d.on for d in i.depends_on} for i in scenario.issues}
-        self._below = {number: _below(number, self._needed) for number in self._needed}
-        self._touches = {i.number: _touched(i.files) for i in scenario.issues}
+        self._issues = scenario.issues
+        self._learn()
         self._landed: set[Number] = set()
         self.book = Book()
 
@@ -119,7 +121,10 @@ class Observer:
             self._require(until is None or until <= rec.at, Invariant.NOT_WHILE_LIMITED, event)
             most = self._budget.run_tokens
             self._require(most is None or self.book.spent < most, Invariant.NOT_PAST_BUDGET, event)
+        if isinstance(event, ev.DependencyAdded | ev.DependencyRefused):
+            self._see_edge(before, event, after)
         self.book.note(rec)
+        self._note_outside(event)
         if isinstance(event, ev.ClaimsTaken):
             self._see_claimed(event, after)
         elif isinstance(event, ev.BreakingChangeAnnounced):
@@ -147,6 +152,41 @@ class Observer:
         known = any(one.approves(event.tree) for one in before.issues[event.issue].reviews)
         fit = event.tree == self.book.trees[event.issue] and event.tree in self._truth.green
         self._require(room and fit and not known, Invariant.REVIEWED_IN_ORDER, event)
+
+    def _learn(self) -> None:
+        """What the tracker said when the run began."""
+        self._needed = {i.number: {d.on for d in i.depends_on} for i in self._issues}
+        self._below = {number: _below(number, self._needed) for number in self._needed}
+        self._touches = {i.number: _touched(i.files) for i in self._issues}
+
+    def _note_outside(self, event: ev.AnyEvent) -> None:
+        """Take down what has changed on the tracker since."""
+        match event:
+            case ev.IssueEdited(issue=issue, now=now) if issue not in self.book.live | self.book.landed:
+                self._touches[issue] = _touched(now.files)
+            case ev.DependencyAdded(issue=issue, on=on):
+                self._needed[issue].add(on)
+            case ev.DependencyRemoved(issue=issue, on=on):
+                self._needed[issue].discard(on)
+            case _:
+                return
+        self._below = {number: _below(number, self._needed) for number in self._needed}
+
+    def _see_edge(
+        self, before: State, event: ev.DependencyAdded | ev.DependencyRefused, after: State
+    ) -> None:
+        issue, on = event.issue, event.on
+        begun = issue in self.book.live | self.book.landed
+        over = before.issues[issue].state in TERMINAL - {IssueState.BLOCKED}
+        circular = on in self._below[issue]
+        if isinstance(event, ev.DependencyRefused):
+            self._require(begun or over or circular, Invariant.EDGES_KEPT, event)
+            return
+        self._require(not (begun or over or circular), Invariant.EDGES_KEPT, event)
+        state = after.issues[issue].state
+        lost = on not in self._needed or after.issues[on].state in TERMINAL - {IssueState.LANDED}
+        kept = state is IssueState.BLOCKED if lost else state is not IssueState.READY
+        self._require(kept or on in self.book.landed, Invariant.EDGES_KEPT, f"#{issue} is {state}: {event}")
 
     def _see_claimed(self, event: ev.ClaimsTaken, after: State) -> None:
         issue, book = event.issue, self.book
@@ -219,8 +259,10 @@ class Observer:
     def rewind(self, journal: Iterable[ev.Recorded]) -> None:
         """The journal ends earlier than what was seen."""
         self.book = Book()
+        self._learn()
         for rec in journal:
             self.book.note(rec)
+            self._note_outside(rec.event)
 
     def failed(self, error: Exception) -> Violation:
         """The core raised."""

@@ -11,6 +11,7 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core.model import Budget, Dependency, FailureReason, Issue, Number, Priority, Rules
+from mawep.simulate.tracker import happenings, leads_out
 
 START = 1000
 """The first issue's number; somebody else's commits are known by negative numbers."""
@@ -117,7 +118,7 @@ class Scenario:
     which the target's checkout is not clean, `deeds` what people do, all in seconds from the start;
     `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take. `willing`: nothing
     is wrong with the work or the people, so that whatever else strikes, everything has to land. `runtimes` says how
-    each issue's agent is driven.
+    each issue's agent is driven, `outside` what happens on the tracker.
     """
 
     seed: int
@@ -135,6 +136,7 @@ class Scenario:
     gate_seconds: tuple[float, float]
     willing: bool = False
     runtimes: Mapping[Number, str] = field(default_factory=dict)
+    outside: tuple[tuple[float, ev.AnyEvent], ...] = ()
 
 
 def scenario(seed: int) -> Scenario:
@@ -161,6 +163,7 @@ def scenario(seed: int) -> Scenario:
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
     plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
+    plan = replace(plan, outside=happenings(seed, issues))
     return _willing(plan, rng) if rng.random() < 0.2 else plan
 
 
@@ -172,6 +175,7 @@ def _willing(plan: Scenario, rng: random.Random) -> Scenario:
         red_together=frozenset(),
         clashing=frozenset(),
         deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
+        outside=tuple(one for one in plan.outside if not leads_out(one[1])),
         rules=msgspec.structs.replace(plan.rules, budget=Budget()),
         chances=replace(
             plan.chances, lose=0.0, no_verdict=0.0, protected=0.0, request_changes=0.0, no_answer=0.0

@@ -128,11 +128,11 @@ class Talk:
 
 
 def spoken(message: wire.Deliver) -> str:
-    """A message as its agent reads it: a person's as it is, another agent's as a quotation."""
+    """A message as its agent reads it: a person's as it is, anybody else's as a quotation."""
     if not message.foreign:
         return f"Message from {message.sender}:\n{message.text}"
-    lead = f"Another agent, {message.sender}, announces a breaking change to what you work on."
-    return quoted(secrets.token_hex(16), lead, Quote(f"by {message.sender}", message.text))
+    news = f"Another agent, {message.sender}, announces a breaking change to what you work on."
+    return quoted(secrets.token_hex(16), message.lead or news, Quote(f"by {message.sender}", message.text))
 
 
 def _late(question: Question, answer: wire.Answer) -> wire.Deliver:

@@ -59,6 +59,15 @@ from mawep.core.events.limits import (
     LimitLifted,
     ProviderLimitHit,
 )
+from mawep.core.events.outside import (
+    CommandTaken,
+    DependencyAdded,
+    DependencyRefused,
+    DependencyRemoved,
+    IssueEdited,
+    IssueNoticed,
+    OutsideRead,
+)
 from mawep.core.events.reviews import ReviewFinished, ReviewIntended
 from mawep.core.events.run import (
     DispatchPaused,
@@ -132,6 +141,13 @@ AnyEvent = (
     | IssueCancelled
     | RetireIntended
     | WorkspacesRetired
+    | CommandTaken
+    | DependencyAdded
+    | DependencyRefused
+    | DependencyRemoved
+    | IssueEdited
+    | IssueNoticed
+    | OutsideRead
 )
 
 Intent = (
@@ -152,7 +168,17 @@ Intent = (
     | RetireIntended
 )
 
-Command = Intent | RunEnded | AttemptFailed | IssueParked | LimitLifted | BudgetWarned | IssueOverBudget
+Command = (
+    Intent
+    | RunEnded
+    | AttemptFailed
+    | IssueParked
+    | LimitLifted
+    | BudgetWarned
+    | IssueOverBudget
+    | IssueEdited
+    | DependencyAdded
+)
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -223,7 +249,11 @@ __all__ = [
     "CandidateQueued",
     "ClaimsTaken",
     "Command",
+    "CommandTaken",
     "Consumed",
+    "DependencyAdded",
+    "DependencyRefused",
+    "DependencyRemoved",
     "DispatchPaused",
     "DispatchUnpaused",
     "Event",
@@ -234,6 +264,8 @@ __all__ = [
     "Intent",
     "Interrupted",
     "IssueCancelled",
+    "IssueEdited",
+    "IssueNoticed",
     "IssueOverBudget",
     "IssueParked",
     "IssueReopened",
@@ -249,6 +281,7 @@ __all__ = [
     "MoveIntended",
     "MoveLost",
     "MoveUnblocked",
+    "OutsideRead",
     "ProbeComposed",
     "ProbeIntended",
     "ProviderLimitHit",

@@ -75,13 +75,17 @@ class QuestionAnswered(Event, frozen=True, tag=True):
 
 
 class MessageSent(Event, frozen=True, tag=True):
-    """Intent: a message goes to the agent on an issue. `foreign`: not a person's words but another agent's."""
+    """Intent: a message goes to the agent on an issue.
+
+    `foreign`: not a person's words to it, so it is fenced; `lead` is our own sentence in front of it.
+    """
 
     issue: Number
     message: str
     text: str
     by: str
     foreign: bool = False
+    lead: str = ""
 
 
 class MessageDelivered(Event, frozen=True, tag=True):

@@ -6,7 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
-from mawep.core.lifecycle import asked, attempts, budgets, candidates, landings, limits, people, reviews, run
+from mawep.core.lifecycle import (
+    asked,
+    attempts,
+    budgets,
+    candidates,
+    landings,
+    limits,
+    outside,
+    people,
+    reviews,
+    run,
+)
 from mawep.core.state import State
 
 Handler = Callable[[State, ev.Recorded, Any], State]
@@ -66,4 +77,11 @@ HANDLERS: dict[type, Handler] = {
     ev.IssueCancelled: people.cancelled,
     ev.RetireIntended: people.retire,
     ev.WorkspacesRetired: people.retired,
+    ev.IssueEdited: outside.edited,
+    ev.DependencyAdded: outside.dependency_added,
+    ev.DependencyRemoved: outside.dependency_removed,
+    ev.DependencyRefused: outside.dependency_refused,
+    ev.IssueNoticed: outside.noticed,
+    ev.CommandTaken: outside.command_taken,
+    ev.OutsideRead: outside.outside_read,
 }

@@ -16,6 +16,7 @@ from mawep.core.lifecycle.steps import (
     without_lost_verdicts,
 )
 from mawep.core.model import FailureReason, IssueState, Number
+from mawep.core.outside import told
 from mawep.core.state import Attempt, Progress, State, replace
 
 
@@ -142,7 +143,7 @@ def message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
         for tell in state.to_tell
         if (changes.message_id(tell[0]), tell[1]) != (event.message, event.issue)
     )
-    state = replace(state, to_tell=waiting)
+    state = replace(state, to_tell=waiting, outside=told(state.outside, event.message, event.issue))
     if not state.issues[event.issue].state.holds_slot:
         return state
     return replace(state, effects=state.effects.set(f"message:{event.issue}:{event.message}", rec))

@@ -6,6 +6,7 @@ from mawep.core import budget, rules
 from mawep.core import events as ev
 from mawep.core.lifecycle.steps import (
     done,
+    in_the_way,
     leave,
     name,
     put,
@@ -39,10 +40,7 @@ def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
 def _wait_again(state: State, record: IssueRecord) -> State:
     """Back to waiting, unless something else still stands in the way."""
     number = record.number
-    culprit = next(
-        (on for on in state.graph.dependencies[number] if rules.failure_blocks(state.issues[on].state)), None
-    )
-    if culprit is not None:
+    if (culprit := in_the_way(state, number)) is not None:
         return put(state, replace(record, state=IssueState.BLOCKED, blocked_by=culprit))
     waiting = not rules.dependencies_landed(state, number)
     record = replace(

@@ -108,6 +108,13 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
     return block_below(state, number, at) if rules.failure_blocks(to) else state
 
 
+def in_the_way(state: State, number: Number) -> Number | None:
+    """What the issue waits for that will not come by itself: it ended without landing, or is not of this run."""
+    outside = state.outside.blockers.get(number, ())
+    ended = (on for on in state.graph.dependencies[number] if rules.failure_blocks(state.issues[on].state))
+    return next(ended, outside[0].on if outside else None)
+
+
 def block_below(state: State, number: Number, at: datetime) -> State:
     for dependent in state.graph.below(number):
         record = state.issues[dependent]
