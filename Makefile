@@ -5,6 +5,7 @@
 #   make lint        style and format         make typecheck  strict types
 #   make contracts   who may import whom      make bench      measure the overhead against a plain loop
 #   make clis        install the coding agents that `make e2e` drives (npm; into ~/.cache/mawep)
+#   make forge-servers  install the servers that stand for GitHub in `make e2e` (npm and a Node; into ~/.cache/mawep)
 #   make agents-table   write what `make e2e` found out about them into docs/agents.md
 #   make check       all of the above but the benchmark
 #
@@ -26,7 +27,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test e2e clis agents-table lint format typecheck contracts bench check locks
+.PHONY: demo test e2e clis forge-servers agents-table lint format typecheck contracts bench check locks
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
 
@@ -34,14 +35,18 @@ demo: $(VENV)/.runtime
 	$(BIN)/mawep demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto -m "not e2e and not chaos and not clis" $(ARGS)
+	$(BIN)/python -m pytest -n auto -m "not e2e and not chaos and not clis and not forge" $(ARGS)
 
 e2e: $(VENV)/.dev
-	@clis=$$($(BIN)/python -m tests.clis) && export MAWEP_CLIS="$$clis" && set -x && \
-	$(BIN)/python -m pytest -n auto -m "e2e or chaos or clis" $(ARGS)
+	@clis=$$($(BIN)/python -m tests.clis) && forge=$$($(BIN)/python -m tests.forge) && \
+	export MAWEP_CLIS="$$clis" MAWEP_FORGE_SERVERS="$$forge" && set -x && \
+	$(BIN)/python -m pytest -n auto -m "e2e or chaos or clis or forge" $(ARGS)
 
 clis: $(VENV)/.dev
 	@$(BIN)/python -m tests.clis
+
+forge-servers: $(VENV)/.dev
+	@$(BIN)/python -m tests.forge
 
 agents-table: $(VENV)/.dev
 	$(BIN)/python -m tests.clis.table
