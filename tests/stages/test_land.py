@@ -494,5 +494,4 @@ async def test_what_landed_is_read_from_git_alone(repository: Repository, checko
     await move(repository, intent)
     git(checkout, "commit", "--quiet", "--allow-empty", "-m", "talk\n\nMawep-Issue: 9")
     seven, eight = (step.commit for step in intent.steps)
-    assert await land.landed_issues(repository, "main") == {7: seven, 8: eight}
-    assert await land.landed_issues(repository, "release") == {}
+    assert await land.landed_issues(repository, "refs/heads/main") == {7: seven, 8: eight}

@@ -28,6 +28,7 @@ from mawep.cli.branches import branch_of
 from mawep.cli.confining import confinement, shown
 from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
+from mawep.cli.landing import first_target, target_of
 from mawep.cli.pricing import price_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
@@ -51,7 +52,7 @@ from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
 from mawep.orchestrator.hall import Witness
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.attempt import Limits
-from mawep.stages.land import target_now
+from mawep.stages.land import Target
 from mawep.stages.verify import Gate, GateSettings, ScopeGate, until_gates_ended
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
@@ -95,7 +96,7 @@ async def _begin(
         UsageError: a template of the repository cannot be used; nothing was touched.
     """
     branch = config.orchestrator.target_branch
-    target = await target_now(repository, branch)
+    target = await first_target(config, repository)
     templates = await read_templates(repository, target)
     try_templates(templates, issues, base=target, target=branch)
     run = new_id(clock.now())
@@ -267,7 +268,8 @@ class Conductor:
         for part in (listener.run(), worker.run(), *watches):
             stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))
         self.view.began(directory, hall, (ours, workers))
-        return self._effects(directory, journal, hall, ours, workspaces, supervisor)
+        target = await target_of(self.config, self.repository, hall.state.target_branch)
+        return self._effects(directory, journal, hall, ours, workspaces, supervisor, target)
 
     async def _connection(self, stack: AsyncExitStack, server: EmbeddedServer) -> Connection:
         connection = await Connection.connect(server.url)
@@ -282,6 +284,7 @@ class Conductor:
         bus: Bus,
         workspaces: Workspaces,
         supervisor: Supervisor,
+        target: Target,
     ) -> Effects:
         verify = self.config.verify
         settings = GateSettings(
@@ -296,6 +299,7 @@ class Conductor:
             bus=bus,
             gate=Gate(workspaces, supervisor, settings, directory.gates),
             workspaces=workspaces,
+            target=target,
             told=Told(
                 prompt=templates["prompt"],
                 feedback=templates["feedback"],

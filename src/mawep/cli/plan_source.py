@@ -8,13 +8,13 @@ from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.cli.context import open_context
+from mawep.cli.landing import landed
 from mawep.cli.tracking import tracker_of
 from mawep.config import Config
 from mawep.core.graph import Graph, build
 from mawep.errors import ProblemsError
 from mawep.observe.text import short
 from mawep.stages.intake import Selection, Wanted, select, wanted
-from mawep.stages.land import landed_issues
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ async def chosen_issues(
         UsageError: it is not clear which issues are meant.
     """
     pull_in = with_dependencies or config.issues.with_dependencies
-    landed = await landed_issues(repository, config.orchestrator.target_branch) if repository else {}
+    before = await landed(config, repository) if repository else {}
     async with tracker_of(config, repository) as tracker:
         found = await tracker.find(asked, with_dependencies=pull_in)
-        selection = select(found, asked, with_dependencies=pull_in, landed=landed)
+        selection = select(found, asked, with_dependencies=pull_in, landed=before)
         if not for_a_run or selection.graph is None:
             return selection
         issues = await tracker.with_remarks(list(selection.graph.issues.values()))

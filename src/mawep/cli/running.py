@@ -17,6 +17,7 @@ from mawep.cli.confining import exposed, walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
+from mawep.cli.landing import landing_problems
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
@@ -218,6 +219,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
         missing += exposed(config, repository)
+        missing += [problem async for problem in landing_problems(config, repository)]
     used = ways_taken(config.agents, issues)[0] if config.agents.runtime else []
     missing += walls_that_cannot_stand(config, [way.runtime for way in used])
     return Findings((*found.problems, *missing), found.warnings)

@@ -208,6 +208,12 @@ def _branch(value: str) -> str:
     return value
 
 
+def _remote(value: str) -> str:
+    if not _BRANCH.fullmatch(value) or "=" in value:
+        raise refused("is not a name that git accepts for a remote")
+    return value
+
+
 def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
         raise refused("is not the name of an environment variable; write the name alone, without `$` or `=`")
@@ -237,6 +243,8 @@ RepositoryPath: TypeAlias = Annotated[Text, AfterValidator(_confined)]
 ProtectedPath: TypeAlias = Annotated[Text, AfterValidator(_protected)]
 """A path or pattern inside the repository; `!` before it takes away a built-in protection."""
 BranchName: TypeAlias = Annotated[Text, AfterValidator(_branch)]
+RemoteName: TypeAlias = Annotated[Text, AfterValidator(_remote)]
+"""What git calls another repository."""
 VariableName: TypeAlias = Annotated[Text, AfterValidator(_variable)]
 Minutes: TypeAlias = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]

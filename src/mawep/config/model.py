@@ -23,6 +23,7 @@ from mawep.config.fields import (
     Loose,
     Minutes,
     NotYet,
+    RemoteName,
     RepositoryPath,
     Seconds,
     Section,
@@ -170,8 +171,14 @@ class Landing(Section):
     mode: Annotated[
         str, Choice(("local",), ("pull_request", "branch_only"), "landing anywhere but here is")
     ] = Field("local", description="Where work lands: on the branch in this repository.")
-    push: Annotated[bool, NotYet("pushing is")] = Field(False, description="Push the target after a landing.")
-    remote: Annotated[str, NotYet("pushing is")] = Field("origin", description="Where to push.")
+    push: bool = Field(
+        False,
+        description="Move the target branch on the remote first, without force, and then the one here.",
+        examples=["true"],
+    )
+    remote: RemoteName = Field(
+        "origin", description="The remote whose branch that is, by its name in git.", examples=["upstream"]
+    )
     batch: int = Field(
         8, ge=1, le=1000, description="Candidates composed and gated together.", examples=["1"]
     )

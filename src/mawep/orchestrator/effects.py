@@ -73,6 +73,7 @@ class Effects:
         bus: Bus,
         gate: Gate,
         workspaces: Workspaces,
+        target: land.Target,
         told: Told,
         state: Callable[[], State],
         clock: Clock,
@@ -82,6 +83,7 @@ class Effects:
         self._bus = bus
         self._gate = gate
         self._workspaces = workspaces
+        self._target = target
         self._told = told
         self._state = state
         self._clock = clock
@@ -116,8 +118,7 @@ class Effects:
             case ev.SealIntended() as intent:
                 return await self._seal(intent, recorded)
             case ev.MoveIntended() as intent:
-                branch = self._state().target_branch
-                return await land.move_target(self._repository, branch, intent, intended_at=recorded.at)
+                return await self._target.move(intent, intended_at=recorded.at)
             case ev.RetireIntended() as intent:
                 return await self._retire(intent, recorded)
         return None
@@ -141,7 +142,7 @@ class Effects:
         if batch is None or not batch.sealed:
             return False
         new = batch.sealed[-1].commit
-        return bool(await land.blocked_by(self._repository, state.target_branch, batch.base, new))
+        return bool(await self._target.blocked_by(batch.base, new))
 
     async def conclude(self) -> None:
         """The run has ended: let go of the compositions that were made on the way."""
@@ -346,8 +347,7 @@ class Effects:
         return await land.scoped(self._repository, base, steps, state.rules.scopes, labels), conflicts
 
     async def _compose(self, intent: ev.LandingOpened, recorded: ev.Recorded) -> ev.AnyEvent:
-        branch = self._state().target_branch
-        now = await land.check_target(self._repository, branch, intent.base)
+        now = await self._target.now(intent.base)
         if now != intent.base:
             return ev.TargetAdvanced(now)
         steps, conflicts = await self._composed(intent.base, intent.members, recorded)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
@@ -183,9 +184,57 @@ async def check_target(repository: Repository, branch: str, known: Sha) -> Sha:
     return now
 
 
+Moved = ev.TargetMoved | ev.MoveBlocked | ev.MoveLost
+"""What can come of a move."""
+
+
+class Target(Protocol):
+    """What work lands on."""
+
+    async def now(self, known: Sha | None) -> Sha:
+        """Where it is; it must contain `known`, if anything is known of it.
+
+        Raises:
+            InfrastructureError: it does not exist, or was moved to something without what landed.
+        """
+        ...
+
+    async def move(self, intent: ev.MoveIntended, *, intended_at: datetime) -> Moved:
+        """Bring it from old to new; completes what an earlier try left half done."""
+        ...
+
+    async def blocked_by(self, old: Sha, new: Sha) -> tuple[str, ...]:
+        """What still stands in the way of a blocked move."""
+        ...
+
+
+@dataclass(frozen=True)
+class LocalTarget:
+    """The target is a branch of this repository, and nothing else knows it."""
+
+    repository: Repository
+    branch: str
+
+    async def now(self, known: Sha | None) -> Sha:
+        if known is None:
+            return await target_now(self.repository, self.branch)
+        return await check_target(self.repository, self.branch, known)
+
+    async def move(self, intent: ev.MoveIntended, *, intended_at: datetime) -> Moved:
+        return await move_target(self.repository, self.branch, intent, intended_at=intended_at)
+
+    async def blocked_by(self, old: Sha, new: Sha) -> tuple[str, ...]:
+        return await blocked_by(self.repository, self.branch, old, new)
+
+
 async def move_target(
-    repository: Repository, branch: str, intent: ev.MoveIntended, *, intended_at: datetime
-) -> ev.TargetMoved | ev.MoveBlocked | ev.MoveLost:
+    repository: Repository,
+    branch: str,
+    intent: ev.MoveIntended,
+    *,
+    intended_at: datetime,
+    message: str = "mawep: land",
+) -> Moved:
     """Bring the target from old to new, its checkouts first; completes what an earlier try left half done.
 
     `intended_at` is when the intent was journalled: a lock on the target that is older is not ours.
@@ -196,7 +245,7 @@ async def move_target(
         if await is_ancestor(repository, intent.new, now):
             return ev.TargetMoved(intent.old, now, intent.steps)
         return ev.MoveLost(now)
-    if now == intent.old and not await _is_there(repository, intent):
+    if now == intent.old and not await is_there(repository, intent):
         return ev.MoveLost(now)
     for listed in checkouts_of(repository, ref):
         tree = repository.worktree(listed.path, listed.name)
@@ -210,7 +259,7 @@ async def move_target(
             repository,
             [(ref, intent.new, intent.old)],
             intended_at=intended_at.timestamp(),
-            message="mawep: land",
+            message=message,
         )
     except RefMovedError as error:
         # The checkout is at the new files already and its branch went elsewhere: bring it back to where it was.
@@ -220,9 +269,10 @@ async def move_target(
     return ev.TargetMoved(intent.old, intent.new, intent.steps)
 
 
-async def _is_there(repository: Repository, intent: ev.MoveIntended) -> bool:
+async def is_there(repository: Repository, intent: ev.MoveIntended) -> bool:
     """False when what was composed is gone: a person's gc looked for refs before ours was made, and pruned after."""
-    return all([await exists(repository, sha) for sha in (intent.new, intent.steps[-1].tree)])
+    wanted = (intent.new, *(step.tree for step in intent.steps[-1:]))
+    return all([await exists(repository, sha) for sha in wanted])
 
 
 async def _bring(tree: WorkTree, old: Sha, new: Sha) -> tuple[str, ...]:
@@ -279,14 +329,11 @@ async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
     return tuple(await list_refs(repository, f"refs/mawep/{run}/landing/"))
 
 
-async def landed_issues(repository: Repository, branch: str) -> dict[Number, Sha]:
-    """The issues that landed on the branch, each with its last landing commit.
+async def landed_issues(repository: Repository, ref: str) -> dict[Number, Sha]:
+    """The issues that landed on the ref (fully named), each with its last landing commit.
 
-    From git alone: the branch's own line of commits that name gate and journal.
+    From git alone: the ref's own line of commits that name gate and journal.
     """
-    ref = f"refs/heads/{branch}"
-    if await read_ref(repository, ref) is None:
-        return {}
     wanted = "%H,%(trailers:key=Mawep-Issue,valueonly,separator=%x2C)"
     output = await repository.run(
         "log", "--first-parent", "--grep=^Mawep-Gate: ", f"--format={wanted}", ref, "--"
