@@ -84,7 +84,7 @@ def test_a_long_title_leaves_room_for_the_rest_of_the_plan(site: Site) -> None:
     path.write_text(f"---\nnumber: 104\ntitle: {'T' * 400}\ndepends_on: [103]\nestimate_hours: 3\n---\n")
     (row,) = [line for line in site.mawep("plan", code=0).out.splitlines() if "TTT" in line]
     assert row.split()[1:2] == ["#104"]
-    assert row.split()[-2:] == ["#103", "3"]
+    assert row.split()[-3:] == ["#103", "3", "medium"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.cli.context import open_context
+from mawep.cli.estimating import estimated
 from mawep.cli.landing import landed
 from mawep.cli.tracking import tracker_of
 from mawep.config import Config
@@ -72,10 +73,12 @@ async def chosen_issues(
     async with tracker_of(config, repository) as tracker:
         found = await tracker.find(asked, with_dependencies=pull_in)
         selection = select(found, asked, with_dependencies=pull_in, landed=before)
-        if not for_a_run or selection.graph is None:
+        if selection.graph is None or not selection.graph.issues:
             return selection
-        issues = await tracker.with_remarks(list(selection.graph.issues.values()))
-    return replace(selection, graph=build(issues))
+        issues = list(selection.graph.issues.values())
+        if for_a_run:
+            issues = await tracker.with_remarks(issues)
+    return replace(selection, graph=build(await estimated(issues, repository, config)))
 
 
 def wanted_or_all(

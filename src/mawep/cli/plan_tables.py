@@ -11,12 +11,14 @@ from rich.text import Text
 
 from mawep.cli.showing import console
 from mawep.core.graph import Graph
+from mawep.core.model import Issue, Risk
 from mawep.observe.look import words
 from mawep.observe.text import count, one_line
 
 MOST_OVERLAPS = 20
 ENDS_OF_PATH = 10
 """Of a critical path of more than twice as many issues, so many are shown at either end."""
+RISKS = {Risk.MEDIUM: "yellow", Risk.HIGH: "bold red"}
 WIDEST = 110
 """Columns of the table on a terminal that has more."""
 
@@ -34,19 +36,20 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     table.add_column("wave", justify="right", no_wrap=True)
     table.add_column("waits for", overflow="ellipsis", no_wrap=True, ratio=2, min_width=5)
     table.add_column("hours", justify="right", no_wrap=True)
+    table.add_column("risk", no_wrap=True)
     routed = {one["number"]: one["runtime"] for one in document["routed"]}
     if routed:
         table.add_column("runtime", overflow="ellipsis", no_wrap=True, min_width=7)
     for place, number in enumerate(graph.order, 1):
         issue = graph.issues[number]
-        hours = "?" if issue.estimate_hours is None else f"{issue.estimate_hours:g}"
         table.add_row(
             str(place),
             Text(f"#{number}", "bold yellow" if number in critical else "bold"),
             words(issue.title),
             str(graph.wave[number] + 1),
             Text(", ".join(f"#{on}" for on in graph.dependencies[number])),
-            hours,
+            _hours(issue),
+            _risk(issue),
             *([words(routed.get(number, document["runtime"] or "?"))] if routed else []),
         )
     out.print(table)
@@ -57,10 +60,16 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     out.print(Text.assemble(("critical path ", "bold yellow"), chain(document["critical_path"])))
     _overlaps(document)
     bound = document["lower_bound_hours"]
-    if bound is None:
-        out.print("How long it takes at least is not known: some issues have no `estimate_hours`.")
-    else:
+    if bound is not None:
         out.print(f"It takes at least {bound:g} hours.")
+    expected = document["expected_hours"]
+    if expected is not None:
+        spans = [span(expected[which]) for which in ("middle", "low", "high")]
+        out.print("By the pace of past runs about {}, from {} to {}.".format(*spans))
+    elif bound is None:
+        out.print(
+            "How long it takes is not known: too few issues have landed in runs here. Hours are estimates."
+        )
     out.print("`mawep simulate` shows what to expect of 1 to N agents.", style="bright_black")
 
 
@@ -71,6 +80,24 @@ def chain(numbers: Sequence[int]) -> str:
     if hidden > 1:
         names[ENDS_OF_PATH:-ENDS_OF_PATH] = [f"… {hidden} more …"]
     return " → ".join(names)
+
+
+def span(hours: float) -> str:
+    """A length of time that is estimated: `40 minutes`, `2.5 hours`."""
+    return f"{hours:.2g} hours" if hours >= 1 else f"{hours * 60:.2g} minutes"
+
+
+def _hours(issue: Issue) -> str:
+    """As said, or from low to high as estimated."""
+    if issue.estimate_hours is not None or issue.estimate is None:
+        return "?" if issue.estimate_hours is None else f"{issue.estimate_hours:g}"
+    hours = issue.estimate.hours
+    return f"{hours.low:g}" if hours.low == hours.high else f"{hours.low:g} to {hours.high:g}"
+
+
+def _risk(issue: Issue) -> Text:
+    risk = issue.estimate.risk if issue.estimate else None
+    return Text(risk.value, RISKS.get(risk, "")) if risk else Text("?")
 
 
 def _overlaps(document: dict[str, Any]) -> None:

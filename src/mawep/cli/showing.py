@@ -68,6 +68,7 @@ def show_explanation(document: dict[str, Any]) -> None:
     if document["runtime"]:
         why = f": {document['runtime_why']}" if document["runtime_why"] else ""
         _paragraph(out, "driven as ", f"{document['runtime']}{why}")
+    _estimate(out, document["estimate"])
     for blocker in document["blockers"]:
         _paragraph(out, "its agent is held up: ", blocker["text"])
     for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
@@ -84,6 +85,12 @@ def show_explanation(document: dict[str, Any]) -> None:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
     if document["state"] in ("failed", "parked", "cancelled"):
         out.print(Text(f"  next: `mawep retry {document['number']}`", style="bright_black"))
+
+
+def _estimate(out: Console, estimate: dict[str, Any]) -> None:
+    if hours := estimate["hours"]:
+        lead = f"estimated {hours['low']:g} to {hours['high']:g} hours, risk {estimate['risk']}: "
+        _paragraph(out, lead, " ".join(estimate["reasons"]))
 
 
 def _attempt(out: Console, attempt: dict[str, Any]) -> None:

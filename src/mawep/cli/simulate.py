@@ -135,4 +135,6 @@ def _show(found: list[Makespan], configured: int) -> None:
     out.print(table)
     if unknown := found[0].unknown:
         noun = count(len(unknown), "issue")
-        out.print(f"{noun} without `estimate_hours`, counted as one hour each.", style="bright_black")
+        out.print(
+            f"{noun} without `estimate_hours`, counted as `mawep plan` estimates.", style="bright_black"
+        )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from mawep.core.model import Issue, Number
 
 UNKNOWN_HOURS = 1.0
-"""Weight of an issue without an estimate. It orders work; it is never shown as an estimate."""
+"""Weight of an issue of which nobody has made an estimate. It orders work; it is never shown."""
 
 
 class CycleError(ValueError):
@@ -78,8 +78,16 @@ class Graph:
 
 
 def hours(issue: Issue) -> float:
-    """The weight of one issue in hours."""
-    return issue.estimate_hours if issue.estimate_hours is not None else UNKNOWN_HOURS
+    """The weight of one issue in hours: what its author says, else what was estimated before the run.
+
+    An estimate can be wrong by far, which is safe: whatever the weights are, an issue waits for what it depends on, and
+    no slot stays free while an issue could start, so that a run takes less than twice the shortest possible time
+    (Graham's bound, which holds for any order of work; files that exclude each other aside). Better weights only bring
+    it nearer to that. They are a part of the issue and so of the journal: a replay gives the same order.
+    """
+    if issue.estimate_hours is not None:
+        return issue.estimate_hours
+    return issue.estimate.hours.middle if issue.estimate else UNKNOWN_HOURS
 
 
 def build(issues: Iterable[Issue]) -> Graph:

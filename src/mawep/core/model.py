@@ -103,8 +103,40 @@ class Remark(Value, frozen=True):
     at: str | None = None
 
 
+class Risk(StrEnum):
+    """How likely an issue is to go otherwise than its estimate says."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class Span(Value, frozen=True):
+    """A number of hours, known no better than from `low` to `high`; `middle` is as likely too much as too little."""
+
+    low: float
+    middle: float
+    high: float
+
+
+class Estimate(Value, frozen=True):
+    """What an issue is likely to take, made before it starts (see `mawep.core.estimate`).
+
+    `hours` are those that a person would write into `estimate_hours`, `takes` is how long the issue works on its way
+    from its agent to the target, by the pace of past runs; None: there were too few. `source` is `said`, `label` or
+    `text`; `reasons` are sentences. `files` are those that it is likely to change.
+    """
+
+    hours: Span
+    risk: Risk
+    source: str
+    reasons: tuple[str, ...] = ()
+    takes: Span | None = None
+    files: tuple[str, ...] = ()
+
+
 class Issue(Value, frozen=True):
-    """A unit of work, as its tracker gave it.
+    """A unit of work, as its tracker gave it; `estimate` is what MAWEP made of it.
 
     `origin` is a path or URL for people; `files` are the paths it declares it will write; `runtime` is the way
     of driving an agent that it asks for. `association` is the author's, in the forge's words; `remarks` are what
@@ -125,6 +157,7 @@ class Issue(Value, frozen=True):
     runtime: str | None = None
     association: str | None = None
     remarks: tuple[Remark, ...] = ()
+    estimate: Estimate | None = None
 
 
 class Routed(Value, frozen=True):

@@ -20,6 +20,7 @@ from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
 from mawep.observe.figures import figures_of
 from mawep.observe.live import Live
+from mawep.observe.outlook import expected_of
 from mawep.observe.overlaps import overlaps_of
 from mawep.observe.timeline import course_of
 
@@ -97,6 +98,7 @@ def explain_document(
             "hunks": record.hunks or None,
             "files": list(record.files),
             "blocked_by": record.blocked_by,
+            "estimate": _estimate(state.graph.issues[number]),
             "depends_on": _neighbours(state, state.graph.dependencies[number]),
             "dependents": _neighbours(state, state.graph.dependents[number]),
             "claims": list(state.claims.held_by(number)),
@@ -176,6 +178,8 @@ def plan_document(
             "overlaps": [msgspec.structs.asdict(pair) for pair in found.pairs],
             "overlaps_complete": found.complete,
             "lower_bound_hours": _lower_bound(graph, agents),
+            "expected_hours": expected_of(graph, agents),
+            "estimates": [_estimate(graph.issues[number]) for number in graph.order],
             "runtime": runtime,
             "routed": [
                 {"number": number, **msgspec.structs.asdict(routed[number])}
@@ -184,6 +188,20 @@ def plan_document(
             ],
         }
     )
+
+
+def _estimate(issue: Issue) -> Document:
+    """What is known beforehand of how long an issue takes; None where nobody has estimated it."""
+    found = issue.estimate
+    return {
+        "number": issue.number,
+        "hours": found.hours if found else None,
+        "source": found.source if found else None,
+        "takes_hours": found.takes if found else None,
+        "risk": found.risk if found else None,
+        "files": list(found.files) if found else [],
+        "reasons": list(found.reasons) if found else [],
+    }
 
 
 def _edges(graph: Graph) -> Iterable[Document]:

@@ -88,6 +88,8 @@ def _summary(status: Status, width: int) -> Text:
         figures.append(f"${status.cost_usd:.2f}")
     if status.tokens is not None:
         figures.append(f"{_thousands(status.tokens)} tokens")
+    if status.eta_s is not None:
+        figures.append(f"about {duration(status.eta_s)} left")
     left = counted(status.counts)
     if left.cell_len + len(figures[0]) + 3 > width:
         left = counted(status.counts, named=False)

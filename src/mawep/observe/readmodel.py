@@ -64,7 +64,10 @@ class Asked(Shown, frozen=True):
 
 
 class IssueStatus(Shown, frozen=True):
-    """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet."""
+    """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet.
+
+    `eta_by` says by whose word `eta_s` is: the `agent`'s own, or the `estimate`'s, by the pace of past runs.
+    """
 
     number: Number
     title: str
@@ -84,6 +87,7 @@ class IssueStatus(Shown, frozen=True):
     percent: float | None
     percent_claimed: bool
     eta_s: float | None
+    eta_by: str | None
     activity: str
     plan: tuple[PlanLine, ...]
     question: Asked | None
@@ -169,7 +173,8 @@ class TargetStatus(Shown, frozen=True):
 class Status(Shown, frozen=True):
     """A run as it is now. `issues` are in plan order, `events` oldest first.
 
-    `at`: when this was so; `alive`: a mawep process conducts it. Times in seconds count only while one does.
+    `at`: when this was so; `alive`: a mawep process conducts it. Times in seconds count only while one does; `eta_s` is
+    an estimate, by the pace of past runs.
     """
 
     at: datetime
@@ -182,6 +187,7 @@ class Status(Shown, frozen=True):
     started_at: datetime | None
     ended_at: datetime | None
     elapsed_s: float
+    eta_s: float | None
     max_agents: int
     counts: dict[str, int]
     issues: tuple[IssueStatus, ...]

@@ -14,6 +14,7 @@ from mawep.core.schedule import refusals
 from mawep.core.state import Attempt, IssueRecord, Progress, State
 from mawep.observe import bill
 from mawep.observe.live import AttemptView, Live
+from mawep.observe.outlook import left_of_issue, left_of_run
 from mawep.observe.readmodel import (
     AgentStatus,
     Asked,
@@ -64,6 +65,7 @@ def status_of(
         started_at=state.started_at,
         ended_at=state.ended_at,
         elapsed_s=round(_elapsed(state, now, records, alive), 3),
+        eta_s=left_of_run(state, now) if alive else None,
         max_agents=state.rules.max_agents,
         counts=_counts(state),
         issues=tuple(_issue(state, number, now, live) for number in state.graph.order),
@@ -195,6 +197,7 @@ def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStat
     view = _view(record, live) or AttemptView(number, record.runs)
     usage = bill.of_issue(record, view.usage)
     busy = record.state in (IssueState.WORKING, IssueState.NEEDS_INPUT)
+    said, estimated = _eta(view, now) if busy else None, left_of_issue(state, number, now)
     landed = record.state is IssueState.LANDED
     return IssueStatus(
         number=number,
@@ -214,7 +217,8 @@ def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStat
         worktree=(attempt.worktree or None) if attempt else None,
         percent=100.0 if landed else view.percent if busy else None,
         percent_claimed=busy and view.claimed,
-        eta_s=_eta(view, now) if busy else None,
+        eta_s=said if said is not None else estimated,
+        eta_by="agent" if said is not None else "estimate" if estimated is not None else None,
         activity=view.activity if busy else "",
         plan=tuple(PlanLine(entry.content, entry.status) for entry in view.plan),
         question=_asked(record),

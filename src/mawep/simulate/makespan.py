@@ -2,7 +2,8 @@
 
 An estimate is taken as the least that an issue needs: each try lets every issue overrun by a random share,
 exponentially distributed with mean `OVERRUN`. Everything else goes well: every gate is green, nothing
-conflicts, and landing takes no time but the gate's. An issue without an estimate counts one hour.
+conflicts, and landing takes no time but the gate's. An issue without hours of its author's counts what was estimated,
+or one hour.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Makespan:
 
     `p50_hours` and `p90_hours` are the makespans that half and nine tenths of the tries do not exceed. No try is
     shorter than `lower_bound_hours`: the longest chain, or all hours on all agents. `utilization` is the mean share
-    of the agents' time that is spent on issues. `unknown` are the issues without an estimate, one hour each.
+    of the agents' time that is spent on issues. `unknown` are the issues whose author said no hours.
     """
 
     agents: int

@@ -1,0 +1,97 @@
+"""How long issues took in earlier runs: read from their journals, without folding the whole of them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from datetime import datetime
+from itertools import chain, islice
+from pathlib import Path
+
+from mawep.adapters.sqlite_files import open_to_read
+from mawep.core import events as ev
+from mawep.core.estimate import Took, estimate
+from mawep.core.features import Surroundings, features_of
+from mawep.core.graph import hours
+from mawep.core.model import Issue, Number
+from mawep.state.runs import directory_of, home
+
+NEWEST_RUNS = 20
+MOST_ISSUES = 500
+"""Landed issues that are looked at, those of the newest runs first: more would not say more."""
+
+_KINDS = [
+    kind.__name__
+    for kind in (
+        *(ev.RunStarted, ev.RunResumed, ev.AttemptAssigned, ev.RepairIntended, ev.TargetMoved),
+        *(ev.AttemptFailed, ev.AttemptInterrupted, ev.ProviderLimitHit, ev.AttemptContinued),
+        *(ev.QuestionAsked, ev.QuestionAnswered),
+    )
+]
+_ROWS = """
+SELECT at, json FROM events
+WHERE type IN (SELECT value FROM json_each(?)) OR seq + 1 IN (SELECT seq FROM events WHERE type = 'RunResumed')
+ORDER BY seq
+"""
+
+
+def past_issues(common_dir: Path) -> list[Took]:
+    """The issues that landed in earlier runs of the repository, newest runs first.
+
+    A journal that cannot be read, or whose events this version does not know, tells nothing.
+    """
+    root = home(common_dir) / "runs"
+    names = sorted((entry.name for entry in root.iterdir()), reverse=True) if root.is_dir() else []
+    runs = (_of_run(directory_of(common_dir, name).journal) for name in names[:NEWEST_RUNS])
+    return list(islice(chain.from_iterable(runs), MOST_ISSUES))
+
+
+def _of_run(journal: Path) -> list[Took]:
+    try:
+        with closing(open_to_read(journal)) as db:
+            rows = db.execute(_ROWS, [json.dumps(_KINDS)]).fetchall()
+        return list(_took((datetime.fromisoformat(at), ev.decode(text)) for at, text in rows))
+    except (sqlite3.Error, ValueError):
+        return []
+
+
+def _took(events: Iterable[tuple[datetime, ev.AnyEvent]]) -> Iterator[Took]:
+    """What landed, each with how long it was worked on, gated and landed: from its agent to the target.
+
+    Left out is when no process conducted the run, and when the issue waited for a person, its provider or a retry.
+    """
+    issues: dict[Number, Issue] = {}
+    worked: dict[Number, float] = {}
+    since: dict[Number, float] = {}
+    rough: set[Number] = set()
+    clock, last = 0.0, None
+    for at, event in events:
+        clock += 0.0 if last is None or isinstance(event, ev.RunResumed) else (at - last).total_seconds()
+        last = at
+        match event:
+            case ev.RunStarted():
+                issues = {issue.number: issue for issue in event.issues}
+            case ev.AttemptAssigned() | ev.AttemptContinued() | ev.QuestionAnswered():
+                since.setdefault(event.issue, clock)
+                if isinstance(event, ev.AttemptAssigned) and event.attempt > 1:
+                    rough.add(event.issue)
+            case ev.AttemptFailed() | ev.AttemptInterrupted() | ev.ProviderLimitHit() | ev.QuestionAsked():
+                worked[event.issue] = worked.get(event.issue, 0.0) + clock - since.pop(event.issue, clock)
+            case ev.RepairIntended(issue=number):
+                rough.add(number)
+            case ev.TargetMoved(steps=steps):
+                for number in (step.issue for step in steps if step.issue in issues):
+                    seconds = worked.get(number, 0.0) + clock - since.pop(number, clock)
+                    issue = issues[number]
+                    yield Took(frozenset(issue.labels), seconds / 3600, _held_for(issue), number not in rough)
+            case _:
+                pass
+
+
+def _held_for(issue: Issue) -> float:
+    """For how many hours of work the issue was held; a journal from before there were estimates is judged now."""
+    if issue.estimate_hours is not None or issue.estimate is not None:
+        return hours(issue)
+    return estimate(features_of(issue, Surroundings())).hours.middle
