@@ -58,6 +58,9 @@ async def test_it_says_who_we_are_and_what_we_may(forge: Forge, world: World) ->
         Permission.WRITE,
     )
     assert set(about.methods) == set(world.methods)
+    signed_in = await forge.signed_in()
+    assert signed_in.login == world.login and "repo" in (signed_in.scopes or ())
+    assert [allowance.resource for allowance in signed_in.allowances] == ["core"]
 
 
 async def test_an_issue_is_read_whole(forge: Forge, world: World) -> None:
@@ -130,8 +133,21 @@ async def test_issues_are_chosen_by_everything_that_is_asked(forge: Forge, world
         await numbers(Query(milestone="v9"))
     with pytest.raises(NotThere):
         await numbers(Query(project=9))
-    with pytest.raises(NotThere):
-        await numbers(Query(numbers=(first, 99)))
+    assert await numbers(Query(numbers=(first, 99))) == [first]
+    assert await numbers(Query(numbers=(closed, first), state="open")) == [first, closed]
+    assert await numbers(Query(numbers=(first, second, third), labels=("bug",))) == [first, second]
+
+
+async def test_many_issues_are_asked_for_by_number(forge: Forge, world: World) -> None:
+    numbers = [world.seed(f"Issue {n}", "Text", labels=["bug"], milestone="v1") for n in range(120)]
+    world.close(numbers[3])
+    pull = await opened(forge)
+    found = await forge.issues(Query(numbers=(*numbers, pull, 999)))
+    assert [issue.number for issue in found] == [*numbers, pull]
+    assert [issue.number for issue in found if issue.is_pull] == [pull]
+    assert found[3].state == "closed"
+    assert (found[7].title, found[7].body, found[7].labels) == ("Issue 7", "Text", ("bug",))
+    assert (found[7].author, found[7].milestone, found[7].association) == ("ann", "v1", "MEMBER")
 
 
 async def test_issues_that_changed_lately_are_found(forge: Forge, world: World) -> None:
@@ -206,6 +222,12 @@ async def test_labels_come_and_go(forge: Forge, world: World) -> None:
     await forge.remove_label(number, "a/b")
     await forge.remove_label(number, "mawep: working")
     assert world.thing(number).labels == ("bug",)
+
+
+async def test_who_labelled_is_told(forge: Forge, world: World) -> None:
+    number = world.seed()
+    world.label(number, ["approved"], by="ann")
+    assert [(one.label, one.by) for one in await forge.labelled(number)] == [("approved", "ann")]
 
 
 async def test_an_issue_is_closed_once(forge: Forge, world: World) -> None:

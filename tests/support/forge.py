@@ -15,6 +15,7 @@ import msgspec
 from mawep.core.model import Number, Sha
 from mawep.trackers.base import (
     About,
+    Allowance,
     Ambiguous,
     Check,
     Comment,
@@ -23,6 +24,7 @@ from mawep.trackers.base import (
     ForgeError,
     ForgeIssue,
     GitCredentials,
+    Labelled,
     Merged,
     NotThere,
     Permission,
@@ -33,6 +35,7 @@ from mawep.trackers.base import (
     Required,
     Review,
     ReviewComment,
+    SignedIn,
     Unreachable,
 )
 from tests.support.forge_world import Pull, World
@@ -116,6 +119,10 @@ class FakeForge:
             ),
         )
 
+    async def signed_in(self) -> SignedIn:
+        allowance = Allowance("core", 5000, 5000)
+        return self._do("signed_in", lambda: SignedIn(self.world.login, ("repo",), (allowance,)))
+
     async def issue(self, number: Number, *, repository: str | None = None) -> ForgeIssue:
         def look() -> ForgeIssue:
             if repository in (None, self.repository):
@@ -128,7 +135,7 @@ class FakeForge:
         return self._do("issue", look)
 
     async def issues(self, wanted: Query) -> list[ForgeIssue]:
-        return self._do("issues", lambda: sorted(self._wanted(wanted), key=lambda issue: issue.number))
+        return self._do("issues", lambda: sorted(self.wanted(wanted), key=lambda issue: issue.number))
 
     async def edges(self, numbers: Collection[Number]) -> Edges:
         world = self.world
@@ -146,6 +153,9 @@ class FakeForge:
             return Edges(blocked, children, parents, world.dependencies_supported, world.sub_issues_supported)
 
         return self._do("edges", look)
+
+    async def labelled(self, number: Number) -> list[Labelled]:
+        return self._do("labelled", lambda: list(self.world.labelled.get(number, ())))
 
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:
         def look() -> list[Comment]:
@@ -295,11 +305,12 @@ class FakeForge:
         self.world.pull(number)
         return self.world.pulls[number]
 
-    def _wanted(self, wanted: Query) -> list[ForgeIssue]:
+    def wanted(self, wanted: Query) -> list[ForgeIssue]:
+        """The issues that a query chooses."""
         world = self.world
         numbers = [*world.issues]
         if wanted.numbers:
-            numbers = [world.thing(number).number for number in wanted.numbers]
+            numbers = [number for number in sorted(set(wanted.numbers)) if number in world.issues]
         if wanted.project is not None:
             if wanted.project not in world.projects:
                 raise NotThere(f"there is no project {wanted.project}")
@@ -312,11 +323,17 @@ class FakeForge:
         if wanted.query is not None:
             words = [word.lower() for word in wanted.query.split() if ":" not in word]
             found = [i for i in found if all(word in f"{i.title} {i.body}".lower() for word in words)]
-        only_numbers = msgspec.structs.replace(wanted, numbers=()) == Query()
+        only_numbers = bool(wanted.numbers) and msgspec.structs.replace(wanted, numbers=()) == Query()
+        if only_numbers:
+            shown = (self.world.pull(number) for number in wanted.numbers if number in world.pulls)
+            found += [
+                ForgeIssue(number=pull.number, title=pull.title, state=pull.state, is_pull=True)
+                for pull in shown
+            ]
         return [
             issue
             for issue in found
-            if (wanted.state in ("all", issue.state) or (wanted.numbers and only_numbers))
+            if (wanted.state in ("all", issue.state) or only_numbers)
             and set(wanted.labels) <= set(issue.labels)
             and _since(issue, wanted.since)
         ]

@@ -22,6 +22,7 @@ from mawep.trackers.base import (
     Comment,
     Conflicted,
     ForgeIssue,
+    Labelled,
     MergeRefused,
     NotThere,
     Permission,
@@ -68,11 +69,13 @@ class World:
     pulls: dict[int, Pull] = field(default_factory=dict)
     checks: dict[str, list[Check]] = field(default_factory=dict)
     protected: dict[str, Required] = field(default_factory=dict)
+    statuses: dict[str, list[dict[str, object]]] = field(default_factory=dict)
+    labelled: dict[int, list[Labelled]] = field(default_factory=dict)
     projects: dict[int, list[int]] = field(default_factory=dict)
     foreign: dict[tuple[str, int], ForgeIssue] = field(default_factory=dict)
     dependencies_supported: bool = True
     sub_issues_supported: bool = True
-    graphql: bool = True
+    graphql: bool = True  # many issues in one query
     methods: tuple[str, ...] = ("merge", "squash", "rebase")
     heads: dict[str, str] = field(default_factory=dict)
     _numbers: count[int] = field(default_factory=lambda: count(1))
@@ -127,8 +130,11 @@ class World:
         changes = {"title": title, "body": body}
         self._touch(number, **{key: value for key, value in changes.items() if value is not None})
 
-    def label(self, number: int, names: Iterable[str]) -> None:
+    def label(self, number: int, names: Iterable[str], *, by: str | None = None) -> None:
         """Add labels."""
+        names = [name for name in names if name not in self.thing(number).labels]
+        who = by or self.login
+        self.labelled.setdefault(number, []).extend(Labelled(name, who, self.now()) for name in names)
         self._touch(number, labels=tuple(dict.fromkeys((*self.thing(number).labels, *names))))
 
     def unlabel(self, number: int, name: str) -> None:

@@ -17,6 +17,7 @@ from mawep.trackers.forge_values import (
     Comment,
     Edges,
     ForgeIssue,
+    Labelled,
     Merged,
     Permission,
     PullRequest,
@@ -26,6 +27,7 @@ from mawep.trackers.forge_values import (
     Required,
     Review,
     ReviewComment,
+    SignedIn,
 )
 from mawep.trackers.found import Found, Outside, Wanted
 
@@ -46,6 +48,7 @@ __all__ = [
     "ForgeSettings",
     "Found",
     "GitCredentials",
+    "Labelled",
     "MergeRefused",
     "Merged",
     "NotAllowed",
@@ -61,6 +64,7 @@ __all__ = [
     "Required",
     "Review",
     "ReviewComment",
+    "SignedIn",
     "Tracker",
     "Unreachable",
     "Wanted",
@@ -159,13 +163,17 @@ class App:
 
 @dataclass(frozen=True)
 class ForgeSettings:
-    """Which repository of which forge, and as whom. With neither `token` nor `app` only public things are seen."""
+    """Which repository of which forge, and as whom. With neither `token` nor `app` only public things are seen.
+
+    At most `max_requests_per_hour` are sent; a request is held for `longest_wait` seconds at most.
+    """
 
     repository: str
     api_url: str
     token: str | None = field(default=None, repr=False)
     app: App | None = None
     max_requests_per_hour: int = 2000
+    longest_wait: float = 3900
 
 
 class Forge(Protocol):
@@ -187,6 +195,10 @@ class Forge(Protocol):
         """The repository itself."""
         ...
 
+    async def signed_in(self) -> SignedIn:
+        """As whom we speak, and what is left of the forge's limits."""
+        ...
+
     async def issue(self, number: Number, *, repository: str | None = None) -> ForgeIssue:
         """One issue, closed or not, of this repository or of another that we may read.
 
@@ -196,15 +208,19 @@ class Forge(Protocol):
         ...
 
     async def issues(self, wanted: Query) -> list[ForgeIssue]:
-        """The issues that are wanted, without pull requests, by number.
+        """The issues that are wanted, by number.
 
         Raises:
-            NotThere: the milestone, the project or one of the numbers does not exist.
+            NotThere: the milestone or the project does not exist.
         """
         ...
 
     async def edges(self, numbers: Collection[Number]) -> Edges:
         """The forge's own dependencies and sub-issues of these issues."""
+        ...
+
+    async def labelled(self, number: Number) -> list[Labelled]:
+        """Who labelled an issue, oldest first."""
         ...
 
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:

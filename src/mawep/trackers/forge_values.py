@@ -26,8 +26,9 @@ class Permission(StrEnum):
 
 
 class Query(Value, frozen=True):
-    """Which issues: each part that is given narrows the choice; `numbers` alone takes closed ones too.
+    """Which issues: each part that is given narrows the choice.
 
+    `numbers` alone takes closed ones and pull requests (`is_pull`) too; those that do not exist are left out.
     `query` is in the forge's own language; `project` is the number of a board of the repository's owner;
     `since` takes what was updated at or after it; `state` is `open`, `closed` or `all`.
     """
@@ -95,6 +96,14 @@ class Edges(Value, frozen=True):
     parents: Mapping[Number, Reference] = {}
     dependencies_supported: bool = True
     sub_issues_supported: bool = True
+
+
+class Labelled(Value, frozen=True):
+    """Who put a label on an issue, and when; it may have been taken off since."""
+
+    label: str
+    by: str | None = None
+    at: datetime | None = None
 
 
 class Comment(Value, frozen=True):
@@ -248,3 +257,11 @@ class Allowance(Value, frozen=True):
     limit: int
     resets_at: datetime | None = None
     waiting_until: datetime | None = None
+
+
+class SignedIn(Value, frozen=True):
+    """As whom we speak. `scopes` None: this kind of credential has none, or does not say."""
+
+    login: str
+    scopes: tuple[str, ...] | None = None
+    allowances: tuple[Allowance, ...] = ()

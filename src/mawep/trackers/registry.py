@@ -1,4 +1,4 @@
-"""The trackers there are, by the name that `issues.tracker` takes."""
+"""The trackers and forges there are, by the name that `issues.tracker` takes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from mawep.trackers.base import Tracker
+from mawep.clock import Clock
+from mawep.trackers.base import AllowanceObserver, Forge, ForgeSettings, Tracker
 from mawep.trackers.folder import FolderTracker
 
 TRACKERS: Mapping[str, Callable[[Path], Tracker]] = MappingProxyType({"folder": FolderTracker})
 """Each takes what `issues.path` names."""
+
+
+def _github(settings: ForgeSettings, clock: Clock, observer: AllowanceObserver | None = None) -> Forge:
+    from mawep.trackers.github.client import GitHubForge  # takes a third of a second to import
+
+    return GitHubForge(settings, clock, observer)
+
+
+FORGES: Mapping[str, Callable[[ForgeSettings, Clock, AllowanceObserver | None], Forge]] = MappingProxyType(
+    {"github": _github}
+)
+"""Each makes a forge that tells its observer what is left of its budgets."""

@@ -1,0 +1,1 @@
+"""GitHub, the service and the server that companies run themselves."""
