@@ -128,7 +128,8 @@ class World:
     def edit(self, number: int, *, title: str | None = None, body: str | None = None) -> None:
         """Somebody edits an issue."""
         changes = {"title": title, "body": body}
-        self._touch(number, **{key: value for key, value in changes.items() if value is not None})
+        changed = {key: value for key, value in changes.items() if value is not None}
+        self._touch(number, edited_at=self.now(), **changed)
 
     def label(self, number: int, names: Iterable[str], *, by: str | None = None) -> None:
         """Add labels."""

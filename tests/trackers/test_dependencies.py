@@ -48,6 +48,13 @@ UNDERSTOOD = [
     ("# Blockers:\n- Depends on #5", ["me/it#5"]),
     ("Depends on https://ghe.example:8443/o/r/issues/7#issuecomment-1", ["o/r#7"]),
     ("Depends on #1\r\n", ["me/it#1"]),
+    ("Depends on https://codeberg.example/another/repo/pulls/142", ["another/repo#142"]),
+    (
+        "Depends on https://gitlab.example/a/group/repo/-/issues/7, a/group/repo#8",
+        ["a/group/repo#7", "a/group/repo#8"],
+    ),
+    ("Depends on https://gitlab.example/a/repo/-/merge_requests/9", ["a/repo#9"]),
+    ("Depends on https://gitlab.example/a/repo/-/work_items/10", ["a/repo#10"]),
 ]
 
 SILENT: list[tuple[str, list[str]]] = [
@@ -73,8 +80,6 @@ SILENT: list[tuple[str, list[str]]] = [
 UNREADABLE = [
     ("Depends on #0", "#0"),
     ("Depends on #123hashtag", "#123hashtag"),
-    ("Depends on this/is/not/repo#123", "this/is/not/repo#123"),
-    ("Depends on https://github.com/another/repo/pulls/142", "https://github.com/another/repo/pulls/142"),
     ("Depends on #1, #0", "#0"),
     ("## Blocked by\n- #12abc", "#12abc"),
     ("Depends on GH-0", "GH-0"),
@@ -136,3 +141,8 @@ def test_references_know_their_line() -> None:
 @pytest.mark.timeout(10)
 def test_no_text_takes_long(hostile: str) -> None:
     list(references(Markdown(hostile)))
+
+
+def test_an_address_says_on_which_forge_it_is() -> None:
+    (found,) = references(Markdown("Depends on https://ghe.example:8443/o/r/issues/7"))
+    assert found == Reference(7, "o/r", 1, "ghe.example:8443")

@@ -106,7 +106,7 @@ class _Choice:
         self.landed = landed
         self.known: dict[Number, Issue] = {}
         self.problems: list[str] = []
-        self.notes: list[str] = []
+        self.notes: list[str] = list(found.notes)
         for issue in found.issues:
             first = self.known.setdefault(issue.number, issue)
             if first is not issue:
@@ -180,8 +180,8 @@ class _Choice:
                 waits = f"{_name(issue)} depends on #{on} ({sources(dependency)})"
                 if on in self.found.refused and on in self.known:
                     yield f"{waits}, which {self.found.refused[on]}"
-                elif outside is Outside.DROPPED:
-                    self.notes.append(f"{waits}, which was closed as not planned: it counts as met")
+                elif outside in {Outside.DROPPED, Outside.DUPLICATE}:
+                    self.notes.append(f"{waits}, which was {outside}: it counts as met")
                 elif outside is Outside.PULL:
                     yield f"{waits}, which is an open pull request: merge or close it first"
                 elif on in self.known or outside is Outside.OPEN:

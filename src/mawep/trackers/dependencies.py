@@ -1,7 +1,8 @@
 """Which issues a text says it waits for, in the grammar that people know from GitHub actions and bots.
 
     KEY     := depends on | depends-on | blocked by | blocked-by | requires   (any case, optional emphasis)
-    REF     := #N | GH-N | owner/repo#N | https://HOST/owner/repo/(issues|pull)/N | [text](URL)
+    REF     := #N | GH-N | owner/repo#N | https://HOST/owner/repo/(issues|pull|pulls)/N
+             | https://HOST/group/…/repo/-/(issues|work_items|merge_requests)/N | [text](URL)
     LINE    := KEY [:] REF ((","|"and"|"&"|space) REF)*     up to the first thing that is not a REF
     SECTION := heading "Depends on|Blocked by|Requires|Dependencies|Blockers", then list items that begin with REF
 
@@ -26,14 +27,14 @@ _PHRASE = re.compile(rf"(?<![\w-]){_EMPHASIS}{_KEY}{_EMPHASIS}[ \t]*:?{_EMPHASIS
 _TITLE = re.compile(rf"{_EMPHASIS}(?:{_KEY}|dependencies|blockers){_EMPHASIS}[ \t]*:?", re.IGNORECASE)
 _REF = re.compile(
     r"(?:\[[^\]\n]{0,300}\]\()?"
-    r"(?:https?://[\w.-]+(?::[0-9]+)?/(?P<url_repository>[\w.-]+/[\w.-]+)/"
-    r"(?:issues|pull)/(?P<url_number>[1-9][0-9]{0,17})(?![\w/])"
-    r"|(?:(?P<repository>[A-Za-z0-9][\w.-]*/[\w.-]+))?#(?P<number>[1-9][0-9]{0,17})(?![\w-])"
+    r"(?:https?://(?P<host>[\w.-]+(?::[0-9]+)?)/(?P<url_repository>[\w.-]+(?:/[\w.-]+){1,20}?)/(?:-/)?"
+    r"(?:issues|pulls?|work_items|merge_requests)/(?P<url_number>[1-9][0-9]{0,17})(?![\w/])"
+    r"|(?:(?P<repository>[A-Za-z0-9][\w.-]*(?:/[\w.-]+){1,20}))?#(?P<number>[1-9][0-9]{0,17})(?![\w-])"
     r"|GH-(?P<gh>[1-9][0-9]{0,17})\b)\)?"
 )
 _BETWEEN = re.compile(r"[ \t]*,[ \t]*(?:and[ \t]+)?|[ \t]*&[ \t]*|[ \t]+and[ \t]+|[ \t]+")
 _LIKE_A_REF = re.compile(
-    r"[\[(*_]*+(?:#[0-9]|GH-[0-9]|[\w.-]+/[\w./-]*#[0-9]|https?://[^\s)]+/(?:issues|pulls?)/[0-9])\S*",
+    r"[\[(*_]*+(?:#[0-9]|GH-[0-9]|[\w.-]+/[\w./-]*#[0-9]|https?://[^\s)]+/(?:issues|pulls?|work_items|merge_requests)/[0-9])\S*",
     re.IGNORECASE,
 )
 _IN_TEXT = re.compile(r"(?<![\w/])#(?P<number>[1-9][0-9]{0,17})(?![\w-])")
@@ -41,11 +42,15 @@ _IN_TEXT = re.compile(r"(?<![\w/])#(?P<number>[1-9][0-9]{0,17})(?![\w-])")
 
 @dataclass(frozen=True)
 class Reference:
-    """An issue that a text waits for. `repository` is None for the text's own. `line` counts from 1."""
+    """An issue that a text waits for. `repository` is None for the text's own. `line` counts from 1.
+
+    `host` is known when the text holds an address, with its port if that is written.
+    """
 
     number: int
     repository: str | None
     line: int
+    host: str | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ def _listed(line: str, at: int, count: int) -> Iterator[Reference | Unreadable]:
     while found := _REF.match(line, at):
         repository = found["url_repository"] or found["repository"]
         number = int(found["url_number"] or found["number"] or found["gh"])
-        yield Reference(number, repository, count)
+        yield Reference(number, repository, count, found["host"])
         at = found.end()
         between = _BETWEEN.match(line, at)
         if between is None:

@@ -38,11 +38,12 @@ class Outside(StrEnum):
     PULL = "an open pull request"
     DONE = "closed"
     DROPPED = "closed as not planned"
+    DUPLICATE = "closed as a duplicate"
 
     @property
     def met(self) -> bool:
         """True when whoever waits for it need not any more."""
-        return self in {Outside.DONE, Outside.DROPPED}
+        return self not in {Outside.OPEN, Outside.PULL}
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,7 @@ class Found:
     `outside` are those that issues wait for and that were not read. `problems` are what is wrong with an issue.
     `refused` are issues that must not be worked on, with the reason. `parents` have no work of their own: they
     are done when what they wait for is. `absent` are numbers asked for that are nothing to work on, and why.
+    `notes` are for people, whatever is chosen.
     """
 
     issues: tuple[Issue, ...]
@@ -62,3 +64,4 @@ class Found:
     refused: Mapping[Number, str] = field(default_factory=_nothing)
     parents: frozenset[Number] = frozenset()
     absent: Mapping[Number, str] = field(default_factory=_nothing)
+    notes: tuple[str, ...] = ()
