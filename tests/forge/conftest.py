@@ -1,5 +1,5 @@
 """The fixtures of this directory."""
 
-from tests.forge.fixtures import emulate, forge_servers, forge_world
+from tests.forge.fixtures import checked_world, emulate, forge_servers, forge_world
 
-__all__ = ["emulate", "forge_servers", "forge_world"]
+__all__ = ["checked_world", "emulate", "forge_servers", "forge_world"]

@@ -11,6 +11,7 @@ import pytest
 
 from tests.forge.emulate import Emulate
 from tests.forge.install import NotInstalled, installed
+from tests.forge.prism import Prism
 from tests.forge.world import ForgeWorld
 
 
@@ -41,3 +42,11 @@ def forge_world(emulate: Emulate, tmp_path: Path) -> Iterator[ForgeWorld]:
         yield world
         problems = list(world.problems)
     assert problems == [], "the forge of the test itself failed"
+
+
+@pytest.fixture
+def checked_world(forge_world: ForgeWorld, forge_servers: Path, tmp_path: Path) -> Iterator[ForgeWorld]:
+    """The same, and every request of MAWEP's has to be one that GitHub describes."""
+    with Prism(forge_servers, forge_world, tmp_path / "prism"):
+        yield forge_world
+    assert forge_world.ledger.violations == []

@@ -52,6 +52,7 @@ class Graph:
                 "viewer": ("Actor", lambda _, a: {"login": login}),
                 "rateLimit": ("RateLimit", lambda _, a: self._overlay.limits[login]),
                 "repository": ("Repository", self._repository),
+                "repositoryOwner": ("Owner", lambda _, a: a["login"]),
                 "node": ("*", self._node),
                 "nodes": ("*", self._nodes),
                 "search": ("Search", self._search),
@@ -76,6 +77,8 @@ class Graph:
                 "resetAt": (None, lambda limits, a: "2030-01-01T00:00:00Z"),
             },
             "Repository": self._repository_fields(),
+            "MergeQueue": {"id": (None, lambda name, a: name)},
+            "Owner": {"login": (None, lambda name, a: name), "projectV2": ("Project", lambda name, a: None)},
             "Ref": {
                 "name": (None, lambda ref, a: ref[1]),
                 "target": ("Commit", lambda ref, a: ref[0].bare.head(ref[1])),
@@ -126,7 +129,7 @@ class Graph:
             "issues": ("IssueConnection", self._listed),
             "defaultBranchRef": ("Ref", lambda site, a: (site, "main")),
             "ref": ("Ref", lambda site, a: (site, a["qualifiedName"].removeprefix("refs/heads/"))),
-            "mergeQueue": ("MergeQueue", lambda site, a: None),
+            "mergeQueue": ("MergeQueue", lambda site, a: self._queue(site, a["branch"])),
         }
 
     def _issue_fields(self) -> Mapping[str, tuple[str | None, Resolver]]:
@@ -279,6 +282,9 @@ class Graph:
     async def _parent(self, at: At, a: Arguments) -> At | None:
         parent = at[0].parent(at[1]["number"])
         return (at[0], await self._issues.find(at[0], parent)) if parent else None
+
+    def _queue(self, site: Site, branch: str) -> str | None:
+        return f"MQ_{branch}" if site.protections.get(branch, Protection()).queue else None
 
     def _entry(self, at: At, a: Arguments) -> dict[str, Any] | None:
         site, number = at[0], at[1]["number"]

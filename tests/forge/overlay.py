@@ -12,6 +12,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import anyio.to_thread
 import httpx
@@ -20,8 +21,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tests.forge.accounts import HUNG, LATE, LOST, REFUSED, Entry, Faults, Ledger, Limits
+from tests.forge.accounts import HUNG, LATE, LIMITS, LOST, REFUSED, Entry, Faults, Ledger, Limits
 from tests.forge.emulate import PEOPLE, token_of
+from tests.forge.judge import Judge
 from tests.forge.queries import BadQuery
 from tests.forge.site import Json, Site
 
@@ -30,6 +32,11 @@ SHOWN_OF_A_PERSON = frozenset(
     {"login", "id", "node_id", "avatar_url", "gravatar_id", "url", "html_url", "type", "site_admin"}
     | {f"{what}_url" for what in ("followers", "following", "gists", "starred", "subscriptions")}
     | {f"{what}_url" for what in ("organizations", "repos", "events", "received_events")}
+)
+SAFE = "/:@,;=+$&!*'()~"
+CHECKED = "x-checked"
+HOP_BY_HOP = frozenset(
+    {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date"}
 )
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 GIT = re.compile(r"/(?P<repo>[^/]+/[^/]+)\.git(?P<rest>/.*)")
@@ -92,6 +99,8 @@ class Overlay:
         self.sites: dict[str, Site] = {}
         self.tokens = {token_of(login): login for login in PEOPLE}
         self.problems: list[str] = []
+        self.checker: str | None = None
+        self.judge: Judge | None = None
         self._routes: list[tuple[str, re.Pattern[str], Handler]] = []
         self._decorators: list[Decorator] = []
         self._late: set[asyncio.Task[Reply]] = set()
@@ -100,6 +109,7 @@ class Overlay:
         self.client: httpx.AsyncClient
         self.pushing = asyncio.Lock()
         self.pushed: Callable[[Site, Mapping[str, str]], Awaitable[None]]
+        self.answers("GET", "/rate_limit", self._rate_limit)
         self.app = Starlette(
             routes=[Route("/{path:path}", self._serve, methods=METHODS)], lifespan=self._lifespan
         )
@@ -136,18 +146,43 @@ class Overlay:
         if git := GIT.fullmatch(path):
             return await self._git(request, git["repo"], git["rest"], raw)
         login, token = self._who(request)
+        if self.checker and login == PEOPLE[1] and path != "/graphql" and CHECKED not in request.headers:
+            return await self._through_checker(request, path, raw)
         resource = {"/graphql": "graphql", "/search/issues": "search"}.get(path, "core")
         body = json.loads(raw) if raw else None
         entry = Entry(time.time(), login, request.method, path, request.url.query, resource, body)
         self.ledger.entries.append(entry)
         limits = self.limits.setdefault(login, Limits())
         asked = Asked(request.method, path, dict(request.query_params), body, login, token)
+        if self.judge and login == PEOPLE[1] and path != "/graphql":
+            self.ledger.violations += self.judge.of_request(request.method, path, asked.query, body)
         reply = await self._answer(asked, entry, limits)
         response = self._response(request, reply, entry, limits)
         entry.status = response.status_code
         if entry.fault == HUNG:
             await self._stopping.wait()
         return response
+
+    async def _through_checker(self, request: Request, path: str, raw: bytes) -> Response:
+        """Send it to Prism, which sends it to us again and says what is wrong with it."""
+        headers = {name: value for name, value in request.headers.items() if name not in HOP_BY_HOP}
+        url = f"{self.checker}{quote(path, safe=SAFE)}" + (
+            f"?{request.url.query}" if request.url.query else ""
+        )
+        sent = await self.client.request(
+            request.method, url, content=raw, headers={**headers, CHECKED: "once", "host": request.url.netloc}
+        )
+        if found := sent.headers.get("sl-violations"):
+            wrong = [one for one in json.loads(found) if "request" in one["location"]]
+            self.ledger.violations += [
+                f"{request.method} {path}: {one['location']} {one['message']}" for one in wrong
+            ]
+        if sent.headers.get("content-type", "").startswith("application/problem"):
+            self.ledger.violations.append(f"{request.method} {path}: {sent.status_code} {sent.text[:300]}")
+        kept = {
+            name: value for name, value in sent.headers.items() if name not in {*HOP_BY_HOP, "sl-violations"}
+        }
+        return Response(sent.content, sent.status_code, kept)
 
     def _who(self, request: Request) -> tuple[str, str]:
         kind, _, token = request.headers.get("authorization", "").partition(" ")
@@ -193,13 +228,27 @@ class Overlay:
         except Problem as problem:
             reply = problem.reply
         except BadQuery as error:
-            reply = Reply(200, {"errors": [{"message": str(error)}]})
+            reply = Reply(200, {"errors": [{"message": str(error), "extensions": {"code": error.code}}]})
         except Exception as error:
             self.problems.append(f"{asked.method} {asked.path}: {error!r}")
             raise
         if asked.method != "GET" and asked.site:
             asked.site.changed()
         return reply
+
+    async def _rate_limit(self, asked: Asked) -> Reply:
+        limits = self.limits.setdefault(asked.login, Limits())
+        shown = {
+            name: {
+                "limit": limit,
+                "remaining": limits.left[name],
+                "used": limit - limits.left[name],
+                "reset": int(limits.resets_at) + 1,
+                "resource": name,
+            }
+            for name, limit in LIMITS.items()
+        }
+        return Reply(200, {"resources": shown, "rate": shown["core"]})
 
     def _own(self, asked: Asked) -> Awaitable[Reply] | None:
         for method, pattern, handler in self._routes:
@@ -214,10 +263,10 @@ class Overlay:
         """Have the stateful server answer, and add what it leaves out."""
         sent = await self.client.request(
             asked.method,
-            asked.path,
+            quote(asked.path, safe=SAFE),
             params=dict(asked.query),
             json=asked.body,
-            headers={"Authorization": f"Bearer {token or asked.token}"},
+            headers={"Authorization": f"Bearer {token or asked.token or token_of(PEOPLE[0])}"},
         )
         text = sent.text.replace(self.upstream_url, self.url)
         headers = {

@@ -35,6 +35,7 @@ class Pulls:
         answers("GET", "{r}/commits/{ref*}/status", self._combined)
         answers("GET", "{r}/compare/{basehead*}", self._compare)
         answers("GET", "{r}/branches/{branch*}/protection", self._protection)
+        answers("GET", "{r}/branches/{branch*}", self._branch)
         answers("GET", "{r}/rules/branches/{branch*}", self._rules)
         answers("GET", "{r}", self._repository)
 
@@ -200,7 +201,12 @@ class Pulls:
         body = {name: there[name] for name in ("path", "line", "side", "commit_id")}
         body |= {"body": asked.body["body"], "in_reply_to_id": there["id"]}
         path = f"/repos/{_site(asked).name}/pulls/{asked.number()}/comments"
-        return await self._overlay.forward(replace(asked, path=path, body=body))
+        reply = await self._overlay.forward(replace(asked, path=path, body=body))
+        for name in ("position", "original_position"):
+            reply.body[name] = reply.body.get(name) or 1
+        links = {"self": "url", "html": "html_url", "pull_request": "pull_request_url"}
+        reply.body["_links"] = {name: {"href": reply.body[key]} for name, key in links.items()}
+        return reply
 
     async def _merge(self, asked: Asked) -> Reply:
         site, body = _site(asked), asked.body or {}
@@ -325,12 +331,32 @@ class Pulls:
         commits = {"base_commit": fetched[0], "merge_base_commit": fetched[1], "commits": fetched[2:]}
         return Reply(200, {**body, **commits, "files": []})
 
+    async def _branch(self, asked: Asked) -> Reply:
+        site, reply = _site(asked), await self._overlay.forward(asked)
+        if reply.status == 200:
+            links = {"html": f"{self._overlay.url}/{site.name}/tree/{asked.groups['branch']}"}
+            reply.body["_links"] = {**links, "self": f"{self._overlay.url}{asked.path}"}
+            commit = f"/repos/{site.name}/commits/{reply.body['commit']['sha']}"
+            reply.body["commit"] = await self._overlay.fetch(commit, site)
+        rule = site.protections.get(asked.groups["branch"], Protection())
+        if reply.status == 200 and rule.classic:
+            checks = {
+                "contexts": list(rule.checks),
+                "checks": [{"context": c, "app_id": None} for c in rule.checks],
+            }
+            shown = {"enforcement_level": "everyone", **checks}
+            reply.body |= {
+                "protected": True,
+                "protection": {"enabled": True, "required_status_checks": shown},
+            }
+        return reply
+
     async def _protection(self, asked: Asked) -> Reply:
         site = _site(asked)
         rule = site.protections.get(asked.groups["branch"])
         if not site.may(asked.login, "admin"):
             raise not_found()
-        if rule is None:
+        if rule is None or not rule.classic:
             raise Problem(404, "Branch not protected")
         url = f"{self._overlay.url}{asked.path}"
         body: Json = {"url": url, "enforce_admins": {"url": f"{url}/enforce_admins", "enabled": True}}
@@ -356,6 +382,7 @@ class Pulls:
         """The rules that hold for a branch; unlike its protection, whoever may read may read them."""
         site = _site(asked)
         rule = site.protections.get(asked.groups["branch"], Protection())
+        rule = Protection() if rule.classic else rule
         where = {"ruleset_source_type": "Repository", "ruleset_source": site.name, "ruleset_id": 1}
         rules: list[Json] = []
         if rule.checks or rule.strict:
@@ -393,6 +420,8 @@ class Pulls:
             rank = ("read", "triage", "write", "maintain", "admin").index(site.role(asked.login))
             names = ("pull", "triage", "push", "maintain", "admin")
             reply.body["permissions"] = {name: rank >= at for at, name in enumerate(names)}
+            reply.body |= {"network_count": 0, "subscribers_count": 1}
+            reply.body["pushed_at"] = reply.body["pushed_at"] or reply.body["updated_at"]
             reply.body["clone_url"] = f"{self._overlay.url}/{site.name}.git"
         return reply
 

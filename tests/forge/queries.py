@@ -14,8 +14,19 @@ Schema = Mapping[str, Mapping[str, tuple[str | None, Resolver]]]
 """For each type its fields: the type of what a field gives (None for a plain value) and what gives it."""
 
 
+UNIONS: Mapping[str, frozenset[str]] = {
+    "IssueOrPullRequest": frozenset({"Issue", "PullRequest"}),
+    "Node": frozenset({"Issue", "PullRequest", "Repository"}),
+    "ProjectV2Owner": frozenset({"Owner"}),
+}
+
+
 class BadQuery(Exception):
-    """The document cannot be answered; the message is what GitHub would say."""
+    """The document cannot be answered; the message is what GitHub would say, `code` the word that it has for it."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        self.code = code
+        super().__init__(message)
 
 
 @dataclass
@@ -190,7 +201,7 @@ class Answering:
         for asked in selection:
             if isinstance(asked, Spread):
                 spread = self.document.fragments[asked.name] if asked.name else asked
-                if spread.on in {"", kind}:
+                if spread.on in {"", kind} or kind in UNIONS.get(spread.on, ()):
                     answer |= await self._select(kind, value, spread.selection, path)
             elif asked.name == "__typename":
                 answer[asked.key] = kind
@@ -200,7 +211,7 @@ class Answering:
 
     async def _field(self, kind: str, value: Any, asked: Field, path: tuple[str | int, ...]) -> Any:
         if asked.name not in self.schema[kind]:
-            raise BadQuery(f"Field '{asked.name}' doesn't exist on type '{kind}'")
+            raise BadQuery(f"Field '{asked.name}' doesn't exist on type '{kind}'", "undefinedField")
         inner, resolver = self.schema[kind][asked.name]
         try:
             given = resolver(value, {name: self._filled(v) for name, v in asked.arguments.items()})

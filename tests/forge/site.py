@@ -26,12 +26,13 @@ class Verdict:
 
 @dataclass
 class Protection:
-    """What a branch demands."""
+    """What a branch demands: by a ruleset, which everybody may read, or by a `classic` protection."""
 
     checks: tuple[str, ...] = ()
     approvals: int = 0
     strict: bool = False
     queue: bool = False
+    classic: bool = False
 
 
 Pushed = Callable[[str, str], Sequence[Verdict]]

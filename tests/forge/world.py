@@ -19,6 +19,7 @@ from tests.forge.bare import Bare
 from tests.forge.emulate import BOT, OWNER, PEOPLE, token_of
 from tests.forge.graph import Graph
 from tests.forge.issues import Issues
+from tests.forge.judge import Judge
 from tests.forge.mirror import Mirror
 from tests.forge.overlay import Overlay
 from tests.forge.pulls import Pulls
@@ -276,6 +277,10 @@ class ForgeWorld:
     def fault(self, kind: str, method: str, path: str, times: int = 1, seconds: float = 0.0) -> Fault:
         """Let the next requests that match `path` (an expression) go wrong: LOST, HUNG, REFUSED or LATE."""
         return self.faults.add(Fault(kind, method, path, times, seconds))
+
+    def checked_by(self, url: str | None, judge: Judge | None = None) -> None:
+        """Have MAWEP's requests judged, and sent through a checker; what is wrong is in `ledger.violations`."""
+        self._overlay.checker, self._overlay.judge = url, judge
 
     # What is there, and what the server saw
 
