@@ -12,8 +12,7 @@ from tests.config.support import load
 LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
-    "issues.tracker=github",
-    "issues.trust=[OWNER]",
+    "issues.tracker=gitlab",
     "agents.update_frequency_minutes=5",
     "verify.flaky_reruns=1",
     "landing.mode=pull_request",

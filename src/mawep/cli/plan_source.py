@@ -13,9 +13,10 @@ from mawep.cli.landing import landed
 from mawep.cli.tracking import tracker_of
 from mawep.config import Config
 from mawep.core.graph import Graph, build
-from mawep.errors import ProblemsError
+from mawep.errors import ProblemsError, UsageError
 from mawep.observe.text import short
 from mawep.stages.intake import Selection, Wanted, select, wanted
+from mawep.trackers.base import NotAllowed, NotThere
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,10 @@ async def chosen_issues(
     pull_in = with_dependencies or config.issues.with_dependencies
     before = await landed(config, repository) if repository else {}
     async with tracker_of(config, repository) as tracker:
-        found = await tracker.find(asked, with_dependencies=pull_in)
+        try:
+            found = await tracker.find(asked, with_dependencies=pull_in)
+        except (NotAllowed, NotThere) as error:
+            raise UsageError(error.what, cause=error.cause, next_step=error.next_step) from error
         selection = select(found, asked, with_dependencies=pull_in, landed=before)
         if selection.graph is None or not selection.graph.issues:
             return selection

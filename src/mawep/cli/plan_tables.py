@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich import box
@@ -11,9 +11,10 @@ from rich.text import Text
 
 from mawep.cli.showing import console
 from mawep.core.graph import Graph
-from mawep.core.model import Issue, Risk
+from mawep.core.model import Dependency, Issue, Risk
 from mawep.observe.look import words
 from mawep.observe.text import count, one_line
+from mawep.stages.intake import sources
 
 MOST_OVERLAPS = 20
 ENDS_OF_PATH = 10
@@ -40,6 +41,7 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     routed = {one["number"]: one["runtime"] for one in document["routed"]}
     if routed:
         table.add_column("runtime", overflow="ellipsis", no_wrap=True, min_width=7)
+    told = any(_of_a_forge(dep) for issue in graph.issues.values() for dep in issue.depends_on)
     for place, number in enumerate(graph.order, 1):
         issue = graph.issues[number]
         table.add_row(
@@ -47,7 +49,7 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
             Text(f"#{number}", "bold yellow" if number in critical else "bold"),
             words(issue.title),
             str(graph.wave[number] + 1),
-            Text(", ".join(f"#{on}" for on in graph.dependencies[number])),
+            Text(", ".join(_waits_for(issue, told))),
             _hours(issue),
             _risk(issue),
             *([words(routed.get(number, document["runtime"] or "?"))] if routed else []),
@@ -71,6 +73,17 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
             "How long it takes is not known: too few issues have landed in runs here. Hours are estimates."
         )
     out.print("`mawep simulate` shows what to expect of 1 to N agents.", style="bright_black")
+
+
+def _waits_for(issue: Issue, told: bool) -> Iterator[str]:
+    """What an issue waits for; who said so is `told` where issues can say it in several ways."""
+    said = {dependency.on: dependency for dependency in reversed(issue.depends_on)}
+    for on in dict.fromkeys(dependency.on for dependency in issue.depends_on):
+        yield f"#{on} ({sources(said[on])})" if told else f"#{on}"
+
+
+def _of_a_forge(dependency: Dependency) -> bool:
+    return not {"native", "sub_issue"}.isdisjoint(dependency.source.split("+"))
 
 
 def chain(numbers: Sequence[int]) -> str:

@@ -75,6 +75,6 @@ async def _issue(config: Config, repository: Repository, number: Number) -> Issu
             return (await tracker.with_remarks(chosen))[0]
     why = found.absent.get(number)
     raise UsageError(
-        f"Issue {number} {why}" if why else f"There is no issue {number} in {name_of(config, repository)}",
+        f"Issue {number} {why}" if why else f"There is no issue {number} in {name_of(config)}",
         next_step="`mawep plan` lists those there are",
     )

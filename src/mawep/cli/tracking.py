@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from mawep.adapters.git import Repository
+from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.trackers.base import Tracker
-from mawep.trackers.registry import TRACKERS
+from mawep.trackers.registry import FORGES, TRACKERS
 
 
 @asynccontextmanager
@@ -16,15 +17,24 @@ async def tracker_of(config: Config, repository: Repository | None) -> AsyncIter
     """Where the issues come from.
 
     Raises:
-        UsageError: it cannot be told which repository of a forge is meant, or how to sign in.
+        UsageError: it cannot be told which repository of a forge is meant.
     """
-    tracker = TRACKERS[config.issues.tracker](config.issues.path)
+    tracker = await _open(config, repository)
     try:
         yield tracker
     finally:
         await tracker.close()
 
 
-def name_of(config: Config, repository: Repository | None) -> str:
+async def _open(config: Config, repository: Repository | None) -> Tracker:
+    if config.issues.tracker not in FORGES:
+        return TRACKERS[config.issues.tracker](config.issues.path)
+    from mawep.cli.forging import open_forge
+    from mawep.trackers.forge_tracker import ForgeTracker
+
+    return ForgeTracker(await open_forge(config, repository, SystemClock()), config.issues.trust)
+
+
+def name_of(config: Config) -> str:
     """What people call the place where the issues are."""
-    return str(config.issues.path)
+    return str(config.issues.path) if config.issues.tracker not in FORGES else config.issues.tracker

@@ -199,6 +199,18 @@ def _protected(value: str) -> str:
 _BRANCH = re.compile(
     r"(?!-)(?!.*(?:\.\.|//|@\{|/\.|\.lock(?:/|$)))[^\x00-\x20\x7f~^:?*\[\\/.][^\x00-\x20\x7f~^:?*\[\\]*(?<![/.])"
 )
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)+")
+ASSOCIATIONS = (
+    "OWNER",
+    "MEMBER",
+    "COLLABORATOR",
+    "CONTRIBUTOR",
+    "FIRST_TIME_CONTRIBUTOR",
+    "FIRST_TIMER",
+    "MANNEQUIN",
+    "NONE",
+)
+"""What GitHub says an author is to a repository."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -218,6 +230,18 @@ def _variable(value: str) -> str:
     if not _VARIABLE.fullmatch(value):
         raise refused("is not the name of an environment variable; write the name alone, without `$` or `=`")
     return value
+
+
+def _repository_name(value: str) -> str:
+    if not _REPOSITORY.fullmatch(value):
+        raise refused("is not the name of a repository on a forge; write it as `owner/name`")
+    return value
+
+
+def _association(value: str) -> str:
+    if value.upper() not in ASSOCIATIONS:
+        raise refused(f"expected {alternatives(ASSOCIATIONS)}{suggestion(value, ASSOCIATIONS)}")
+    return value.upper()
 
 
 def _command(value: str) -> str:
@@ -245,6 +269,10 @@ ProtectedPath: TypeAlias = Annotated[Text, AfterValidator(_protected)]
 BranchName: TypeAlias = Annotated[Text, AfterValidator(_branch)]
 RemoteName: TypeAlias = Annotated[Text, AfterValidator(_remote)]
 """What git calls another repository."""
+RepositoryName: TypeAlias = Annotated[Text, AfterValidator(_repository_name)]
+"""A repository on a forge."""
+Association: TypeAlias = Annotated[Text, AfterValidator(_association)]
+"""What an author is to a repository, in GitHub's words."""
 VariableName: TypeAlias = Annotated[Text, AfterValidator(_variable)]
 Minutes: TypeAlias = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=False)]
 Seconds: TypeAlias = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]

@@ -18,7 +18,10 @@ from mawep.config.written import Place, Problem, Written, dotted, read
 from mawep.errors import ProblemsError
 
 RUN_SECTIONS = frozenset(Config.model_fields) - {"github"}
-"""The sections that a run uses. In the others nothing is required and no `${VAR}` is looked up."""
+"""The sections that every run uses; that of a forge is used by whoever reads issues from it.
+
+In the others nothing is required and no `${VAR}` is looked up.
+"""
 
 _SAID_OUTRIGHT = frozenset({"refused", "unavailable"})
 _BEFORE_ENVIRONMENT = frozenset({"extra_forbidden", "unavailable"})
@@ -63,6 +66,7 @@ def load_config(
     written = read(path, overrides)
     if not written.readable:
         raise _refusal(written.problems)
+    uses = {*uses, *_forges(written.tree, uses)}
     resolved = resolve(written.tree, environ, uses)
     home = environ.get("HOME")
     around = Surroundings(
@@ -87,6 +91,14 @@ def every_key(
         yield path, info
         if isinstance(info.annotation, type) and issubclass(info.annotation, Section):
             yield from every_key(info.annotation, path)
+
+
+def _forges(tree: Mapping[str, Tree], uses: Collection[str]) -> Iterator[str]:
+    """The section of the forge that issues come from, if they are used."""
+    issues = tree.get("issues")
+    tracker = issues.get("tracker") if isinstance(issues, dict) else None
+    if "issues" in uses and isinstance(tracker, str) and tracker in Config.model_fields:
+        yield tracker
 
 
 def _refusal(problems: Iterable[Problem]) -> ProblemsError:

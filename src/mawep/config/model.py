@@ -16,6 +16,7 @@ from pydantic import Field, PrivateAttr, field_validator
 from mawep.config.agents import Agents
 from mawep.config.environment import always_given, names_in
 from mawep.config.fields import (
+    Association,
     BranchName,
     Choice,
     Command,
@@ -24,6 +25,7 @@ from mawep.config.fields import (
     Minutes,
     NotYet,
     RemoteName,
+    RepositoryName,
     RepositoryPath,
     Seconds,
     Section,
@@ -81,8 +83,10 @@ class MessageBus(Section):
 class Issues(Section):
     """Where issues come from."""
 
-    tracker: Annotated[str, Choice(("folder",), ("github", "gitlab", "forgejo"), "this tracker is")] = Field(
-        "folder", description="The tracker; `folder` is a folder of Markdown files."
+    tracker: Annotated[str, Choice(("folder", "github"), ("gitlab", "forgejo"), "this tracker is")] = Field(
+        "folder",
+        description="The tracker; `folder` is a folder of Markdown files, the others are forges.",
+        examples=["github"],
     )
     path: SomePath = Field(
         Path("issues"),
@@ -93,8 +97,11 @@ class Issues(Section):
     with_dependencies: bool = Field(
         False, description="Take in the dependencies of the chosen issues too.", examples=["true"]
     )
-    trust: Annotated[tuple[Text, ...], NotYet("trackers with authors to trust are")] = Field(
-        ("OWNER", "MEMBER", "COLLABORATOR"), description="Whose issues are taken from a forge."
+    trust: tuple[Association, ...] = Field(
+        ("OWNER", "MEMBER", "COLLABORATOR"),
+        description="Whose issues and comments are taken from a forge without an approval, by what they are to the "
+        "repository.",
+        examples=["[OWNER, MEMBER]"],
     )
 
 
@@ -185,9 +192,13 @@ class Landing(Section):
 
 
 class GitHub(Section):
-    """The GitHub tracker and its pull requests, still to come: checked for spelling, not used."""
+    """The repository on GitHub, and as whom MAWEP is there. Looked at when issues come from it."""
 
-    repository: str | None = Field(None, description="`owner/name`.", examples=["acme/shop"])
+    repository: RepositoryName | None = Field(
+        None,
+        description="`owner/name`; null: what the address of `landing.remote` says.",
+        examples=["acme/shop"],
+    )
     token: str | None = Field(None, description="What MAWEP signs in with.", examples=["${GITHUB_TOKEN}"])
     api_url: str = Field(
         "https://api.github.com", description="The API.", examples=["https://ghe.example/api/v3"]

@@ -86,7 +86,11 @@ class ForgeReading:
                 middle = len(numbers) // 2
                 await self.look(numbers[:middle])
                 await self.look(numbers[middle:])
-        self.seen |= {issue.number: issue for issue in found if not issue.is_pull}
+        for issue in found:
+            if issue.is_pull:
+                self.outside[issue.number] = Outside.PULL if issue.state == "open" else Outside.DONE
+            else:
+                self.seen[issue.number] = issue
         left = [number for number in numbers if number not in self.seen and number not in self.outside]
         if found or len(numbers) == 1:
             await together(self._look_for_a_pull, left)
