@@ -190,3 +190,12 @@ def test_an_answer_to_another_review_changes_nothing() -> None:
     assert run.count(ev.CandidateQueued) == 0
     run.go(right)
     assert run.count(ev.CandidateQueued) == 1
+
+
+def test_what_waits_to_land_does_not_wait_for_a_review_that_the_next_process_makes() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(reviewers=BY))
+    run.queue(1, 2)
+    run.go(said(run, Verdict.APPROVE))
+    assert run.at(1) is IssueState.QUEUED
+    run.go(ev.Interrupted(2))
+    assert run.at(1) is IssueState.LANDING

@@ -48,7 +48,9 @@ def should_open(state: State) -> bool:
         return False
     if len(state.queue) >= state.rules.batch or state.suspects:
         return True
-    finishing = any(state.issues[n].state is IssueState.VERIFYING for n in state.active)
+    finishing = any(
+        state.issues[n].state is IssueState.VERIFYING and not state.can_wait(n) for n in state.active
+    )
     starving = state.dispatching and not state.ready and len(state.slots) < state.rules.max_agents
     return not finishing or (starving and any(state.graph.dependents[n] for n in state.queue))
 
