@@ -73,7 +73,29 @@ class Feedback:
     rounds: int = 1
 
 
-def load_template(name: Literal["prompt", "feedback"], repository_text: str | None) -> Template:
+@dataclass(frozen=True)
+class ReviewContext:
+    """What a reviewer is told beside the issue: `token` is as in PromptContext, the rest about the candidate.
+
+    `round` counts the issue's reviews, `rounds` is how often changes may be asked for. `cut` is a sentence of ours
+    about a diff that is not quoted whole. `gate` is what the checks printed, `earlier` what was said of the issue
+    before.
+    """
+
+    token: str
+    commit: str
+    base: str
+    target: str
+    round: int
+    rounds: int
+    diff: str
+    cut: str = ""
+    gate: tuple[Quote, ...] = ()
+    earlier: tuple[Quote, ...] = ()
+    association: str | None = None
+
+
+def load_template(name: Literal["prompt", "feedback", "review"], repository_text: str | None) -> Template:
     """The repository's own template, or the shipped one."""
     text = _shipped(name) if repository_text is None else repository_text
     return Template(text, hashlib.sha256(text.encode()).hexdigest())
@@ -114,6 +136,34 @@ def render_feedback(template: str | None, issue: Issue, feedback: Feedback, cont
             "messages": fenced[len(evidence) :],
             "round": feedback.round,
             "rounds": feedback.rounds,
+        },
+    )
+
+
+def render_review(template: str | None, issue: Issue, context: ReviewContext) -> str:
+    """What a reviewer is told. Raises PromptTemplateError."""
+    quotes = [
+        _issue(issue, context.association),
+        Quote("the diff", context.diff),
+        *context.gate,
+        *context.earlier,
+    ]
+    nonce, (text, diff, *others) = _fence(context.token, quotes)
+    return _render(
+        _shipped("review") if template is None else template,
+        {
+            "number": issue.number,
+            "nonce": nonce,
+            "commit": context.commit,
+            "base": context.base,
+            "target": context.target,
+            "round": context.round,
+            "rounds": context.rounds,
+            "issue": text,
+            "diff": diff,
+            "cut": context.cut,
+            "gate": others[: len(context.gate)],
+            "earlier": others[len(context.gate) :],
         },
     )
 
@@ -195,9 +245,9 @@ def _render(template: str, variables: Mapping[str, Any]) -> str:
         raise PromptTemplateError(f"a prompt template fails{where}", cause=str(error)) from error
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=6)
 def _compiled(template: str) -> CompiledTemplate:
-    """A run has one prompt and one feedback template, and compiling takes far longer than rendering."""
+    """A run has one template for each purpose, and compiling takes far longer than rendering."""
     # What is rendered is plain text for a model, so nothing is escaped as HTML.
     environment = ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False

@@ -14,15 +14,18 @@ from mawep.agents.prompt import (
     Feedback,
     PromptContext,
     Quote,
+    ReviewContext,
     load_template,
     render_feedback,
     render_prompt,
+    render_review,
 )
 from mawep.core.model import Issue, Remark
 from mawep.errors import UsageError
 
 PROMPT = ".mawep/prompt.md.j2"
 FEEDBACK = ".mawep/feedback.md.j2"
+REVIEW = ".mawep/review.md.j2"
 
 _PLAIN_FILES = ("100644", "100755")
 
@@ -33,12 +36,14 @@ class Templates:
 
     prompt: str | None
     feedback: str | None
+    review: str | None = None
 
     def digests(self) -> dict[str, str]:
         """The sha256 of each template that agents are told by."""
         return {
             "prompt": load_template("prompt", self.prompt).digest,
             "feedback": load_template("feedback", self.feedback).digest,
+            "review": load_template("review", self.review).digest,
         }
 
 
@@ -48,7 +53,8 @@ async def read_templates(repository: Repository, commit: Sha) -> Templates:
     Raises:
         UsageError: one is no plain file of UTF-8; names file and line.
     """
-    return Templates(await _read(repository, commit, PROMPT), await _read(repository, commit, FEEDBACK))
+    texts = [await _read(repository, commit, path) for path in (PROMPT, FEEDBACK, REVIEW)]
+    return Templates(*texts)
 
 
 async def _read(repository: Repository, commit: Sha, path: str) -> str | None:
@@ -90,9 +96,21 @@ def try_templates(templates: Templates, issues: Sequence[Issue], *, base: Sha, t
                 render_prompt(templates.prompt, said if context is full else issue, context)
                 path = FEEDBACK
                 render_feedback(templates.feedback, issue, feedback, context)
+                path = REVIEW
+                render_review(templates.review, issue, _reviewed(context, quote))
             except Exception as error:  # a template is a program: it may fail in any way
                 found = error.__cause__ or error
                 raise _unusable(path, _line_of(found), str(found) or repr(found)) from error
+
+
+def _reviewed(context: PromptContext, quote: Quote) -> ReviewContext:
+    """A review to be tried, as full or as bare as the prompt's context."""
+    full = (quote,) if context.messages else ()
+    cut = "The diff is cut." if full else ""
+    token, target = context.token, context.target
+    return ReviewContext(
+        *(token, context.base, context.base, target, 1, 2, "+a", cut, full, full, context.association)
+    )
 
 
 def _line_of(error: BaseException) -> int | None:
