@@ -27,7 +27,6 @@ from mawep.core.engine import replay
 from mawep.core.model import FailureReason, IssueState, Question, Session, Usage
 from mawep.core.state import State
 from mawep.errors import BusGoneError
-from mawep.orchestrator.effects import result_events
 from mawep.orchestrator.hall import Orchestrator
 from mawep.orchestrator.listener import (
     TEXT_LIMIT,
@@ -39,6 +38,7 @@ from mawep.orchestrator.listener import (
     facts,
     severity,
 )
+from mawep.orchestrator.results import result_events
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
 from tests.core.driver import Driver, issue

@@ -92,7 +92,6 @@ class ReviewContext:
     cut: str = ""
     gate: tuple[Quote, ...] = ()
     earlier: tuple[Quote, ...] = ()
-    association: str | None = None
 
 
 def load_template(name: Literal["prompt", "feedback", "review"], repository_text: str | None) -> Template:
@@ -143,7 +142,7 @@ def render_feedback(template: str | None, issue: Issue, feedback: Feedback, cont
 def render_review(template: str | None, issue: Issue, context: ReviewContext) -> str:
     """What a reviewer is told. Raises PromptTemplateError."""
     quotes = [
-        _issue(issue, context.association),
+        _issue(issue),
         Quote("the diff", context.diff),
         *context.gate,
         *context.earlier,

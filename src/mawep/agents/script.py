@@ -34,6 +34,7 @@ FIELDS: Mapping[str, tuple[frozenset[str], frozenset[str]]] = {
         ("usage", "", "input output cost_usd"),
         ("tool", "name", "arguments"),
         ("limit", "", "seconds why"),
+        ("review", "verdict", "summary comments"),
     )
 }
 """Actions that take fields: the required ones and the optional ones."""
@@ -65,9 +66,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Script:
-    """The steps of each turn: the first prompt's, then those of every repair."""
+    """The steps of each turn: the first prompt's, then those of every repair; and those of each review of the issue."""
 
     turns: tuple[tuple[Step, ...], ...]
+    reviews: tuple[tuple[Step, ...], ...] = ()
+
+    def of_review(self, number: int) -> Script:
+        """What whoever makes that review does, from 1; nothing when the script does not go that far."""
+        return Script(self.reviews[number - 1 : number])
 
     def steps(self, turn: int) -> tuple[Step, ...]:
         """What to do in turn `turn`, from 0; nothing when the script does not go that far."""
@@ -86,13 +92,18 @@ def parse(data: Any) -> Script:
     """Check a script that was read. Raises ScriptError naming the step."""
     if not isinstance(data, Mapping):
         raise ScriptError("a script is a mapping with `steps`")
-    if unknown := data.keys() - {"steps", "on_repair"}:
-        raise ScriptError(f"unknown key {sorted(map(str, unknown))[0]}; a script has `steps` and `on_repair`")
-    rounds = data.get("on_repair", [])
+    if unknown := data.keys() - {"steps", "on_repair", "reviews"}:
+        known = "a script has `steps`, `on_repair` and `reviews`"
+        raise ScriptError(f"unknown key {sorted(map(str, unknown))[0]}; {known}")
+    repairs, reviews = _rounds(data, "on_repair", "repair"), _rounds(data, "reviews", "review")
+    return Script((_steps(data.get("steps"), "steps"), *repairs), reviews)
+
+
+def _rounds(data: Mapping[str, Any], key: str, what: str) -> tuple[tuple[Step, ...], ...]:
+    rounds = data.get(key, [])
     if not isinstance(rounds, list):
-        raise ScriptError("`on_repair` is a list with a list of steps for each repair")
-    repairs = (_steps(steps, f"on_repair {index}") for index, steps in enumerate(rounds, 1))
-    return Script((_steps(data.get("steps"), "steps"), *repairs))
+        raise ScriptError(f"`{key}` is a list with a list of steps for each {what}")
+    return tuple(_steps(steps, f"{key} {index}") for index, steps in enumerate(rounds, 1))
 
 
 def _read(path: Path) -> Any:

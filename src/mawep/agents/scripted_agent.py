@@ -111,6 +111,8 @@ def main() -> int:
         return 2
     sessions = Sessions(Path(os.environ.get(STATE) or Path.home() / ".mawep-scripted"))
     attempt = os.environ.get("MAWEP_ATTEMPT", "")
+    if (review := os.environ.get("MAWEP_REVIEW", "")).isdigit():
+        script = script.of_review(int(review))
     agent = ScriptedAgent(script, sessions, int(attempt) if attempt.isdigit() else None)
     asyncio.run(acp.run_agent(cast(acp.Agent, agent)))
     return 0

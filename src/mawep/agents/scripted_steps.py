@@ -158,6 +158,10 @@ class Player:
         self._session.answer = said
         await self._say(said)
 
+    async def _do_review(self, step: Step) -> None:
+        """Answer as a reviewer has to."""
+        await self._say(f"```json\n{json.dumps(step.value, indent=2)}\n```")
+
     async def _do_announce(self, step: Step) -> None:
         await self._client.ext_notification(BREAKING_CHANGE, {"affects": [], "migration": "", **step.value})
 

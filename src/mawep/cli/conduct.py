@@ -30,6 +30,7 @@ from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.landing import first_target, target_of
 from mawep.cli.pricing import price_of
+from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
 from mawep.clock import Clock
@@ -43,12 +44,12 @@ from mawep.coordination.leases import Leases
 from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import Issue, Number
-from mawep.core.state import State
+from mawep.core.state import State, replace
 from mawep.errors import InfrastructureError, ProblemsError, UsageError
 from mawep.gateway.gateway import Ears, Gateway
 from mawep.gateway.prices import load_prices
 from mawep.observe.logging import about
-from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Told
+from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
 from mawep.orchestrator.hall import Witness
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.attempt import Limits
@@ -108,7 +109,7 @@ async def _begin(
         target_branch=branch,
         target=target,
         issues=tuple(issues),
-        rules=config.rules(),
+        rules=replace(config.rules(), reviewers=reviewers(config, issues)),
         settings=json.dumps({**config.public(), "templates": asdict(templates)}, sort_keys=True),
         digests={"mawep": __version__, **templates.digests()},
         suffixed=await _taken(repository, config, branches),
@@ -184,6 +185,7 @@ class Conductor:
     ) -> Conducted:
         state = replay(journals.read(directory.journal))
         ways = ways_of(self.config.agents, state)  # before anything is started
+        ways |= reviewer_ways(self.config, state.rules.reviewers.values())
         if missing := obstacles(self.config, ways.values(), os.environ):
             raise ProblemsError("The run cannot go on:", missing)
         hall = Orchestrator(journal, state, self.clock, self.view.witnesses)
@@ -211,7 +213,8 @@ class Conductor:
         clear_runtime_directory(directory.path)
         stack.callback(clear_runtime_directory, directory.path)
         await stack.enter_async_context(self.repository.resident())
-        await until_gates_ended(directory.gates)
+        for place in (directory.gates, directory.reviews):
+            await until_gates_ended(place)
         supervisor = await Supervisor.start()
         stack.push_async_callback(supervisor.close)
         server = await stack.enter_async_context(shared_server(home(self.repository.common_dir) / "valkey"))
@@ -238,8 +241,9 @@ class Conductor:
                 *(self.config, directory, os.environ, self.clock, self.view.models), lambda: hall.state
             )
         )
+        settings = worker_settings(self.config, self.repository, directory, hall.state, gateway)
         worker = Worker(
-            worker_settings(self.config, self.repository, directory, hall.state, gateway),
+            settings,
             bus=workers,
             leases=Leases(leases, directory.run, self.config.message_bus.lease_seconds, self.clock),
             workspaces=workspaces,
@@ -269,7 +273,14 @@ class Conductor:
             stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))
         self.view.began(directory, hall, (ours, workers))
         target = await target_of(self.config, self.repository, hall.state.target_branch)
-        return self._effects(directory, journal, hall, ours, workspaces, supervisor, target)
+        reviews = reviews_of(
+            *(self.config, self.repository, directory, hall),
+            settings=settings,
+            workspaces=workspaces,
+            supervisor=supervisor,
+            clock=self.clock,
+        )
+        return self._effects(directory, journal, hall, ours, workspaces, supervisor, target, reviews)
 
     async def _connection(self, stack: AsyncExitStack, server: EmbeddedServer) -> Connection:
         connection = await Connection.connect(server.url)
@@ -285,6 +296,7 @@ class Conductor:
         workspaces: Workspaces,
         supervisor: Supervisor,
         target: Target,
+        reviews: Reviews,
     ) -> Effects:
         verify = self.config.verify
         settings = GateSettings(
@@ -299,6 +311,7 @@ class Conductor:
             bus=bus,
             gate=Gate(workspaces, supervisor, settings, directory.gates),
             workspaces=workspaces,
+            reviews=reviews,
             target=target,
             told=Told(
                 prompt=templates["prompt"],
@@ -365,7 +378,7 @@ def workspace_settings(config: Config, repository: Repository) -> WorkspaceSetti
         env=config.verify.env,
         retention_days=config.cleanup.worktree_retention_days,
         setup_timeout=workspace.setup_timeout_minutes * 60,
-        gate_slots=config.verify.slots,
+        gate_slots=config.verify.slots + (config.review.slots if config.review.runtime else 0),
         confinement=confinement(config, repository),
     )
 

@@ -21,6 +21,7 @@ from mawep.cli.landing import landing_problems
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
+from mawep.cli.reviewing import review_problems, used_ways
 from mawep.cli.showing import show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
@@ -144,7 +145,7 @@ async def check(
     findings = Findings(()) if nothing_to_do else await _preflight(config, repository, graph)
     problems += findings.problems
     if not nothing_to_do:
-        used, _ = ways_taken(config.agents, list(graph.issues.values()) if graph else ())
+        used = used_ways(config, list(graph.issues.values()) if graph else ())
         problems += obstacles(config, used, os.environ)
     if problems or graph is None or repository is None:
         raise ProblemsError(_TITLE, list(dict.fromkeys(problems)))
@@ -200,7 +201,7 @@ async def _preflight(config: Config, repository: Repository | None, graph: Graph
     issues = list(graph.issues.values()) if graph else []
     try:
         found = await look_before(config, repository, issues)
-        unknowable = budget_problems(config.agents, ways_taken(config.agents, issues)[0])
+        unknowable = budget_problems(config.agents, used_ways(config, issues))
         problems = (*found.problems, *routing(config.agents, issues).problems, *dict.fromkeys(unknowable))
         return Findings(problems, found.warnings)
     except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
@@ -214,20 +215,20 @@ def _sentence(error: UsageError | GitError) -> str:
 async def look_before(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Findings:
     """What would keep a run on these issues from starting; touches nothing. Without issues: on any."""
     found = await preflight(repository, _needs(config, repository, issues))
-    missing = unusable(config.agents, ways_taken(config.agents, issues)[0]) if config.agents.runtime else []
+    used = used_ways(config, issues) if config.agents.runtime else []
+    missing = [*review_problems(config), *unusable(config.agents, used)]
     missing += unlendable(config)
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
         missing += exposed(config, repository)
         missing += [problem async for problem in landing_problems(config, repository)]
-    used = ways_taken(config.agents, issues)[0] if config.agents.runtime else []
     missing += walls_that_cannot_stand(config, [way.runtime for way in used])
     return Findings((*found.problems, *missing), found.warnings)
 
 
 def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Needs:
     """What preflight has to look for."""
-    used, scripted = ways_taken(config.agents, issues)
+    used, (_, scripted) = used_ways(config, issues), ways_taken(config.agents, issues)
     common_dir = repository.common_dir if repository else config.orchestrator.repo_path / ".git"
     return Needs(
         target=config.orchestrator.target_branch,

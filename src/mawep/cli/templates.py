@@ -107,9 +107,8 @@ def _reviewed(context: PromptContext, quote: Quote) -> ReviewContext:
     """A review to be tried, as full or as bare as the prompt's context."""
     full = (quote,) if context.messages else ()
     cut = "The diff is cut." if full else ""
-    token, target = context.token, context.target
     return ReviewContext(
-        *(token, context.base, context.base, target, 1, 2, "+a", cut, full, full, context.association)
+        context.token, context.base, context.base, context.target, 1, 2, "+a", cut, full, full
     )
 
 

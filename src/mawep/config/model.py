@@ -33,6 +33,7 @@ from mawep.config.fields import (
     Surroundings,
     Text,
 )
+from mawep.config.review import Review
 from mawep.config.verify import Verify
 from mawep.core.model import Rules
 from mawep.gateway.upstreams import KEYS
@@ -209,13 +210,6 @@ class GitHub(Section):
     )
 
 
-class Review(Section):
-    """Agents that review agents."""
-
-    runtime: Annotated[str | None, NotYet("reviews are")] = Field(None, description="Who reviews.")
-    max_rounds: Annotated[int, NotYet("reviews are")] = Field(2, description="Rounds of review.")
-
-
 class ConflictResolution(Section):
     """What is tried when work does not merge cleanly. In this version it is parked, nothing lost."""
 
@@ -309,7 +303,7 @@ class Config(Section):
         routes = (route.env or () for route in self.agents.routes)
         keys = KEYS if self.agents.gateway == "on" else ()
         named = set(self.agents.env).union(
-            self.verify.env, keys, *routes, *map(names_in, self._written.values())
+            self.verify.env, self.review.env or (), keys, *routes, *map(names_in, self._written.values())
         )
         values = {environ[name] for name in named if name in environ and not always_given(name)}
         return tuple(sorted(value for value in values if len(value) >= SHORTEST_SECRET))
@@ -341,6 +335,8 @@ class Config(Section):
             lease_seconds=self.message_bus.lease_seconds * 3,
             reassign_lost=self.agents.on_lost == "reassign",
             budget=self.agents.budget.limits(),
+            review_rounds=self.review.max_rounds,
+            review_slots=self.review.slots,
             scopes=tuple(scope.rule() for scope in self.verify.scopes),
         )
 

@@ -3,5 +3,6 @@
 from mawep.orchestrator.effects import WORKER, Effects, Told
 from mawep.orchestrator.hall import Orchestrator
 from mawep.orchestrator.listener import Listener
+from mawep.orchestrator.reviews import Reviews
 
-__all__ = ["WORKER", "Effects", "Listener", "Orchestrator", "Told"]
+__all__ = ["WORKER", "Effects", "Listener", "Orchestrator", "Reviews", "Told"]

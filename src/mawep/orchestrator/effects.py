@@ -25,9 +25,11 @@ from mawep.coordination.bus import Bus
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import changes
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number, Session, Usage
+from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number
 from mawep.core.state import Attempt, State
 from mawep.errors import GitError
+from mawep.orchestrator.feedback import GO_ON, asked_by, go_on
+from mawep.orchestrator.reviews import Reviews
 from mawep.stages import acceptance, land
 from mawep.stages.verify import Gate
 from mawep.stages.workspace import SetupError, Workspaces
@@ -42,12 +44,6 @@ NEWS_TOLD = 10
 """Landed breaking changes that an agent is told of beforehand, the newest."""
 DETAIL_TOLD = 20_000
 """Characters of the reason to stop that a worker is told; the journal has all of it."""
-
-NOT_YET = "Your work does not pass yet. Correct it; the evidence follows."
-GO_ON = (
-    "A limit of your model's provider ended your turn before you had finished; it is lifted. Look at the state of your "
-    "working tree, go on from there and finish the task."
-)
 
 T = TypeVar("T")
 
@@ -74,6 +70,7 @@ class Effects:
         gate: Gate,
         workspaces: Workspaces,
         target: land.Target,
+        reviews: Reviews,
         told: Told,
         state: Callable[[], State],
         clock: Clock,
@@ -84,6 +81,7 @@ class Effects:
         self._gate = gate
         self._workspaces = workspaces
         self._target = target
+        self._reviews = reviews
         self._told = told
         self._state = state
         self._clock = clock
@@ -106,10 +104,8 @@ class Effects:
                 await self._release(issue)
             case ev.MessageSent() as message:
                 await self._deliver(message)
-            case ev.ImportIntended() as intent:
-                return await self._import(intent)
-            case ev.GateIntended() as intent:
-                return await self._run_gate(intent)
+            case ev.ImportIntended() | ev.GateIntended() | ev.ReviewIntended() as intent:
+                return await self._examine(intent, recorded.seq)
             case ev.LandingOpened() as intent:
                 return await self._compose(intent, recorded)
             case ev.ProbeIntended() as intent:
@@ -213,7 +209,7 @@ class Effects:
         return wire.Repair(
             issue=repair.issue,
             attempt=repair.attempt,
-            feedback=self._feedback(repair.issue, NOT_YET, repair.feedback, repair.round),
+            feedback=self._feedback(repair.issue, asked_by(self._state(), repair)),
             round=repair.round,
             work=self._assignment(repair.issue, resume=False),
         )
@@ -225,17 +221,14 @@ class Effects:
         return wire.Repair(
             issue=intent.issue,
             attempt=intent.attempt,
-            feedback=self._feedback(intent.issue, GO_ON, evidence, attempt.repairs) if evidence else GO_ON,
+            feedback=self._feedback(intent.issue, go_on(self._state(), attempt)) if evidence else GO_ON,
             round=attempt.repairs,
             work=self._assignment(intent.issue, resume=False),
         )
 
-    def _feedback(self, number: Number, what: str, evidence: str, round_: int) -> str:
-        state = self._state()
-        issue = state.graph.issues[number]
+    def _feedback(self, number: Number, feedback: Feedback) -> str:
+        issue = self._state().graph.issues[number]
         context = self._context(issue, self._attempt(number), tuple(self._claims_of_others(number)))
-        quotes = (Quote("what MAWEP found", evidence),)
-        feedback = Feedback(what=what, evidence=quotes, round=round_, rounds=state.rules.repair_rounds)
         return render_feedback(self._told.feedback, issue, feedback, context)
 
     def _stop(self, stop: ev.StopIntended) -> wire.Stop:
@@ -289,6 +282,17 @@ class Effects:
         return {pattern: n for n, held in holders.items() if n != number for pattern in held.patterns}
 
     # --- import and gate
+
+    async def _examine(
+        self, intent: ev.ImportIntended | ev.GateIntended | ev.ReviewIntended, seq: int
+    ) -> ev.AnyEvent | None:
+        match intent:
+            case ev.ImportIntended():
+                return await self._import(intent)
+            case ev.GateIntended():
+                return await self._run_gate(intent)
+            case ev.ReviewIntended():
+                return await self._reviews.perform(intent, seq)
 
     async def _import(self, intent: ev.ImportIntended) -> ev.CandidateImported | ev.ImportRefused:
         state = self._state()
@@ -410,34 +414,3 @@ def _at_most(room: int, texts: Sequence[str]) -> list[str]:
     """The first of these texts, as many as there is room for in bytes."""
     sizes = accumulate(len(text.encode()) for text in texts)
     return [text for text, size in zip(texts, sizes, strict=True) if size <= room]
-
-
-def result_events(result: wire.TurnResult, fence: int) -> list[ev.AnyEvent]:
-    """What a worker's result says, as an event."""
-    usage = usage_from(result.usage)
-    if result.outcome == "finished" and result.head:
-        session = Session(result.session_id, loadable=True) if result.session_id else None
-        return [
-            ev.TurnEnded(
-                result.issue, fence, result.head, result.stop_reason, usage, session, result.transcript
-            )
-        ]
-    if result.outcome == "limited":
-        session = Session(result.session_id, loadable=True) if result.session_id else None
-        return [
-            ev.ProviderLimitHit(
-                result.issue, fence, result.until, result.detail, usage, session, result.transcript
-            )
-        ]
-    if result.outcome == "stopped" and result.reason is None:
-        return [ev.AttemptInterrupted(result.issue, fence, result.salvage, usage)]
-    try:
-        reason = FailureReason(result.reason or FailureReason.AGENT_ERROR)
-    except ValueError:  # a newer worker may know more
-        reason = FailureReason.AGENT_ERROR
-    return [ev.AttemptFailed(result.issue, fence, reason, result.detail, result.salvage, usage)]
-
-
-def usage_from(consumed: wire.Consumption) -> Usage:
-    """What an attempt has consumed, as a worker says it."""
-    return Usage(**consumed.model_dump(include=set(Usage.__struct_fields__)))

@@ -28,8 +28,9 @@ from mawep.core.state import Progress, State
 from mawep.core.usage import highest
 from mawep.errors import BusGoneError, MawepError
 from mawep.orchestrator import requests
-from mawep.orchestrator.effects import WORKER, result_events, usage_from
+from mawep.orchestrator.effects import WORKER
 from mawep.orchestrator.hall import Incoming, Orchestrator
+from mawep.orchestrator.results import result_events, usage_from
 
 log = structlog.get_logger("mawep.listener")
 

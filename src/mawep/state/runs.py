@@ -47,6 +47,11 @@ class RunDirectory:
         return self.path / "gates"
 
     @property
+    def reviews(self) -> Path:
+        """The folder of what reviewers were told, said and did."""
+        return self.path / "reviews"
+
+    @property
     def log(self) -> Path:
         """What this run logged."""
         return self.path / "mawep.log"

@@ -51,11 +51,7 @@ class Models:
         api = driving.runtime.needs(driving.command).api
         desk.visitor = self._gateway.admit(*desk.key, desk.work.runtime, api)
         self._count(desk, self._gateway.total(*desk.key))
-        model = ModelEndpoint(f"http://127.0.0.1:{gateway_port(desk.at)}", desk.visitor.token)
-        env = {name: value for name, value in launch.env.items() if name not in KEYS | ADDRESSES}
-        if api is None:  # nobody knows how it finds its model: as most programs do
-            env |= pointers(model.url, model.token, desk.visitor.apis)
-        return replace(launch, env=env, model=model)
+        return pointed(launch, desk.visitor, api, gateway_port(desk.at))
 
     def disconnect(self, desk: Desk) -> None:
         """The desk's agent is gone: its token is worth nothing any more."""
@@ -85,7 +81,21 @@ class Models:
     @staticmethod
     def _count(desk: Desk, total: Amount) -> None:
         if total.calls:
-            desk.metered = Usage(total.tokens.read, total.tokens.output, total.known_usd)
+            desk.metered = counted(total)
+
+
+def counted(total: Amount) -> Usage:
+    """What the gateway counted, as an agent would say it."""
+    return Usage(total.tokens.read, total.tokens.output, total.known_usd)
+
+
+def pointed(launch: Launch, visitor: Visitor, api: str | None, port: int) -> Launch:
+    """A launch whose agent finds its models at the gateway, which it reaches at that port, and in no other way."""
+    model = ModelEndpoint(f"http://127.0.0.1:{port}", visitor.token)
+    env = {name: value for name, value in launch.env.items() if name not in KEYS | ADDRESSES}
+    if api is None:  # nobody knows how it finds its model: as most programs do
+        env |= pointers(model.url, model.token, visitor.apis)
+    return replace(launch, env=env, model=model)
 
 
 def verdict(desk: Desk) -> AgentFailed | None:

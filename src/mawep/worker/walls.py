@@ -77,7 +77,7 @@ async def walls_of(
     guarded = await workspaces.existing(desk.at, [*desk.work.claims_of_others, *desk.work.protected])
     launch = launch_of(settings, desk)
     papers = (launch.prompt_file, launch.feedback_file, directory_of(settings, desk) / "issue.md")
-    seen = (*settings.shown, *own_python(), *needs.visible, *_named(driving.command))
+    seen = (*settings.shown, *own_python(), *needs.visible, *named(driving.command))
     walls = Walls(
         cwd=desk.at.path,
         writable=(desk.at.path, desk.at.tmp, git.git, *((home,) if home else ())),
@@ -100,7 +100,7 @@ async def walls_of(
     return Raised((*around(kind, walls), *behind), env, home)
 
 
-def _named(command: tuple[str, ...]) -> tuple[Path, ...]:
+def named(command: tuple[str, ...]) -> tuple[Path, ...]:
     """The files that a command names in full: a user who writes a program means it to be there."""
     return tuple(path for path in map(Path, command) if path.is_absolute() and path.is_file())
 

@@ -2,6 +2,7 @@
 
 from mawep.stages.workspace.places import check_base
 from mawep.stages.workspace.provision import unprovided
+from mawep.stages.workspace.reading import Reading
 from mawep.stages.workspace.values import (
     BranchMovedError,
     CollectError,
@@ -22,6 +23,7 @@ __all__ = [
     "Confinement",
     "DiskFloorError",
     "LeftOutError",
+    "Reading",
     "SetupError",
     "TreeGoneError",
     "Workspace",

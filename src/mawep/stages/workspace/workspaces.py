@@ -26,6 +26,7 @@ from mawep.stages.workspace.private import Private, PrivateGit
 from mawep.stages.workspace.private_collect import Collector
 from mawep.stages.workspace.private_walls import TreeWalls
 from mawep.stages.workspace.provision import Provision, dirty_files
+from mawep.stages.workspace.reading import Reading, Readings
 from mawep.stages.workspace.registry import Kind, Record, Registry, Stage
 from mawep.stages.workspace.salvage import Salvager
 from mawep.stages.workspace.spares import Spares
@@ -63,6 +64,14 @@ class Workspaces:
         self._spares = Spares(self._trees, settings.spares)
         self._gates = Gates(self._trees, settings.gate_slots)
         self._ports = Ports(settings.ports_from)
+        self._readings = Readings(
+            gates=self._gates,
+            registry=self._registry,
+            places=places,
+            private=self._private,
+            ports=self._ports,
+            trash=self._trash,
+        )
         self._committer = Committer(repository, self._registry, clock, settings.quota_gb * 1e9)
         self._collector = Collector(
             repository, supervisor, self._registry, self._private, settings.confinement
@@ -99,6 +108,7 @@ class Workspaces:
         path = Path(record.path)
         usable = record.stage is Stage.READY and path.parent in {self._places.spares, self._places.gates}
         if usable and record.kind is Kind.GATE:
+            self._readings.forget(record.name)
             self._gates.add(record)
         elif usable and await self._is_clean(record):
             self._spares.add(record)
@@ -231,6 +241,11 @@ class Workspaces:
                 yield tree
             finally:
                 self._walls.fall(tree.name)
+
+    def reading_tree(self, commit: Sha, kind: str, port_slot: int) -> AbstractAsyncContextManager[Reading]:
+        """A clean, set-up tree at `commit` for a reader behind walls of that kind, like `gate_tree`."""
+        self._places.require_space(self._settings.disk_floor_gb)
+        return self._readings.use(commit, kind, port_slot)
 
     def walls_around(self, tree: Path, scratch: Path) -> tuple[tuple[str, ...], Path | None]:
         """What to put in front of a command in a gate tree, and its HOME; nothing where there are no walls."""
