@@ -24,7 +24,10 @@ def edited(state: State, rec: ev.Recorded, event: ev.IssueEdited) -> State:
         kept = outside.edited.delete(number) if number in outside.edited else outside.edited
         state = replace(state, outside=replace(outside, edited=kept, untold=untold))
         return _with_issue(state, now)
-    outside = replace(outside, edited=outside.edited.set(number, now), untold=(*untold, (rec.seq, number)))
+    before = outside.edited.get(number, known)
+    if (before.title, before.body) != (now.title, now.body):
+        outside = replace(outside, untold=(*untold, (rec.seq, number)))
+    outside = replace(outside, edited=outside.edited.set(number, now))
     state = replace(state, outside=outside)
     if not record.state.holds_slot:
         return state

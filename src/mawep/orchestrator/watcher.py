@@ -1,0 +1,322 @@
+"""Watches a forge during a run: what people change there, and what they say to MAWEP in comments.
+
+Two lists are asked for at each look, of issues and of comments that changed since the last one, whatever the number of
+issues; a forge that answers `not modified` to both has cost us nothing of its own limit. Everything that follows from a
+look is journalled together with how far it went, so a run that dies in between looks at the same again.
+
+A forge that cannot be reached is said and tried again later; no issue fails for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+import structlog
+
+from mawep.clock import Clock
+from mawep.core import events as ev
+from mawep.core.model import Dependency, Issue, Number
+from mawep.core.state import State
+from mawep.orchestrator.differences import (
+    Making,
+    Seen,
+    differences,
+    outside_closed,
+    together,
+    worth_reading,
+)
+from mawep.orchestrator.hall import Incoming, Orchestrator
+from mawep.orchestrator.orders import ordered, taken
+from mawep.trackers.base import Comment, Edges, Forge, ForgeError, ForgeIssue, NotThere, Query, RateLimited
+from mawep.trackers.commands import Command, as_posted, commands
+
+log = structlog.get_logger("mawep.watcher")
+
+OVERLAP = timedelta(minutes=2)
+"""A forge may list a change a while after it happened: so far back is looked again; nothing counts twice."""
+PERMISSION_SECONDS = 300.0
+"""How long an answer to who may give orders is believed."""
+POKED_SECONDS = 2.0
+"""Looks that others ask for are at least so far apart."""
+HOOKED_FOR = 900.0
+"""So long after the last sign of a webhook receiver it is taken to be there."""
+NATIVE, SUB_ISSUE = "native", "sub_issue"
+"""Sources of dependencies that the forge itself knows."""
+SAFETY_SECONDS = 600.0
+"""How often is looked while webhooks come: what a webhook did not bring is seen then."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """An issue as its tracker reads it. `waits_for` is what its text names; a repository of None is its own."""
+
+    issue: Issue
+    waits_for: tuple[tuple[str | None, Number], ...] = ()
+
+
+@dataclass(frozen=True)
+class Watching:
+    """How it stands with the forge. `trouble` says why it was not read; `next_at` when it is tried again."""
+
+    read_at: datetime | None
+    trouble: str
+    next_at: datetime
+    hooked: bool
+
+
+@dataclass(frozen=True)
+class Watched:
+    """How a forge is watched: `every` so many seconds, or `safety` while webhooks come; `trust` are associations."""
+
+    forge: Forge
+    read: Callable[[ForgeIssue], Read]
+    every: float
+    safety: float = SAFETY_SECONDS
+    trust: Collection[str] = ("OWNER", "MEMBER", "COLLABORATOR")
+    told: Callable[[Watching], None] = field(default=lambda watching: None)
+
+
+class Watcher:
+    """The hall's eyes on a forge."""
+
+    def __init__(self, watched: Watched, hall: Orchestrator, clock: Clock) -> None:
+        self._watched, self._forge = watched, watched.forge
+        self._hall, self._clock = hall, clock
+        self._poked = asyncio.Event()
+        self._hooked_until = 0.0
+        self._read_at: datetime | None = None
+        self._seen: dict[Number, tuple[datetime | None, Seen]] = {}
+        self._closed_outside: set[Number] = set()
+        self._permissions: dict[str, tuple[float, bool]] = {}
+        self._ignored: set[int] = set()
+        self._login: str | None = None
+
+    def poke(self, *, hooked: bool = False) -> None:
+        """Look soon. `hooked`: a receiver of webhooks says so, and will say so again."""
+        if hooked:
+            self._hooked_until = self._clock.awake() + HOOKED_FOR
+        self._poked.set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            wait, trouble = await self._try()
+            self._say(wait, trouble)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._clock.sleep(min(wait, POKED_SECONDS))
+                    await self._poked.wait()
+            self._poked.clear()
+
+    async def _try(self) -> tuple[float, str]:
+        """Look once; how many seconds to wait now, and what went wrong."""
+        hooked = self._clock.awake() < self._hooked_until
+        wait = self._watched.safety if hooked else self._watched.every
+        try:
+            await self.look()
+        except RateLimited as error:
+            left = (error.until - self._clock.now()).total_seconds()
+            return max(left, wait), f"{error.what}; it is read again at {error.until:%H:%M:%S} UTC"
+        except ForgeError as error:
+            return wait, f"{error.what}{f' ({error.cause})' if error.cause else ''}"
+        return wait, ""
+
+    def _say(self, wait: float, trouble: str) -> None:
+        now = self._clock.now()
+        if trouble:
+            log.warning("the forge was not read; the run goes on", cause=trouble, again_in=round(wait))
+        else:
+            self._read_at = now
+        hooked = self._clock.awake() < self._hooked_until
+        self._watched.told(Watching(self._read_at, trouble, now + timedelta(seconds=wait), hooked))
+
+    async def look(self) -> None:
+        """Read what changed and hand it to the hall.
+
+        Raises:
+            ForgeError: it could not be read whole; nothing was handed in.
+        """
+        state = self._hall.state
+        begun = state.started_at or self._clock.now()
+        since = (state.outside.read_until or begun) - OVERLAP
+        changed = await self._forge.issues(Query(since=since, state="all"))
+        comments = await self._forge.recent_comments(since)
+        seen = await self._read(changed, state)
+        orders = await self._orders(comments, state, begun)
+        until = max((at for at in _moments(changed, comments)), default=None)
+        makings = [*self._changes(seen, changed, state), *orders]
+        if until is not None and until > (state.outside.read_until or begun):
+            makings.append(lambda state: [ev.OutsideRead(until)])
+        if makings:
+            self._hall.post(Incoming(lambda state: together(state, self._clock.now(), makings)))
+        for number, one in seen.items():
+            self._seen[number] = one
+
+    # --- issues
+
+    def _changes(
+        self, seen: Mapping[Number, tuple[datetime | None, Seen]], changed: Iterable[ForgeIssue], state: State
+    ) -> Iterator[Making]:
+        for number, (_, new) in sorted(seen.items()):
+            yield from differences(state, self._seen.get(number, (None, None))[1], new)
+        for issue in changed:
+            if issue.state == "closed" and issue.number not in state.issues:
+                yield _outside_closed(issue.number)
+
+    async def _read(
+        self, changed: Iterable[ForgeIssue], state: State
+    ) -> dict[Number, tuple[datetime | None, Seen]]:
+        """The issues of the run that changed since this process read them last."""
+        fresh = {
+            issue.number: issue
+            for issue in changed
+            if issue.number in worth_reading([issue.number], state) & set(state.issues)
+            and self._seen.get(issue.number, (None,))[0] != issue.updated_at
+        }
+        if not fresh:
+            return {}
+        open_ones = [number for number, issue in fresh.items() if issue.state == "open"]
+        edges = await self._forge.edges(open_ones) if open_ones else Edges()
+        listed = {issue.number: issue.state == "open" for issue in changed}
+        return {
+            number: (issue.updated_at, await self._seen_as(issue, edges, listed, state))
+            for number, issue in fresh.items()
+        }
+
+    async def _seen_as(
+        self, issue: ForgeIssue, edges: Edges, listed: Mapping[Number, bool], state: State
+    ) -> Seen:
+        if issue.state == "closed":
+            by = issue.closed_by or (await self._forge.issue(issue.number)).closed_by
+            return Seen(Issue(issue.number, issue.title), True, by, issue.state_reason)
+        read = self._watched.read(issue)
+        waits_for: dict[Number, str] = {}
+        open_outside: set[Number] = set()
+        elsewhere: list[str] = []
+        native = [
+            *((one, NATIVE) for one in edges.blocked_by.get(issue.number, ())),
+            *((one, SUB_ISSUE) for one in edges.sub_issues.get(issue.number, ())),
+        ]
+        for one, source in native:
+            if one.repository.casefold() != self._forge.repository.casefold():
+                elsewhere += [f"{one.repository}#{one.number}"] if one.state == "open" else []
+                continue
+            waits_for.setdefault(one.number, source)
+            if one.state == "open" and one.number not in state.issues:
+                open_outside.add(one.number)
+        for known in state.graph.issues[issue.number].depends_on:
+            if _unsupported(
+                known.source, edges
+            ):  # it says nothing, which does not mean that there is nothing
+                waits_for.setdefault(known.on, known.source)
+        for repository, number in read.waits_for:
+            if repository is not None and repository.casefold() != self._forge.repository.casefold():
+                continue  # read when the run began; a text that names others later is not waited for
+            waits_for.setdefault(number, "body")
+            if (
+                number not in state.issues
+                and number not in open_outside
+                and await self._is_open(number, listed)
+            ):
+                open_outside.add(number)
+        depends_on = tuple(Dependency(on, source) for on, source in waits_for.items())
+        return Seen(
+            issue=msgspec.structs.replace(read.issue, depends_on=depends_on),
+            trusted=issue.association.upper() in self._watched.trust,
+            open_outside=frozenset(open_outside),
+            elsewhere=tuple(elsewhere),
+        )
+
+    async def _is_open(self, number: Number, listed: Mapping[Number, bool]) -> bool:
+        """Closed ones are remembered as long as they do not change."""
+        if number in listed:
+            self._closed_outside.discard(number)
+            return listed[number]
+        if number in self._closed_outside:
+            return False
+        try:
+            found = await self._forge.issue(number)
+        except NotThere:
+            return False
+        if found.state != "open":
+            self._closed_outside.add(number)
+        return found.state == "open"
+
+    # --- comments
+
+    async def _orders(self, comments: Iterable[Comment], state: State, begun: datetime) -> list[Making]:
+        """The commands that count: as they were posted, since the run began, by somebody who may give them."""
+        orders: list[Making] = []
+        for comment in comments:
+            if comment.issue not in state.issues or taken(state, comment.id) or comment.id in self._ignored:
+                continue
+            if comment.created_at is not None and comment.created_at < begun:
+                continue
+            found = commands(comment.body)
+            if found and await self._counts(comment):
+                orders.append(_order(comment, found, self._clock.now))
+        return orders
+
+    async def _counts(self, comment: Comment) -> bool:
+        if self._login is None:
+            self._login = await self._forge.whoami()
+        who = comment.author or ""
+        if not who or who == self._login:
+            self._ignored.add(comment.id)
+            return False
+        if not as_posted(comment):
+            why = "it was edited after it was posted"
+        elif not await self._may(who):
+            why = "its author may not write here"
+        else:
+            return True
+        self._ignored.add(comment.id)
+        log.warning(
+            "a command in a comment is ignored", issue=comment.issue, by=who, comment=comment.id, why=why
+        )
+        return False
+
+    async def _may(self, login: str) -> bool:
+        known = self._permissions.get(login)
+        now = self._clock.awake()
+        if known is None or now - known[0] > PERMISSION_SECONDS:
+            known = (now, (await self._forge.permission(login)).may_write)
+            self._permissions[login] = known
+        return known[1]
+
+
+def _unsupported(source: str, edges: Edges) -> bool:
+    if source == SUB_ISSUE:
+        return not edges.sub_issues_supported
+    return source == NATIVE and not edges.dependencies_supported
+
+
+def _order(comment: Comment, found: tuple[Command, ...], now: Callable[[], datetime]) -> Making:
+    by = f"{comment.author} on the tracker"
+
+    def make(state: State) -> list[ev.AnyEvent]:
+        if taken(state, comment.id):
+            return []
+        steps = (partial(_step, comment, command, place, by) for place, command in enumerate(found))
+        return together(state, now(), steps)
+
+    return make
+
+
+def _step(comment: Comment, command: Command, place: int, by: str, state: State) -> list[ev.AnyEvent]:
+    return ordered(state, command, issue=comment.issue, comment=comment.id, place=place, by=by)
+
+
+def _outside_closed(number: Number) -> Making:
+    return lambda state: outside_closed(state, number)
+
+
+def _moments(changed: Iterable[ForgeIssue], comments: Iterable[Comment]) -> Iterator[datetime]:
+    moments = (*(issue.updated_at for issue in changed), *(comment.updated_at for comment in comments))
+    yield from (at for at in moments if at is not None)
