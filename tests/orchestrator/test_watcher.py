@@ -10,20 +10,14 @@ import pytest
 from mawep.clock import VirtualClock
 from mawep.core import events as ev
 from mawep.core.engine import replay
-from mawep.core.model import FailureReason, Issue, IssueState, Rules
+from mawep.core.model import FailureReason, IssueState, Rules
 from mawep.core.state import State
 from mawep.orchestrator.hall import Incoming
-from mawep.orchestrator.watcher import Read, Watched, Watcher, Watching
+from mawep.orchestrator.watcher import Watched, Watcher, Watching
 from mawep.trackers.base import Permission, RateLimited, Unreachable
-from mawep.trackers.forge_values import ForgeIssue
+from mawep.trackers.issue_text import read
 from tests.core.driver import START, Driver
 from tests.support.forge import FakeForge
-
-
-def read(issue: ForgeIssue) -> Read:
-    """The plainest reading: `after #N` on a line of its own is a dependency."""
-    waits = tuple((None, int(line[7:])) for line in issue.body.splitlines() if line.startswith("after #"))
-    return Read(Issue(issue.number, issue.title, issue.body, issue.labels), waits)
 
 
 class Hall:
@@ -56,7 +50,7 @@ class Scene:
         self.world.people["eve"] = Permission.READ
         self.numbers = [self.world.seed(f"issue {n}") for n in range(1, many + 1)]
         self.clock.advance(3600)
-        issues = [read(self.world.thing(n)).issue for n in self.numbers]
+        issues = [read(self.world.thing(n), self.world.repository).issue for n in self.numbers]
         self.run = Driver(*issues, rules=Rules(max_agents=1, lease_seconds=1e6))
         begun = self.clock.now()
         assert begun > START
@@ -71,7 +65,7 @@ class Scene:
 
     def again(self) -> None:
         """Another process watches."""
-        watched = Watched(self.forge, read, every=60.0, told=self.told.append)
+        watched = Watched(self.forge, every=60.0, told=self.told.append)
         self.watcher = Watcher(watched, self.hall, self.clock)  # type: ignore[arg-type]
 
     async def look(self) -> list[ev.AnyEvent]:
@@ -184,7 +178,7 @@ async def test_a_new_native_dependency_is_waited_for_and_may_be_taken_away() -> 
 
 async def test_a_dependency_in_the_text_is_waited_for() -> None:
     scene = Scene()
-    scene.world.edit(3, body="after #2")
+    scene.world.edit(3, body="depends on #2")
     assert kinds(await scene.look(), ev.DependencyAdded) == [ev.DependencyAdded(3, 2, "body")]
 
 
@@ -204,7 +198,7 @@ async def test_a_closed_issue_outside_is_met() -> None:
     other = scene.world.seed("done")
     scene.world.close(other)
     await scene.look()
-    scene.world.edit(3, body=f"after #{other}")
+    scene.world.edit(3, body=f"depends on #{other}")
     assert kinds(await scene.look(), ev.DependencyAdded) == []
 
 
@@ -363,3 +357,13 @@ async def test_while_webhooks_come_it_looks_seldom() -> None:
     scene.clock.advance(901)
     wait, _ = await scene.watcher._try()
     assert wait == 60, "the receiver is gone"
+
+
+async def test_a_parent_outside_stands_for_its_sub_issues() -> None:
+    scene = Scene()
+    parent = scene.world.seed("all of it")
+    scene.world.nest(parent, 2)
+    scene.world.block(3, parent)
+    assert kinds(await scene.look(), ev.DependencyAdded) == [ev.DependencyAdded(3, 2, "native")]
+    scene.world.edit(3, title="other")
+    assert kinds(await scene.look(), ev.DependencyRemoved, ev.DependencyAdded) == []

@@ -29,7 +29,7 @@ class Seen:
     """An issue of the run as the tracker shows it now.
 
     `issue.depends_on` is everything that it waits for there. `open_outside` are those of them that are open and not
-    in the run, `elsewhere` are open ones of other repositories, in words. `trusted`: its text may reach an agent.
+    in the run, `problems` are what is wrong with its text, in words. `trusted`: its text may reach an agent.
     """
 
     issue: Issue
@@ -38,7 +38,7 @@ class Seen:
     reason: str | None = None
     trusted: bool = True
     open_outside: frozenset[Number] = frozenset()
-    elsewhere: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 def together(state: State, now: datetime, makings: Iterable[Making]) -> list[ev.AnyEvent]:
@@ -65,9 +65,9 @@ def differences(state: State, old: Seen | None, new: Seen) -> Iterator[Making]:
         if edge.on in state.issues or edge.on in new.open_outside:
             yield _waiting(number, edge)
     yield lambda state: _taken_away(state, new)
-    for where in new.elsewhere if old is None or old.elsewhere != new.elsewhere else ():
-        what = f"waits for {where}, which is in another repository: the run goes on without waiting for it"
-        yield _saying(number, what)
+    for problem in new.problems:
+        if old is None or problem not in old.problems:
+            yield _saying(number, f"reads in a way that the run cannot follow: {problem}")
 
 
 def outside_closed(state: State, on: Number) -> list[ev.AnyEvent]:

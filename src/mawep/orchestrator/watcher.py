@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-import msgspec
 import structlog
 
 from mawep.clock import Clock
 from mawep.core import events as ev
-from mawep.core.model import Dependency, Issue, Number
+from mawep.core.model import Number
 from mawep.core.state import State
 from mawep.orchestrator.differences import (
     Making,
@@ -31,9 +30,10 @@ from mawep.orchestrator.differences import (
     together,
     worth_reading,
 )
+from mawep.orchestrator.glance import glance
 from mawep.orchestrator.hall import Incoming, Orchestrator
 from mawep.orchestrator.orders import ordered, taken
-from mawep.trackers.base import Comment, Edges, Forge, ForgeError, ForgeIssue, NotThere, Query, RateLimited
+from mawep.trackers.base import Comment, Forge, ForgeError, ForgeIssue, Query, RateLimited
 from mawep.trackers.commands import Command, as_posted, commands
 
 log = structlog.get_logger("mawep.watcher")
@@ -46,18 +46,8 @@ POKED_SECONDS = 2.0
 """Looks that others ask for are at least so far apart."""
 HOOKED_FOR = 900.0
 """So long after the last sign of a webhook receiver it is taken to be there."""
-NATIVE, SUB_ISSUE = "native", "sub_issue"
-"""Sources of dependencies that the forge itself knows."""
 SAFETY_SECONDS = 600.0
 """How often is looked while webhooks come: what a webhook did not bring is seen then."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """An issue as its tracker reads it. `waits_for` is what its text names; a repository of None is its own."""
-
-    issue: Issue
-    waits_for: tuple[tuple[str | None, Number], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,7 +65,6 @@ class Watched:
     """How a forge is watched: `every` so many seconds, or `safety` while webhooks come; `trust` are associations."""
 
     forge: Forge
-    read: Callable[[ForgeIssue], Read]
     every: float
     safety: float = SAFETY_SECONDS
     trust: Collection[str] = ("OWNER", "MEMBER", "COLLABORATOR")
@@ -92,7 +81,6 @@ class Watcher:
         self._hooked_until = 0.0
         self._read_at: datetime | None = None
         self._seen: dict[Number, tuple[datetime | None, Seen]] = {}
-        self._closed_outside: set[Number] = set()
         self._permissions: dict[str, tuple[float, bool]] = {}
         self._ignored: set[int] = set()
         self._login: str | None = None
@@ -181,72 +169,8 @@ class Watcher:
         }
         if not fresh:
             return {}
-        open_ones = [number for number, issue in fresh.items() if issue.state == "open"]
-        edges = await self._forge.edges(open_ones) if open_ones else Edges()
-        listed = {issue.number: issue.state == "open" for issue in changed}
-        return {
-            number: (issue.updated_at, await self._seen_as(issue, edges, listed, state))
-            for number, issue in fresh.items()
-        }
-
-    async def _seen_as(
-        self, issue: ForgeIssue, edges: Edges, listed: Mapping[Number, bool], state: State
-    ) -> Seen:
-        if issue.state == "closed":
-            by = issue.closed_by or (await self._forge.issue(issue.number)).closed_by
-            return Seen(Issue(issue.number, issue.title), True, by, issue.state_reason)
-        read = self._watched.read(issue)
-        waits_for: dict[Number, str] = {}
-        open_outside: set[Number] = set()
-        elsewhere: list[str] = []
-        native = [
-            *((one, NATIVE) for one in edges.blocked_by.get(issue.number, ())),
-            *((one, SUB_ISSUE) for one in edges.sub_issues.get(issue.number, ())),
-        ]
-        for one, source in native:
-            if one.repository.casefold() != self._forge.repository.casefold():
-                elsewhere += [f"{one.repository}#{one.number}"] if one.state == "open" else []
-                continue
-            waits_for.setdefault(one.number, source)
-            if one.state == "open" and one.number not in state.issues:
-                open_outside.add(one.number)
-        for known in state.graph.issues[issue.number].depends_on:
-            if _unsupported(
-                known.source, edges
-            ):  # it says nothing, which does not mean that there is nothing
-                waits_for.setdefault(known.on, known.source)
-        for repository, number in read.waits_for:
-            if repository is not None and repository.casefold() != self._forge.repository.casefold():
-                continue  # read when the run began; a text that names others later is not waited for
-            waits_for.setdefault(number, "body")
-            if (
-                number not in state.issues
-                and number not in open_outside
-                and await self._is_open(number, listed)
-            ):
-                open_outside.add(number)
-        depends_on = tuple(Dependency(on, source) for on, source in waits_for.items())
-        return Seen(
-            issue=msgspec.structs.replace(read.issue, depends_on=depends_on),
-            trusted=issue.association.upper() in self._watched.trust,
-            open_outside=frozenset(open_outside),
-            elsewhere=tuple(elsewhere),
-        )
-
-    async def _is_open(self, number: Number, listed: Mapping[Number, bool]) -> bool:
-        """Closed ones are remembered as long as they do not change."""
-        if number in listed:
-            self._closed_outside.discard(number)
-            return listed[number]
-        if number in self._closed_outside:
-            return False
-        try:
-            found = await self._forge.issue(number)
-        except NotThere:
-            return False
-        if found.state != "open":
-            self._closed_outside.add(number)
-        return found.state == "open"
+        seen = await glance(self._forge, list(fresh.values()), state, self._watched.trust)
+        return {number: (fresh[number].updated_at, one) for number, one in seen.items()}
 
     # --- comments
 
@@ -289,12 +213,6 @@ class Watcher:
             known = (now, (await self._forge.permission(login)).may_write)
             self._permissions[login] = known
         return known[1]
-
-
-def _unsupported(source: str, edges: Edges) -> bool:
-    if source == SUB_ISSUE:
-        return not edges.sub_issues_supported
-    return source == NATIVE and not edges.dependencies_supported
 
 
 def _order(comment: Comment, found: tuple[Command, ...], now: Callable[[], datetime]) -> Making:
