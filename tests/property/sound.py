@@ -21,9 +21,15 @@ def assert_sound(state: State) -> None:
     )
     assert len(state.active) == len(set(state.active))
     assert set(state.active) == {n for n, r in records.items() if r.state in ACTIVE}
-    assert set(state.queue) == by_state[IssueState.QUEUED] | by_state[IssueState.LANDING]
+    proposed = {n for n in state.active if records[n].pull is not None}
+    waiting = by_state[IssueState.QUEUED] | by_state[IssueState.LANDING]
+    assert set(state.queue) == (set() if state.rules.mode == "pull_request" else waiting)
+    assert state.rules.mode != "pull_request" or waiting <= proposed
+    merging = {n for n in proposed if f"merge:{n}" in state.effects}
+    assert merging == by_state[IssueState.LANDING] & proposed
+    assert len(merging) <= 1
     assert set(state.suspects) <= set(state.queue)
-    assert bool(by_state[IssueState.LANDING]) <= (state.landing is not None)
+    assert bool(by_state[IssueState.LANDING] - proposed) <= (state.landing is not None)
 
     holders = {n for n, r in records.items() if r.state in HOLDS_SLOT}
     assert sorted(state.slots.values()) == sorted(holders)
@@ -62,7 +68,7 @@ def assert_sound(state: State) -> None:
 
     for key in state.effects:
         kind, _, about = key.partition(":")
-        if kind in {"turn", "stop", "import", "message", "review"}:
+        if kind in {"turn", "stop", "import", "message", "review", "pull", "update", "merge"}:
             assert int(about.partition(":")[0]) in state.active
         if kind == "review":
             assert state.in_review(int(about))

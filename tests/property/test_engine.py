@@ -32,10 +32,24 @@ RULES = st.builds(
     reviewers=st.sampled_from(({}, {"": "other"})),
     review_rounds=st.integers(0, 1),
     review_slots=st.integers(1, 2),
+    mode=st.sampled_from(("local", "pull_request")),
+    max_review_rounds=st.integers(0, 2),
 )
 REASONS = st.sampled_from(FailureReason)
 RESULTS = st.sampled_from(GateResult)
-ANSWERABLE = ("compose", "probe", "seal", "move", "import", "gate", "retire", "review")
+ANSWERABLE = (
+    "compose",
+    "probe",
+    "seal",
+    "move",
+    "import",
+    "gate",
+    "retire",
+    "review",
+    "pull",
+    "update",
+    "merge",
+)
 
 
 class Hostile(RuleBasedStateMachine):
@@ -135,11 +149,46 @@ class Hostile(RuleBasedStateMachine):
                     ev.TargetMoved(old, new, steps),
                 )
                 return answers[chance]
+            case ev.PullRequestIntended(issue=number, head=head):
+                parked = ev.IssueParked(number, "its branch is somebody else's")
+                return ev.PullRequestOpened(number, number, f"pull/{number}", head) if chance else parked
+            case ev.UpdateIntended(issue=number, head=head):
+                commit = head if chance == 0 else self.name("c")
+                return ev.BranchUpdated(number, head, commit, self.name("t"), data.draw(st.booleans()))
+            case ev.MergeIntended(issue=number):
+                merges: tuple[ev.AnyEvent, ...] = (
+                    ev.MergeDeferred(number, "not now"),
+                    ev.PullRequestQueued(number),
+                    ev.PullRequestMerged(number, self.name("m"), self.name("target")),
+                    ev.PullRequestMerged(number, self.name("m"), self.name("target"), exact=False),
+                )
+                return merges[chance]
             case _:
                 return ev.WorkspacesRetired(intent.issues)
 
     def steps(self, members: tuple[Number, ...]) -> tuple[ev.Step, ...]:
         return tuple(ev.Step(n, self.name("m"), self.name("t")) for n in members)
+
+    @rule(number=NUMBERS, data=st.data())
+    def the_forge_is_looked_at(self, number: Number, data: st.DataObject) -> None:
+        pull = self.run.state.issues[number].pull
+        head = pull.head if pull and data.draw(st.integers(0, 3)) else self.name("head")
+        self.run.go(
+            ev.PullRequestSeen(
+                issue=number,
+                number=number,
+                head=head,
+                target=self.run.state.target,
+                state=data.draw(st.sampled_from((ev.PullState.OPEN, *ev.PullState))),
+                verdict=data.draw(st.sampled_from(ev.PullVerdict)),
+                behind=data.draw(st.booleans()),
+                conflicting=data.draw(st.integers(0, 3)) == 0,
+                queue=data.draw(st.booleans()),
+                queued=data.draw(st.booleans()),
+                feedback="no",
+                items=data.draw(st.sampled_from((("1",), ("1", "2")))),
+            )
+        )
 
     @rule()
     def somebody_else_moves_the_target(self) -> None:

@@ -22,6 +22,7 @@ WITHOUT = [
     ("tree_may_land", True, Invariant.GATED_EXACTLY),
     ("target_is_unmoved", True, Invariant.COMPOSED_ON_TARGET),
     ("batch_is_free", True, Invariant.ONE_BATCH),
+    ("merge_is_free", True, Invariant.ONE_MERGE),
     ("not_landed_yet", True, Invariant.LANDED_ONCE),
     ("failure_blocks", False, Invariant.BLOCKED_BELOW),
     ("provider_allows", True, Invariant.NOT_WHILE_LIMITED),

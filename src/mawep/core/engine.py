@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import budget, changes, landing, news, review, rules, schedule
+from mawep.core import budget, changes, landing, news, pulls, review, rules, schedule
 from mawep.core import events as ev
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
@@ -40,6 +40,7 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     commands: list[ev.Command] = [
         *_lifted(state, now),
         *_attempts(state, run, now),
+        *pulls.commands(state, run, now),
         *_warnings(state, run, now),
         *_news(state),
         *news.decided(state),
@@ -201,8 +202,9 @@ def _repair_or_stop(
 ) -> ev.Command | None:
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
-    round_ = attempt.repairs + 1
-    if repairable and round_ - attempt.review_rounds <= state.rules.repair_rounds:
+    round_, pull = attempt.repairs + 1, state.issues[number].pull
+    asked_for = attempt.review_rounds + (pull.rounds if pull else 0)
+    if repairable and round_ - asked_for <= state.rules.repair_rounds:
         if state.interrupted:  # it has not failed: it could still be repaired
             return ev.StopIntended(number, attempt.fence, None, "the run was interrupted")
         for line in budget.all_lines(state, number, run):
@@ -259,7 +261,7 @@ def _gates(state: State) -> Iterator[ev.GateIntended]:
     room = state.rules.gate_slots - len(state.gating)
     if room <= 0:
         return
-    wanted = {intent.gate: intent for intent in landing.wanted_gates(state)}
+    wanted = {intent.gate: intent for intent in (*landing.wanted_gates(state), *pulls.wanted_gates(state))}
     for number in state.active:
         attempt = state.issues[number].attempt
         if attempt is None or attempt.progress is not Progress.IMPORTED:

@@ -317,7 +317,8 @@ class Rules(Value, frozen=True):
 
     Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker. Without `scopes` every
     gate is the whole one. `reviewers` says by the way in which a writer is driven how its reviewer is; empty: nothing
-    is reviewed.
+    is reviewed. `mode` is how work lands: local or pull_request; `max_review_rounds` how often a pull request may be
+    repaired.
     """
 
     max_agents: int = 5
@@ -334,6 +335,8 @@ class Rules(Value, frozen=True):
     reviewers: dict[str, str] = msgspec.field(default_factory=dict)
     review_rounds: int = 2
     review_slots: int = 1
+    mode: str = "local"
+    max_review_rounds: int = 3
 
 
 class Session(Value, frozen=True):

@@ -80,6 +80,11 @@ def batch_is_free(landing: Landing | None) -> bool:
     return landing is None
 
 
+def merge_is_free(state: State) -> bool:
+    """One pull request is merged at a time: what a merge makes of the target is the base of the next."""
+    return not any(key.startswith("merge:") for key in state.effects)
+
+
 def not_landed_yet(record: IssueRecord) -> bool:
     """An issue lands once: nobody reopens or cancels what has landed."""
     return record.state is not IssueState.LANDED

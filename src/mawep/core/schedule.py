@@ -12,7 +12,7 @@ from enum import StrEnum
 
 import msgspec
 
-from mawep.core import budget, changes, limits, review, rules
+from mawep.core import budget, changes, limits, pulls, review, rules
 from mawep.core.events import AttemptAssigned
 from mawep.core.model import IssueState, Number
 from mawep.core.state import Attempt, IssueRecord, Progress, State
@@ -39,6 +39,7 @@ class RefusalKind(StrEnum):
     GATE = "gate"
     REVIEW = "review"
     QUEUE = "queue"
+    PULL_REQUEST = "pull_request"
     DIRTY_CHECKOUT = "dirty_checkout"
 
 
@@ -198,6 +199,8 @@ def _not_landed(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
         files = ", ".join(state.move_blocked.files)
         detail = f"the checkout of {state.target_branch} at {state.move_blocked.where} is not clean: {files}"
         return (Refusal(RefusalKind.DIRTY_CHECKOUT, detail),)
+    if record.pull is not None:
+        return (Refusal(RefusalKind.PULL_REQUEST, pulls.told(record.pull)),)
     if record.state is IssueState.QUEUED:
         position = state.queue.index(record.number) + 1
         return (Refusal(RefusalKind.QUEUE, f"number {position} of {len(state.queue)} in the landing queue"),)

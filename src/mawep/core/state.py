@@ -11,7 +11,7 @@ from immutables import Map
 
 from mawep.core import graph
 from mawep.core.claims import ClaimTable
-from mawep.core.events import MoveBlocked, Recorded, Step
+from mawep.core.events import MoveBlocked, PullRequestSeen, Recorded, Step
 from mawep.core.limits import Limit
 from mawep.core.model import (
     Change,
@@ -130,6 +130,34 @@ class Attempt(msgspec.Struct, frozen=True):
         return gate_name(self.tree or "", self.scopes)
 
 
+class Pull(msgspec.Struct, frozen=True):
+    """The pull request of an attempt. `head` (with its `tree`) is what its branch is, or, not `published`, is to be.
+
+    `rounds` counts repairs that it asked for, `answered` names what they were about, `refusals` counts merges of this
+    head that the forge did not do. `theirs`: somebody else pushed to it. `seen` is what the forge said last of it.
+    """
+
+    head: Sha
+    tree: Sha
+    scopes: tuple[str, ...] | None = None
+    published: bool = False
+    number: int = 0
+    url: str = ""
+    rounds: int = 0
+    answered: frozenset[str] = frozenset()
+    refusals: int = 0
+    refused: str = ""
+    theirs: bool = False
+    queued: bool = False
+    exact: bool | None = None
+    seen: PullRequestSeen | None = None
+
+    @property
+    def gate(self) -> str:
+        """What the verdict on its tree is known by."""
+        return gate_name(self.tree, self.scopes)
+
+
 class IssueRecord(msgspec.Struct, frozen=True):
     """One issue in this run. `spent`, `turns` and `worked` are those of its earlier attempts, of which it had `runs`.
 
@@ -153,6 +181,7 @@ class IssueRecord(msgspec.Struct, frozen=True):
     hunks: str = ""
     files: tuple[str, ...] = ()
     landed_as: Sha | None = None
+    pull: Pull | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
     spent: Usage = Usage()
@@ -165,6 +194,11 @@ class IssueRecord(msgspec.Struct, frozen=True):
     def active(self) -> bool:
         """True from its assignment until it lands or ends otherwise."""
         return self.state.holds_slot or self.state in (IssueState.QUEUED, IssueState.LANDING)
+
+    @property
+    def proposed(self) -> bool:
+        """True while it waits for what a forge says of its pull request."""
+        return self.pull is not None and self.state is IssueState.QUEUED
 
     @property
     def limited(self) -> bool:
@@ -263,8 +297,9 @@ class State(msgspec.Struct, frozen=True):
         return waiting and left and self.landing is None
 
     def can_wait(self, number: Number) -> bool:
-        """True while an attempt waits for its provider or, in a run that was interrupted twice, for a reviewer."""
-        return self.issues[number].limited or (self.interrupted > 1 and self.in_review(number))
+        """True while an attempt waits for its provider or a forge or, in a run interrupted twice, for a reviewer."""
+        record = self.issues[number]
+        return record.limited or record.proposed or (self.interrupted > 1 and self.in_review(number))
 
     def in_review(self, number: Number) -> bool:
         """True while a candidate that has passed the gate is, or is to be, looked at by a reviewer."""

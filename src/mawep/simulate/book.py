@@ -38,6 +38,8 @@ class Book:
         self.attempts: dict[Number, int] = {}
         self.over: set[int] = set()
         self.reviewing: set[Number] = set()
+        self.merging: set[Number] = set()
+        self.enqueued: set[Number] = set()
 
     def is_current(self, issue: Number, fence: int) -> bool:
         """True when the issue is live and this is the fence of its current turn."""
@@ -88,6 +90,10 @@ class Book:
                 self.live.add(issue)
                 self.slots[slot] = issue
                 self.fences[issue] = rec.seq
+            case ev.RepairIntended(issue=issue, slot=int(slot)):
+                self.fences[issue] = rec.seq
+                self.queued.discard(issue)
+                self.slots[slot] = issue
             case (
                 ev.AttemptReclaimed(issue=issue)
                 | ev.RepairIntended(issue=issue)
@@ -159,13 +165,37 @@ class Book:
                 self.moving = False
             case ev.MoveLost(actual=sha):
                 self._retarget(sha)
-            case ev.TargetAdvanced(sha=sha) if not self.moving:
+            case ev.TargetAdvanced(sha=sha) if not self.moving and not self.merging:
                 self._retarget(sha)
             case ev.TargetMoved(new=sha, steps=steps):
                 for step in steps:
                     self.landed.add(step.issue)
                     self._leave(step.issue)
                 self._retarget(sha)
+            case _:
+                self._note_pull(event)
+
+    def _note_pull(self, event: ev.AnyEvent) -> None:
+        match event:
+            case ev.MergeIntended(issue=issue):
+                self.merging.add(issue)
+                self.enqueued.discard(issue)
+            case ev.PullRequestQueued(issue=issue) if issue in self.merging:
+                self.merging.discard(issue)
+                self.enqueued.add(issue)
+            case ev.MergeDeferred(issue=issue) if issue in self.merging:
+                self.merging.discard(issue)
+                if issue in self.cancelled:
+                    self._leave(issue)
+            case ev.PullRequestSeen(issue=issue, queued=queued) if issue in self.queued - self.merging:
+                if queued:
+                    self.enqueued.add(issue)
+                else:
+                    self.enqueued.discard(issue)
+            case ev.PullRequestMerged(issue=issue, target=target) if issue in self.merging:
+                self.landed.add(issue)
+                self._leave(issue)
+                self._retarget(target)
             case _:
                 pass
 
@@ -175,20 +205,22 @@ class Book:
 
     def _close_batch(self) -> None:
         self.batch = None
-        for issue in self.queued & self.cancelled:
+        for issue in (self.queued & self.cancelled) - self.merging - self.enqueued:
             self._leave(issue)
 
     def _cancel(self, issue: Number) -> None:
         if issue in self.landed:
             return
         self.cancelled.add(issue)
-        if issue in self.queued and issue not in (self.batch or ()):
+        if issue in self.queued - self.merging - self.enqueued and issue not in (self.batch or ()):
             self._leave(issue)
 
     def _leave(self, issue: Number) -> None:
         self._free_slot(issue)
         self.live.discard(issue)
         self.queued.discard(issue)
+        self.merging.discard(issue)
+        self.enqueued.discard(issue)
         self.claimed.pop(issue, None)
         self.broken.pop(issue, None)
 

@@ -15,6 +15,19 @@ from mawep.simulate.world import World
 FILES = ("src/a.py",)
 
 
+def carry_out(
+    world: World, intent: ev.Recorded, seconds: tuple[float, float], effect: Callable[[], ev.AnyEvent]
+) -> None:
+    """The effect happens after a while, and a while later the hall hears of it."""
+
+    def happen() -> None:
+        done = effect()
+        wait = world.rng.uniform(0, 2)
+        world.agenda.after(wait, lambda: world.hall.conclude(intent, done), mortal=True)
+
+    world.agenda.after(world.rng.uniform(*seconds), happen, mortal=True)
+
+
 class Effects:
     """Carries out every intent that is not a worker's. `moved` is told of every move of the target by us."""
 
@@ -50,15 +63,7 @@ class Effects:
     def _run(
         self, intent: ev.Recorded, seconds: tuple[float, float], effect: Callable[[], ev.AnyEvent]
     ) -> None:
-        """The effect happens after a while, and a while later the hall hears of it."""
-        agenda = self._world.agenda
-
-        def happen() -> None:
-            done = effect()
-            wait = self._rng.uniform(0, 2)
-            agenda.after(wait, lambda: self._world.hall.conclude(intent, done), mortal=True)
-
-        agenda.after(self._rng.uniform(*seconds), happen, mortal=True)
+        carry_out(self._world, intent, seconds, effect)
 
     # --- candidates
 
@@ -89,7 +94,7 @@ class Effects:
     def _not_green(self, commit: Commit) -> None:
         for issue in self._repository.contained(commit.sha):
             self._truth.causes[issue].add(FailureReason.GATE_FAILED)
-            if commit.own is None:
+            if commit.own is None or commit.own.who < 0:
                 self._truth.unfit.add(issue)
 
     def _review(self, event: ev.ReviewIntended) -> ev.AnyEvent:

@@ -15,6 +15,7 @@ from mawep.core.model import Routed
 from mawep.core.state import State
 from mawep.simulate.agenda import Action, Agenda
 from mawep.simulate.effects import Effects
+from mawep.simulate.forge import Forge
 from mawep.simulate.observer import Observer, Violation
 from mawep.simulate.repository import Repository
 from mawep.simulate.scenario import RUNTIMES, Scenario, scenario
@@ -50,6 +51,7 @@ class Hall:
         world = World(plan, self._repository, self._agenda, self._clock, self._rng, self)
         self._observer = Observer(world)
         self._workers, self._effects = Workers(world), Effects(world, self._observer.moved)
+        self._forge = Forge(world, self._observer.merged)
 
     def run(self) -> Run:
         """Run to the end.
@@ -180,6 +182,7 @@ class Hall:
         self._step()
         self._workers.begin(intent)
         self._effects.begin(intent)
+        self._forge.begin(intent)
 
     # --- death and return
 
@@ -197,6 +200,7 @@ class Hall:
         self.state = replay(self.journal)
         self._agenda.crash()
         self._workers.crash()
+        self._forge.crash()
         self._clock.advance(self._rng.uniform(0, 300))
         if not self.state.run:
             self._start()
@@ -205,6 +209,7 @@ class Hall:
         self._commit()
         for intent in sorted(self.state.effects.values(), key=lambda intent: intent.seq):
             self._begin(intent)
+        self._forge.watch()
         self._settle()
 
 

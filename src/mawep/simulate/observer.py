@@ -11,7 +11,7 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core.engine import next_wakeup, replay
-from mawep.core.model import Budget, FailureReason, IssueState, Number
+from mawep.core.model import Budget, FailureReason, IssueState, Number, Sha
 from mawep.core.schedule import refusals
 from mawep.core.state import State
 from mawep.simulate.book import Book
@@ -47,6 +47,9 @@ class Invariant(StrEnum):
         "a new dependency is waited for, or refused because its issue has begun or it closes a circle"
     )
     GATED_EXACTLY = "every tree that the target points at passed the gate"
+    PROPOSED_GREEN = "a forge is given, and merges for us, only heads whose tree passed the gate"
+    PROPOSED_WITHOUT_SLOT = "what waits for a forge holds no slot"
+    ONE_MERGE = "one pull request is merged at a time"
     QUEUED_GREEN = "a candidate waits to land only with its own tree green"
     QUEUED_APPROVED = "where work is reviewed, a candidate waits to land only with its own tree approved"
     REVIEWED_IN_ORDER = (
@@ -111,12 +114,15 @@ class Observer:
         elif isinstance(event, ev.LandingOpened):
             self._require(self.book.batch is None, Invariant.ONE_BATCH, event)
             self._require(event.base == self.book.target, Invariant.COMPOSED_ON_TARGET, event)
+        elif isinstance(event, ev.PullRequestIntended | ev.MergeIntended):
+            self._see_proposed(event, before)
         elif isinstance(event, ev.MoveIntended):
             self._require(event.old == self.book.target, Invariant.COMPOSED_ON_TARGET, event)
         elif isinstance(event, REPORTS) and not self.book.is_current(event.issue, event.fence):
             expected = msgspec.structs.replace(before, seq=after.seq, late=before.late + 1)
             self._require(after == expected, Invariant.LATE_CHANGES_NOTHING, event)
         if isinstance(event, BEGINNINGS):
+            self._see_slot(event)
             until = self.book.limited.get(self.book.runtimes[event.issue])
             self._require(until is None or until <= rec.at, Invariant.NOT_WHILE_LIMITED, event)
             most = self._budget.run_tokens
@@ -138,8 +144,6 @@ class Observer:
         self._require(issue not in book.cancelled, Invariant.CANCELLED_STAYS, event)
         there = self._repository.contained(event.base)
         self._require(self._needed[issue] <= there, Invariant.DEPENDENCIES_FIRST, event)
-        free = event.slot not in book.slots and 0 <= event.slot < self._max_agents
-        self._require(free, Invariant.ONE_ISSUE_A_SLOT, event)
         for other in book.live:
             apart = self._touches[issue].isdisjoint(self._touches[other] | book.claimed[other])
             self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
@@ -187,6 +191,30 @@ class Observer:
         lost = on not in self._needed or after.issues[on].state in TERMINAL - {IssueState.LANDED}
         kept = state is IssueState.BLOCKED if lost else state is not IssueState.READY
         self._require(kept or on in self.book.landed, Invariant.EDGES_KEPT, f"#{issue} is {state}: {event}")
+
+    def _see_slot(self, event: ev.AttemptAssigned | ev.AttemptContinued | ev.RepairIntended) -> None:
+        slot = None if isinstance(event, ev.AttemptContinued) else event.slot
+        if slot is not None:
+            free = slot not in self.book.slots and 0 <= slot < self._max_agents
+            self._require(free, Invariant.ONE_ISSUE_A_SLOT, event)
+
+    def _see_proposed(self, event: ev.PullRequestIntended | ev.MergeIntended, before: State) -> None:
+        pull = before.issues[event.issue].pull
+        by_others = pull is not None and pull.seen is not None and pull.seen.state is not ev.PullState.OPEN
+        green = self._repository[event.head].tree in self._truth.green
+        self._require(green or by_others, Invariant.PROPOSED_GREEN, event)
+        waits = event.issue in self.book.queued and event.issue not in self.book.slots.values()
+        self._require(waits, Invariant.PROPOSED_WITHOUT_SLOT, event)
+        if isinstance(event, ev.MergeIntended):
+            self._require(not self.book.merging, Invariant.ONE_MERGE, event)
+
+    def merged(self, issue: Number, head: Sha) -> None:
+        """The forge has merged for us."""
+        self._require(self._repository[head].tree in self._truth.green, Invariant.PROPOSED_GREEN, issue)
+        self._require(issue not in self._landed, Invariant.LANDED_ONCE, issue)
+        landed = self._landed | self._truth.by_others
+        self._require(self._needed[issue] <= landed, Invariant.DEPENDENCIES_FIRST, issue)
+        self._landed.add(issue)
 
     def _see_claimed(self, event: ev.ClaimsTaken, after: State) -> None:
         issue, book = event.issue, self.book
@@ -275,9 +303,13 @@ class Observer:
     def ended(self, state: State) -> None:
         """The run is over, and nobody will do anything to it any more."""
         landed = {n for n, record in state.issues.items() if record.state is IssueState.LANDED}
+        others = self._truth.by_others
+        self._landed |= landed & others
         self._require(landed == self._landed, Invariant.NOTHING_LOST, f"{landed} and {self._landed}")
         there = self._repository.contained(self._repository.target)
-        self._require(landed == there, Invariant.NOTHING_LOST, f"{landed} and {there} in the target")
+        self._require(
+            landed == there - (others - landed), Invariant.NOTHING_LOST, f"{landed} and {there} in the target"
+        )
         self._require(state.quiet and not state.slots, Invariant.NOTHING_LOST, "something is still held")
         outcome = "landed" if len(landed) == len(state.issues) else "partial" if landed else "failed"
         self._require(outcome == "landed" or not self._willing, Invariant.NOTHING_LOST, "not all has landed")

@@ -110,6 +110,18 @@ class Chances:
 
 
 @dataclass(frozen=True, slots=True)
+class Luck:
+    """How a forge and the people there behave: chances at every look or merge. `queue`: it merges in its own order."""
+
+    ask: float = 0.0
+    refuse: float = 0.0
+    merged: float = 0.0
+    closed: float = 0.0
+    pushed: float = 0.0
+    queue: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Everything that a run under simulation is made of.
 
@@ -136,6 +148,7 @@ class Scenario:
     gate_seconds: tuple[float, float]
     willing: bool = False
     runtimes: Mapping[Number, str] = field(default_factory=dict)
+    forge: Luck = Luck()
     outside: tuple[tuple[float, ev.AnyEvent], ...] = ()
 
 
@@ -163,7 +176,7 @@ def scenario(seed: int) -> Scenario:
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
     plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
-    plan = replace(plan, outside=happenings(seed, issues))
+    plan = _proposed(replace(plan, outside=happenings(seed, issues)))
     return _willing(plan, rng) if rng.random() < 0.2 else plan
 
 
@@ -177,6 +190,7 @@ def _willing(plan: Scenario, rng: random.Random) -> Scenario:
         deeds=tuple(deed for deed in plan.deeds if not isinstance(deed[1], ev.IssueCancelled)),
         outside=tuple(one for one in plan.outside if not leads_out(one[1])),
         rules=msgspec.structs.replace(plan.rules, budget=Budget()),
+        forge=replace(plan.forge, ask=0.0, refuse=0.0, closed=0.0),
         chances=replace(
             plan.chances, lose=0.0, no_verdict=0.0, protected=0.0, request_changes=0.0, no_answer=0.0
         ),
@@ -282,6 +296,23 @@ def _reviewed(plan: Scenario) -> Scenario:
     rules = msgspec.structs.replace(plan.rules, reviewers=reviewers, review_rounds=rounds, review_slots=slots)
     asks, fails = rng.choice((0.0, 0.3, 0.6)), rng.choice((0.0, 0.0, 0.2))
     return replace(plan, rules=rules, chances=replace(plan.chances, request_changes=asks, no_answer=fails))
+
+
+def _proposed(plan: Scenario) -> Scenario:
+    """In a quarter of all seeds work lands by pull requests, by chance of its own, too."""
+    rng = random.Random(f"forge {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    if rng.random() < 3 / 4:
+        return plan
+    rules = msgspec.structs.replace(plan.rules, mode="pull_request", max_review_rounds=rng.randint(0, 3))
+    luck = Luck(
+        ask=rng.choice((0.0, 0.3, 0.6)),
+        refuse=rng.choice((0.0, 0.0, 0.3)),
+        merged=rng.choice((0.0, 0.0, 0.1)),
+        closed=rng.choice((0.0, 0.0, 0.05)),
+        pushed=rng.choice((0.0, 0.0, 0.1)),
+        queue=rng.random() < 0.3,
+    )
+    return replace(plan, rules=rules, forge=luck)
 
 
 def _chances(rng: random.Random) -> Chances:

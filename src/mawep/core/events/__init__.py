@@ -68,6 +68,19 @@ from mawep.core.events.outside import (
     IssueNoticed,
     OutsideRead,
 )
+from mawep.core.events.pulls import (
+    BranchUpdated,
+    MergeDeferred,
+    MergeIntended,
+    PullRequestIntended,
+    PullRequestMerged,
+    PullRequestOpened,
+    PullRequestQueued,
+    PullRequestSeen,
+    PullState,
+    PullVerdict,
+    UpdateIntended,
+)
 from mawep.core.events.reviews import ReviewFinished, ReviewIntended
 from mawep.core.events.run import (
     DispatchPaused,
@@ -136,6 +149,15 @@ AnyEvent = (
     | MoveBlocked
     | MoveUnblocked
     | MoveLost
+    | PullRequestIntended
+    | PullRequestOpened
+    | PullRequestSeen
+    | UpdateIntended
+    | BranchUpdated
+    | MergeIntended
+    | PullRequestQueued
+    | MergeDeferred
+    | PullRequestMerged
     | IssueParked
     | IssueReopened
     | IssueCancelled
@@ -165,6 +187,9 @@ Intent = (
     | ProbeIntended
     | SealIntended
     | MoveIntended
+    | PullRequestIntended
+    | UpdateIntended
+    | MergeIntended
     | RetireIntended
 )
 
@@ -173,6 +198,7 @@ Command = (
     | RunEnded
     | AttemptFailed
     | IssueParked
+    | IssueCancelled
     | LimitLifted
     | BudgetWarned
     | IssueOverBudget
@@ -243,6 +269,7 @@ __all__ = [
     "AttemptInterrupted",
     "AttemptReclaimed",
     "AttemptStarted",
+    "BranchUpdated",
     "BreakingChangeAnnounced",
     "BudgetWarned",
     "CandidateImported",
@@ -275,6 +302,8 @@ __all__ = [
     "LeasesExtended",
     "LimitLifted",
     "MergeConflict",
+    "MergeDeferred",
+    "MergeIntended",
     "MessageDelivered",
     "MessageSent",
     "MoveBlocked",
@@ -285,6 +314,13 @@ __all__ = [
     "ProbeComposed",
     "ProbeIntended",
     "ProviderLimitHit",
+    "PullRequestIntended",
+    "PullRequestMerged",
+    "PullRequestOpened",
+    "PullRequestQueued",
+    "PullRequestSeen",
+    "PullState",
+    "PullVerdict",
     "QuestionAnswered",
     "QuestionAsked",
     "Recorded",
@@ -303,6 +339,7 @@ __all__ = [
     "TargetAdvanced",
     "TargetMoved",
     "TurnEnded",
+    "UpdateIntended",
     "UsageSeen",
     "WorkspacesRetired",
     "decode",

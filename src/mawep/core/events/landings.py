@@ -70,7 +70,10 @@ class GateFinished(Event, frozen=True, tag=True):
 
 
 class RepairIntended(Event, frozen=True, tag=True):
-    """Intent: the same attempt's agent is told what is wrong and goes on. `review`: its reviewer says so."""
+    """Intent: the same attempt's agent is told what is wrong and goes on. `review`: its reviewer says so.
+
+    `slot`: it is said of its pull request, and a slot is taken for it again.
+    """
 
     issue: Number
     attempt: int
@@ -78,6 +81,7 @@ class RepairIntended(Event, frozen=True, tag=True):
     feedback: str
     lease_until: datetime
     review: bool = False
+    slot: int | None = None
 
 
 class CandidateQueued(Event, frozen=True, tag=True):

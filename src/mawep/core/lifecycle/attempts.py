@@ -7,6 +7,7 @@ from typing import Any
 
 from mawep.core import budget, changes
 from mawep.core import events as ev
+from mawep.core.lifecycle.pulls import asked_for
 from mawep.core.lifecycle.steps import (
     current,
     done,
@@ -42,6 +43,7 @@ def assigned(state: State, rec: ev.Recorded, event: ev.AttemptAssigned) -> State
         reason=None,
         detail="",
         salvage=None,
+        pull=None,
         started_at=record.started_at or rec.at,
     )
     return replace(
@@ -81,6 +83,8 @@ def reclaimed(state: State, rec: ev.Recorded, event: ev.AttemptReclaimed) -> Sta
 
 
 def repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:
+    if event.slot is not None:
+        state = asked_for(state, event, event.slot)
     attempt = state.issues[event.issue].attempt
     return new_turn(
         state,

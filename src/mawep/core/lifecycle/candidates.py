@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 from mawep.core import events as ev
+from mawep.core.lifecycle.pulls import proposed
 from mawep.core.lifecycle.steps import (
     done,
     free_slot,
@@ -73,5 +74,7 @@ def queued(state: State, rec: ev.Recorded, event: ev.CandidateQueued) -> State:
     if record.attempt is None:
         return state
     attempt = replace(record.attempt, progress=Progress.QUEUED)
-    state = put(state, replace(record, state=IssueState.QUEUED, attempt=attempt))
-    return replace(free_slot(state, event.issue), queue=(*state.queue, event.issue))
+    state = free_slot(put(state, replace(record, state=IssueState.QUEUED, attempt=attempt)), event.issue)
+    if state.rules.mode == "pull_request":
+        return proposed(state, event.issue)
+    return replace(state, queue=(*state.queue, event.issue))

@@ -7,9 +7,9 @@ from mawep.core import rules
 from mawep.core.lifecycle.steps import (
     close_batch,
     done,
+    land,
     leave,
     name,
-    release,
 )
 from mawep.core.model import IssueState
 from mawep.core.state import Landing, State, replace
@@ -86,17 +86,8 @@ def moved(state: State, rec: ev.Recorded, event: ev.TargetMoved) -> State:
     state = done(state, "move")
     for step in event.steps:
         if rules.not_landed_yet(state.issues[step.issue]):
-            state = _land(state, rec, step)
+            state = land(state, rec, step.issue, step.commit)
     return close_batch(replace(state, target=event.new, move_blocked=None), rec)
-
-
-def _land(state: State, rec: ev.Recorded, step: ev.Step) -> State:
-    record = replace(state.issues[step.issue], landed_as=step.commit)
-    state = leave(state, record, IssueState.LANDED, rec.at)
-    dependents = state.graph.dependents[step.issue]
-    unmet = state.unmet.update({dependent: state.unmet[dependent] - 1 for dependent in dependents})
-    to_retire = (*state.to_retire, step.issue)
-    return release(replace(state, unmet=unmet, landed=state.landed + 1, to_retire=to_retire), dependents)
 
 
 def move_blocked(state: State, rec: ev.Recorded, event: ev.MoveBlocked) -> State:

@@ -59,12 +59,16 @@ def _wait_again(state: State, record: IssueRecord) -> State:
 
 
 def cancelled(state: State, rec: ev.Recorded, event: ev.IssueCancelled) -> State:
-    """A turn is stopped first, by `decide`; a batch is not torn apart: it lands, or ends without the issue."""
+    """A turn is stopped first, by `decide`; a batch is not torn apart: it lands, or ends without the issue.
+
+    So does what a forge is about to merge.
+    """
     record = state.issues[event.issue]
     if not rules.not_landed_yet(record):
         return state
     record = replace(record, cancelled_by=event.by)
-    if record.state.holds_slot or record.state is IssueState.LANDING:
+    enqueued = record.pull is not None and record.pull.queued and record.proposed
+    if record.state.holds_slot or record.state is IssueState.LANDING or enqueued:
         return put(state, record)
     return leave(state, record, IssueState.CANCELLED, rec.at)
 

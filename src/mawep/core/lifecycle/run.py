@@ -94,7 +94,7 @@ def run_ended(state: State, rec: ev.Recorded, event: ev.RunEnded) -> State:
 def target_advanced(state: State, rec: ev.Recorded, event: ev.TargetAdvanced) -> State:
     """While a move of ours is under way, only its own result says where the target is."""
     batch = state.landing
-    if batch is not None and batch.moving:
+    if (batch is not None and batch.moving) or not rules.merge_is_free(state):
         return state
     state = replace(state, target=event.sha)
     return state if batch is None or rules.target_is_unmoved(state, batch.base) else close_batch(state, rec)

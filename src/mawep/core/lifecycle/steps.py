@@ -7,9 +7,12 @@ from datetime import datetime, timedelta
 
 from mawep.core import budget, changes, rules
 from mawep.core import events as ev
-from mawep.core.model import GateResult, IssueState, Number, Usage
+from mawep.core.model import GateResult, IssueState, Number, Sha, Usage
 from mawep.core.state import Attempt, IssueRecord, State, replace
 from mawep.core.usage import total
+
+OWN = ("turn", "stop", "import", "review", "pull", "update", "merge")
+"""Kinds of effects that end with an attempt."""
 
 
 def release(state: State, numbers: Iterable[Number]) -> State:
@@ -86,7 +89,7 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
         )
     record = replace(record, state=to, ended_at=at if to.terminal else None)
     state = free_slot(put(state, record), number)
-    own = (f"turn:{number}", f"stop:{number}", f"import:{number}", f"review:{number}")
+    own = {f"{kind}:{number}" for kind in OWN}
     for key in state.effects:
         if key in own or key.startswith(f"message:{number}:"):
             state = done(state, key)
@@ -113,6 +116,16 @@ def in_the_way(state: State, number: Number) -> Number | None:
     outside = state.outside.blockers.get(number, ())
     ended = (on for on in state.graph.dependencies[number] if rules.failure_blocks(state.issues[on].state))
     return next(ended, outside[0].on if outside else None)
+
+
+def land(state: State, rec: ev.Recorded, number: Number, commit: Sha) -> State:
+    """The target contains the issue's work, as this commit: what waits for it may start."""
+    record = replace(state.issues[number], landed_as=commit)
+    state = leave(state, record, IssueState.LANDED, rec.at)
+    dependents = state.graph.dependents[number]
+    unmet = state.unmet.update({dependent: state.unmet[dependent] - 1 for dependent in dependents})
+    to_retire = (*state.to_retire, number)
+    return release(replace(state, unmet=unmet, landed=state.landed + 1, to_retire=to_retire), dependents)
 
 
 def block_below(state: State, number: Number, at: datetime) -> State:
