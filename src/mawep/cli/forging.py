@@ -1,70 +1,94 @@
-"""The forge that a configuration names: which repository of which server, and as whom."""
+"""The forge that a configuration means: which repository of which server, and as whom."""
 
 from __future__ import annotations
 
-import re
-from urllib.parse import urlsplit
+import os
+from collections.abc import Mapping
+from dataclasses import replace
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_remote import open_remote
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.errors import UsageError
-from mawep.trackers.base import AllowanceObserver, Forge, ForgeSettings
+from mawep.trackers.base import AllowanceObserver, App, Forge, ForgeSettings
+from mawep.trackers.credentials import get_provider_config, place_of, read_private, same_host
 from mawep.trackers.registry import FORGES
 
-_SCP_LIKE = re.compile(r"(?:[\w.-]+@)?(?P<host>[\w.-]+):(?!//)(?P<path>.+)")
+SHORT_WAIT = 30.0
+"""Seconds that a verb somebody is waiting for stands a limit of the forge."""
 
 
 async def open_forge(
-    config: Config, repository: Repository | None, clock: Clock, observer: AllowanceObserver | None = None
+    config: Config,
+    repository: Repository | None,
+    clock: Clock,
+    observer: AllowanceObserver | None = None,
+    *,
+    patient: bool = False,
 ) -> Forge:
-    """The forge that issues come from; close it after use.
+    """The forge of a configuration that makes use of one; close it after use.
+
+    `patient`: wait out its limits, as a run does.
 
     Raises:
-        UsageError: it cannot be told which repository is meant.
+        UsageError: it cannot be told which repository is meant, or how to sign in.
     """
-    settings = await forge_settings(config, repository)
-    return FORGES[config.issues.tracker](settings, clock, observer)
+    settings, _ = await forge_settings(config, repository, os.environ)
+    if not patient:
+        settings = replace(settings, longest_wait=SHORT_WAIT)
+    kind = config.issues.tracker if config.issues.tracker in FORGES else "github"
+    return FORGES[kind](settings, clock, observer)
 
 
-async def forge_settings(config: Config, repository: Repository | None) -> ForgeSettings:
-    """Which repository of which server, and as whom; see `open_forge`."""
-    section = config.github
-    name = section.repository
-    if name is None:
-        remote = config.landing.remote
-        if repository is None:
-            raise UsageError("which repository on GitHub?", next_step="write `github.repository: owner/name`")
-        url = (await open_remote(repository, remote)).url
-        place = place_of(url)
-        if place is None or not _serves(section.api_url, place[0]):
-            raise UsageError(
-                f"which repository on GitHub? The remote `{remote}` does not say",
-                cause=f"its address is {url}",
-                next_step="write `github.repository: owner/name`, and `github.api_url` for a server of your own",
-            )
-        name = place[1]
-    return ForgeSettings(name, section.api_url, token=section.token)
+async def forge_settings(
+    config: Config, repository: Repository | None, environ: Mapping[str, str]
+) -> tuple[ForgeSettings, tuple[str, ...]]:
+    """The settings, and what a person should be warned of.
+
+    Raises:
+        UsageError: it cannot be told which repository is meant, or how to sign in.
+    """
+    github = config.github
+    api_url, token = github.api_url, github.token
+    warnings: tuple[str, ...] = ()
+    if github.provider is not None:
+        _, _, name = github.provider.partition(":")
+        provider = get_provider_config("github", name or "default", environ=environ)
+        api_url, token, warnings = provider.api_url, provider.token, provider.warnings
+    settings = ForgeSettings(
+        repository=github.repository or await _of_remote(config, repository, api_url),
+        api_url=api_url,
+        token=token,
+        app=_app(config),
+        max_requests_per_hour=github.max_requests_per_hour,
+    )
+    return settings, warnings
 
 
-def place_of(url: str) -> tuple[str, str] | None:
-    """Host and `owner/name` by the address of a remote; None: it is no address of a forge."""
-    parts = urlsplit(url)
-    if parts.scheme in {"http", "https", "ssh", "git"}:
-        host, path = parts.netloc.rpartition("@")[2], parts.path
-        if parts.scheme == "ssh":
-            host = host.partition(":")[0]
-    elif found := _SCP_LIKE.fullmatch(url):
-        host, path = found["host"], found["path"]
-    else:
+def _app(config: Config) -> App | None:
+    app = config.github.app
+    if app.id is None or app.installation is None or app.private_key_path is None:
         return None
-    name = path.strip("/").removesuffix(".git")
-    return (host.lower(), name) if "/" in name else None
+    key = read_private(app.private_key_path, "the private key of the GitHub App")
+    return App(app.id, app.installation, key)
 
 
-def _serves(api_url: str, host: str) -> bool:
-    """True when the API is that of the host: `api.github.com` of github.com, else on the host itself."""
-    server = urlsplit(api_url)
-    ports_apart = server.hostname in {host.partition(":")[0], f"api.{host.partition(':')[0]}"}
-    return server.netloc in {host, f"api.{host}"} or (":" not in host and ports_apart)
+async def _of_remote(config: Config, repository: Repository | None, api_url: str) -> str:
+    """The repository that the remote's address names, if it is on that forge."""
+    write = "write `github.repository: owner/name`"
+    if repository is None:
+        raise UsageError("which repository on GitHub?", next_step=write)
+    remote = await open_remote(repository, config.landing.remote)
+    place = place_of(remote.url)
+    if place is None:
+        raise UsageError(
+            f"which repository on GitHub? The remote `{remote.name}` is not on one", next_step=write
+        )
+    host, name = place
+    if not same_host(api_url, host):
+        raise UsageError(
+            f"which repository on GitHub? The remote `{remote.name}` is on {host}, which is not behind {api_url}",
+            next_step=f"set `github.api_url` (https://{host}/api/v3 for GitHub Enterprise Server), or {write}",
+        )
+    return name

@@ -13,12 +13,13 @@ from pydantic_core import ErrorDetails
 from mawep.adapters.yaml_lines import KeyPath, Tree
 from mawep.config.environment import Resolved, resolve
 from mawep.config.fields import Section, Surroundings, suggestion
+from mawep.config.github import forge_wanted
 from mawep.config.model import Config
 from mawep.config.written import Place, Problem, Written, dotted, read
 from mawep.errors import ProblemsError
 
 RUN_SECTIONS = frozenset(Config.model_fields) - {"github"}
-"""The sections that every run uses; that of a forge is used by whoever reads issues from it.
+"""The sections that every run uses; that of a forge is used where issues or landing need it.
 
 In the others nothing is required and no `${VAR}` is looked up.
 """
@@ -56,8 +57,8 @@ def load_config(
 ) -> Config:
     """Read `path` (None: no file), lay `overrides` (`a.b=value`, the value in YAML) over it, check the whole.
 
-    `uses` names the sections that the caller will use. Relative paths start at the folder of `path`, or at
-    the working directory when there is no file.
+    `uses` names the sections that the caller will use; `github` is added where they make use of it.
+    Relative paths start at the folder of `path`, or at the working directory when there is no file.
 
     Raises:
         ProblemsError: everything that is wrong, as `file:line: key: message`.
@@ -67,6 +68,8 @@ def load_config(
     if not written.readable:
         raise _refusal(written.problems)
     uses = {*uses, *_forges(written.tree, uses)}
+    if forge_wanted(written.tree, uses):
+        uses = {*uses, "github"}
     resolved = resolve(written.tree, environ, uses)
     home = environ.get("HOME")
     around = Surroundings(
@@ -76,7 +79,7 @@ def load_config(
         written=resolved.written,
     )
     sections, errors = _check(resolved.tree, around)
-    problems = [*written.problems, *_problems(errors, resolved, written), *_across(sections, written)]
+    problems = [*written.problems, *_problems(errors, resolved, written), *_across(sections, written, uses)]
     if problems:
         raise _refusal(problems)
     return Config.model_validate(sections, context=around)
@@ -161,8 +164,12 @@ def _nearest_key(path: KeyPath) -> str:
     return f"; did you mean `{elsewhere}`?" if elsewhere else suggestion(str(word), beside)
 
 
-def _across(sections: Mapping[str, Any], written: Written) -> Iterator[Problem]:
-    """What must hold between sections, checked where both are good."""
+def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]) -> Iterator[Problem]:
+    """What must hold between keys and between sections, checked where all of them are good."""
+    if "github" in sections and "github" in uses:
+        for key, message in sections["github"].at_odds():
+            path = ("github", *key)
+            yield Problem(written.place_of(path), dotted(path), message)
     if "workspace" in sections and "orchestrator" in sections:
         agents = sections["orchestrator"].max_agents
         highest = 65536 - 10 * agents

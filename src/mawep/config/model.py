@@ -25,7 +25,6 @@ from mawep.config.fields import (
     Minutes,
     NotYet,
     RemoteName,
-    RepositoryName,
     RepositoryPath,
     Seconds,
     Section,
@@ -33,6 +32,7 @@ from mawep.config.fields import (
     Surroundings,
     Text,
 )
+from mawep.config.github import GitHub
 from mawep.config.review import Review
 from mawep.config.verify import Verify
 from mawep.core.model import Rules
@@ -192,24 +192,6 @@ class Landing(Section):
     )
 
 
-class GitHub(Section):
-    """The repository on GitHub, and as whom MAWEP is there. Looked at when issues come from it."""
-
-    repository: RepositoryName | None = Field(
-        None,
-        description="`owner/name`; null: what the address of `landing.remote` says.",
-        examples=["acme/shop"],
-    )
-    token: str | None = Field(None, description="What MAWEP signs in with.", examples=["${GITHUB_TOKEN}"])
-    api_url: str = Field(
-        "https://api.github.com", description="The API.", examples=["https://ghe.example/api/v3"]
-    )
-    provider: str | None = Field(None, description="Where sign-in data are read from.", examples=["mgit"])
-    update_template_path: str | None = Field(
-        None, description="Template of reports.", examples=["report.md.j2"]
-    )
-
-
 class ConflictResolution(Section):
     """What is tried when work does not merge cleanly. In this version it is parked, nothing lost."""
 
@@ -279,11 +261,13 @@ class Config(Section):
     cleanup: Cleanup
 
     _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
+    _uses_forge: bool = PrivateAttr(default=False)
 
     def model_post_init(self, context: Any) -> None:
         """Remember which values came from the environment."""
         if isinstance(context, Surroundings):
             self._written.update(context.written)
+            self._uses_forge = "github" in context.uses
 
     def __repr__(self) -> str:
         return f"Config({self.public()})"
@@ -293,6 +277,8 @@ class Config(Section):
     def public(self) -> dict[str, Any]:
         """Every value in use, fit for JSON and the journal; `${VAR}` stays as it was written."""
         values = self.model_dump(mode="json", by_alias=True, exclude={"github"})
+        if self._uses_forge:
+            values["github"] = self.github.public()
         for path, text in self._written.items():
             if path[0] in values:
                 _put(values, path, text)
@@ -306,6 +292,7 @@ class Config(Section):
             self.verify.env, self.review.env or (), keys, *routes, *map(names_in, self._written.values())
         )
         values = {environ[name] for name in named if name in environ and not always_given(name)}
+        values.update(self.github.secrets() if self._uses_forge else ())
         return tuple(sorted(value for value in values if len(value) >= SHORTEST_SECRET))
 
     def worktree_base(self, common_dir: Path, environ: Mapping[str, str]) -> Path:
