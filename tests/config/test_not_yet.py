@@ -13,7 +13,6 @@ LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
     "issues.tracker=gitlab",
-    "agents.update_frequency_minutes=5",
     "verify.flaky_reruns=1",
     "landing.mode=pull_request",
     "landing.mode=branch_only",

@@ -181,6 +181,15 @@ async def test_what_is_owed_is_on_the_disk_with_what_was_written_down(
         ]
 
 
+async def test_what_is_remembered_takes_the_place_of_what_was(tmp_path: Path, clock: VirtualClock) -> None:
+    async with opened(tmp_path, clock) as outbox:
+        assert outbox.recalled("a") == ""
+        await outbox.remember("a", "one")
+        await outbox.remember("a", "two")
+    async with opened(tmp_path, clock) as outbox:
+        assert (outbox.recalled("a"), outbox.unfinished()) == ("two", [])
+
+
 async def test_nothing_is_done_when_the_disk_refuses(
     tmp_path: Path, clock: VirtualClock, outside: Outside
 ) -> None:

@@ -59,6 +59,7 @@ from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
 from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_runs, target_claimed
+from mawep.trackers.registry import FORGES
 from mawep.worker import Driving, Worker, WorkerSettings
 
 TIDYING_SECONDS = 20.0
@@ -98,7 +99,8 @@ async def _begin(
     """
     branch = config.orchestrator.target_branch
     target = await first_target(config, repository)
-    templates = await read_templates(repository, target)
+    update = config.github.update_template_path if config.issues.tracker in FORGES else None
+    templates = await read_templates(repository, target, update)
     try_templates(templates, issues, base=target, target=branch)
     run = new_id(clock.now())
     directory = directory_of(repository.common_dir, run)

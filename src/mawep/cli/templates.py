@@ -1,4 +1,4 @@
-"""The repository's own prompt templates: read from a commit, and tried on every issue before a run begins with them."""
+"""The repository's own templates: read from a commit, and tried before a run begins with them."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mawep.agents.prompt import (
 )
 from mawep.core.model import Issue, Remark
 from mawep.errors import UsageError
+from mawep.reports import texts
 
 PROMPT = ".mawep/prompt.md.j2"
 FEEDBACK = ".mawep/feedback.md.j2"
@@ -37,24 +38,40 @@ class Templates:
     prompt: str | None
     feedback: str | None
     review: str | None = None
+    update: str | None = None
 
     def digests(self) -> dict[str, str]:
-        """The sha256 of each template that agents are told by."""
+        """The sha256 of each template that agents and readers of a forge are told by."""
         return {
             "prompt": load_template("prompt", self.prompt).digest,
             "feedback": load_template("feedback", self.feedback).digest,
             "review": load_template("review", self.review).digest,
+            "update": texts.digest(self.update),
         }
 
 
-async def read_templates(repository: Repository, commit: Sha) -> Templates:
-    """The templates as they are in `commit`; never what lies in a work tree.
+async def read_templates(repository: Repository, commit: Sha, update: str | None = None) -> Templates:
+    """The templates as they are in `commit`; never what lies in a work tree. `update` is the path of that for reports.
 
     Raises:
-        UsageError: one is no plain file of UTF-8; names file and line.
+        UsageError: one is no plain file of UTF-8, or that for reports is not there or fails; names file and line.
     """
-    texts = [await _read(repository, commit, path) for path in (PROMPT, FEEDBACK, REVIEW)]
-    return Templates(*texts)
+    prompt, feedback, review = [await _read(repository, commit, path) for path in (PROMPT, FEEDBACK, REVIEW)]
+    return Templates(
+        prompt, feedback, review, await _of_reports(repository, commit, update) if update else None
+    )
+
+
+async def _of_reports(repository: Repository, commit: Sha, path: str) -> str:
+    text = await _read(repository, commit, path)
+    if text is None:
+        raise _unusable(path, None, f"there is no such file in {commit[:12]}")
+    try:
+        texts.try_template(text)
+    except Exception as error:  # a template is a program: it may fail in any way
+        found = error.__cause__ or error
+        raise _unusable(path, _line_of(found), str(found) or repr(found)) from error
+    return text
 
 
 async def _read(repository: Repository, commit: Sha, path: str) -> str | None:
@@ -122,7 +139,7 @@ def _line_of(error: BaseException) -> int | None:
 
 def _unusable(path: str, line: int | None, cause: str) -> UsageError:
     return UsageError(
-        f"The prompt template {path}{f', line {line},' if line else ''} cannot be used",
+        f"The template {path}{f', line {line},' if line else ''} cannot be used",
         cause=cause,
         next_step="correct it in a commit on the target branch",
     )

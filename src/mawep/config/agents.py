@@ -12,7 +12,6 @@ from mawep.config.fields import (
     Gigabytes,
     LoginFile,
     Minutes,
-    NotYet,
     Section,
     SomePath,
     Text,
@@ -82,8 +81,11 @@ class Agents(Section):
         "`command`, `env`, `model`.",
         examples=["[{label: docs, runtime: acp, command: [gemini, --acp]}]"],
     )
-    update_frequency_minutes: Annotated[float, NotYet("reports to a tracker are")] = Field(
-        120, description="How often a report is brought up to date."
+    update_frequency_minutes: Minutes = Field(
+        120,
+        description="How often what a forge shows of agents at work is brought up to date, besides when their state "
+        "changes.",
+        examples=["30"],
     )
     health_check_minutes: Minutes = Field(
         5, description="How often the health of agents is announced.", examples=["0.5"]

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from mawep.adapters.yaml_lines import Tree
-from mawep.config.fields import NotYet, Section, SomePath, Text, refused, surroundings
+from mawep.config.fields import Choice, NotYet, RepositoryPath, Section, SomePath, Text, refused, surroundings
+from mawep.core.model import IssueState
 
 HIDDEN = ("token", "webhook_secret")
 """Keys whose values are shown nowhere."""
@@ -104,11 +105,19 @@ class GitHub(Section):
     webhook_secret: Annotated[Text | None, NotYet("webhooks are")] = Field(
         None, description="What deliveries of webhooks are signed with."
     )
-    labels: Annotated[bool, NotYet("labels of states are")] = Field(
-        False, description="Show the state of issues as labels."
+    labels: dict[Annotated[str, Choice(tuple(IssueState))], Text] = Field(
+        {},
+        description="Labels that issues have while they are in a state, by its name; other labels are let be.",
+        examples=['{working: "mawep: working"}'],
     )
-    update_template_path: Annotated[str | None, NotYet("templates of reports are")] = Field(
-        None, description="Template of reports."
+    summary_issue: int | None = Field(
+        None, ge=1, description="The issue on which the end of each run is told; null: none.", examples=["7"]
+    )
+    update_template_path: RepositoryPath | None = Field(
+        None,
+        description="A file of the target branch that takes the place of MAWEP's template for the comment on each "
+        "issue.",
+        examples=[".mawep/update.md.j2"],
     )
 
     def at_odds(self) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -95,6 +95,21 @@ class Disk(msgspec.Struct, frozen=True):
     floor: int | None = None
 
 
+class Owed(msgspec.Struct, frozen=True):
+    """Reports that a forge has not got yet, and why. `where` names it; `given_up` are those that it refused.
+
+    `posted` and `failed` count what was tried.
+    """
+
+    reports: int = 0
+    where: str = ""
+    since: datetime | None = None
+    why: str = ""
+    given_up: int = 0
+    posted: int = 0
+    failed: int = 0
+
+
 class Live(msgspec.Struct):
     """The view. `at` is when it last changed; attempts are known by `issue/attempt`."""
 
@@ -105,6 +120,7 @@ class Live(msgspec.Struct):
     bus: BusCounts = BusCounts()
     bus_restarts: int = 0
     disk: Disk = Disk()
+    owed: Owed = Owed()
 
     def of(self, issue: Number, attempt: int) -> AttemptView | None:
         """What is known of an attempt."""
@@ -183,6 +199,11 @@ class Live(msgspec.Struct):
     def room(self, at: datetime, disk: Disk) -> None:
         """There is this much room."""
         self.at, self.disk = at, disk
+
+    def owe(self, at: datetime, owed: Owed) -> None:
+        """So much has not been told outside."""
+        if owed != self.owed:
+            self.at, self.owed = at, owed
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Forget attempts that are over."""

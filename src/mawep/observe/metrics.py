@@ -182,6 +182,7 @@ class Snapshot:
         yield from self._consumed(self.timeline.state)
         yield from self._bus()
         yield from self._disk()
+        yield from self._reports()
 
     def _agents(self, state: State) -> Iterator[Metric]:
         yield _gauge("mawep_agents", "Agent slots of the run.", state.rules.max_agents)
@@ -245,6 +246,14 @@ class Snapshot:
             yield _gauge("mawep_worktree_disk_bytes", "Disk that worktrees take.", disk.used)
         if disk.free is not None:
             yield _gauge("mawep_disk_free_bytes", "Disk that is free where worktrees are.", disk.free)
+
+    def _reports(self) -> Iterator[Metric]:
+        owed = self._live.owed
+        yield _gauge("mawep_reports_waiting", "Reports that the forge has not got yet.", owed.reports)
+        yield _counter(
+            "mawep_reports_posted", "Reports that were written or changed on the forge.", owed.posted
+        )
+        yield _counter("mawep_report_failures", "Times that a report could not be delivered.", owed.failed)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -13,7 +13,7 @@ from mawep.core.model import IssueState, Number, Usage
 from mawep.core.schedule import refusals
 from mawep.core.state import Attempt, IssueRecord, Progress, State
 from mawep.observe import bill
-from mawep.observe.live import AttemptView, Live
+from mawep.observe.live import AttemptView, Live, Owed
 from mawep.observe.outlook import left_of_issue, left_of_run
 from mawep.observe.readmodel import (
     AgentStatus,
@@ -31,7 +31,7 @@ from mawep.observe.readmodel import (
     TargetStatus,
     Why,
 )
-from mawep.observe.text import count
+from mawep.observe.text import count, first_line
 from mawep.observe.timeline import nobody_there
 from mawep.observe.words import describe, noteworthy
 
@@ -68,7 +68,7 @@ def status_of(
         eta_s=left_of_run(state, now) if alive else None,
         max_agents=state.rules.max_agents,
         counts=_counts(state),
-        issues=tuple(_issue(state, number, now, live) for number in state.graph.order),
+        issues=tuple(issue_status(state, number, now, live) for number in state.graph.order),
         agents=tuple(_agent(state, slot, live) for slot in range(state.rules.max_agents)),
         claims=_claims(state),
         landing=_landing(state),
@@ -168,6 +168,10 @@ def _warnings(state: State, live: Live) -> list[str]:
         warnings.append(f"{count(live.bus.dead_letters, 'message')} could not be believed (dead letters)")
     if live.bus.dropped:
         warnings.append(f"a reader of the bus fell behind {count(live.bus.dropped, 'time')}")
+    if live.owed.reports:
+        warnings.append(_owed(live.owed))
+    if live.owed.given_up:
+        warnings.append(f"{count(live.owed.given_up, 'report')} were not accepted; see the log")
     if state.late:
         warnings.append(f"{count(state.late, 'report')} came too late and changed nothing")
     free, floor = live.disk.free, live.disk.floor
@@ -176,6 +180,12 @@ def _warnings(state: State, live: Live) -> list[str]:
             f"{free / 1e9:.1f} GB of disk are free; under {floor / 1e9:.1f} GB no worktree is made"
         )
     return warnings
+
+
+def _owed(owed: Owed) -> str:
+    since = f", since {owed.since:%H:%M} UTC" if owed.since else ""
+    verb = "waits" if owed.reports == 1 else "wait"
+    return f"{count(owed.reports, 'report')} {verb} for {owed.where}{since}: {first_line(owed.why)}"
 
 
 # --- issues
@@ -192,7 +202,8 @@ def _view(record: IssueRecord, live: Live) -> AttemptView | None:
     return live.of(record.number, record.attempt.number)
 
 
-def _issue(state: State, number: Number, now: datetime, live: Live) -> IssueStatus:
+def issue_status(state: State, number: Number, now: datetime, live: Live) -> IssueStatus:
+    """One issue as it is now."""
     record, attempt = state.issues[number], state.issues[number].attempt
     view = _view(record, live) or AttemptView(number, record.runs)
     usage = bill.of_issue(record, view.usage)

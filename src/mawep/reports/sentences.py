@@ -154,11 +154,21 @@ def facts(of: Standing) -> Iterator[str]:
     if of.pull is not None:
         yield f"Pull request: #{of.pull.number}"
     if of.landed_as:
-        yield f"Landed as {code(of.landed_as)} on {code(of.target)}"
+        yield landed(of)
     elif of.commit:
         yield f"Commit: {code(of.commit)}"
     if of.transcript:
         yield f"Transcript: {transcript(of.number, of.transcript)}"
+
+
+def landed(of: Standing) -> str:
+    """As what it landed, and whether the remote has it."""
+    said = f"Landed as {code(of.landed_as or '')} on {code(of.target)}"
+    if of.on_remote is None:
+        return said
+    if of.on_remote:
+        return f"{said}, which the remote has"
+    return f"{said} in MAWEP's clone. The remote does not have it yet, so this issue stays open."
 
 
 def transcript(number: int, path: str) -> str:
@@ -271,19 +281,11 @@ def remark(agent: str, text: str) -> Iterator[str]:
     yield quoted(text, 4000)
 
 
-def closing(of: Standing, *, on_remote: bool) -> str:
-    """Said when an issue has landed: either it is closed, or why it is not."""
-    landed = f"Landed as {code(of.landed_as or '')} on {code(of.target)}"
-    if on_remote:
-        return f"{landed}, which the remote has."
-    return f"{landed} in MAWEP's clone. The remote does not have it yet, so this issue stays open."
-
-
 def summary(of: Outcome) -> Iterator[str]:
     """What became of a run."""
-    landed = sum(one.state is IssueState.LANDED for one in of.issues)
+    done = sum(one.state is IssueState.LANDED for one in of.issues)
     took = f" in {span(of.seconds)}" if of.seconds is not None else ""
-    yield f"### Run {inline(of.outcome)}: {landed} of {len(of.issues)} issues landed on {inline(of.target)}{took}"
+    yield f"### Run {inline(of.outcome)}: {done} of {len(of.issues)} issues landed on {inline(of.target)}{took}"
     lines = ["| issue | state | commit | consumed |", "| --- | --- | --- | --- |"]
     for one in of.issues:
         commit = code(one.landed_as[:12]) if one.landed_as else ""

@@ -29,7 +29,8 @@ class Standing:
     """Where an issue stands. None is unknown or not yet; `eta` is in seconds.
 
     `stage` says more exactly what `state` means now; `reason` is why it failed; `waiting_for` why it is not running or
-    landing yet; `blockers` what its agent says keeps it; `transcript` is a path below the git directory of the clone.
+    landing yet; `blockers` what its agent says keeps it; `on_remote` whether the remote's target has what landed;
+    `transcript` is a path below the git directory of the clone.
     """
 
     number: Number
@@ -60,6 +61,7 @@ class Standing:
     pull: Pull | None = None
     commit: str | None = None
     landed_as: str | None = None
+    on_remote: bool | None = None
     salvage: str | None = None
     transcript: str | None = None
 

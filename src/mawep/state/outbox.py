@@ -124,6 +124,20 @@ class Outbox:
             if key not in self._entries:
                 await self._keep(Entry(key, self._clock.now(), Stage.OWED, payload))
 
+    def recalled(self, key: str) -> str:
+        """What was written down last under this key; empty when nothing was."""
+        entry = self._entries.get(key)
+        return entry.payload if entry else ""
+
+    async def remember(self, key: str, payload: str) -> None:
+        """Write down something that is known, in the place of what was known before.
+
+        Raises:
+            OutboxError: the disk refused.
+        """
+        async with self._busy[key]:
+            await self._keep(Entry(key, self._clock.now(), Stage.DONE, payload))
+
     async def once(
         self,
         key: str,

@@ -67,6 +67,11 @@ class RunDirectory:
         return self.path / "gateway.db"
 
     @property
+    def outbox(self) -> Path:
+        """What was done outside, and what may have been."""
+        return self.path / "outbox.db"
+
+    @property
     def report(self) -> Path:
         """The final document of the run."""
         return self.path / "report.json"

@@ -1,0 +1,391 @@
+"""The reporter: keeps what a forge shows of a run up to date, beside the run and never in its way.
+
+It sees every event and holds nobody up. What it owes follows from the run's state and from the outbox, so it is owed
+after a crash too: one comment for each issue, edited in place; labels; the closing of what has landed on the remote;
+remarks. What the forge does not take now is delivered later, what it refuses is logged and let be. No issue fails for
+any of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
+
+import structlog
+
+from mawep.clock import Clock
+from mawep.core import events as ev
+from mawep.core.model import Number
+from mawep.core.state import State
+from mawep.errors import MawepError
+from mawep.observe.live import Live, Owed
+from mawep.orchestrator.standing import face, outcome, standing
+from mawep.reports import sentences, texts
+from mawep.reports.markers import Markers
+from mawep.reports.views import Standing
+from mawep.state.outbox import Outbox
+from mawep.trackers.base import Forge, NotAllowed, NotThere, RateLimited, Refused
+
+log = structlog.get_logger("mawep.reporter")
+
+REFUSALS = (NotThere, NotAllowed, Refused)
+"""What a forge says to a report that it will never take."""
+CERTAIN = (*REFUSALS, RateLimited)
+"""Errors after which nothing was done: what an outbox need not look for."""
+DEBOUNCE = 5.0
+"""How long a change waits for others, in seconds."""
+PAUSES = (30.0, 60.0, 120.0, 300.0, 600.0)
+"""How long nothing is tried after a failure, and after the next, in seconds."""
+FINISH_SECONDS = 30.0
+"""How long the end of a run waits until the forge has everything."""
+AGAIN = 5.0
+"""How long the end of a run waits before it tries again."""
+SAYING = "say/"
+WHERE = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
+
+
+@dataclass(frozen=True)
+class Reporting:
+    """How it is reported. `every`: seconds between reports without a change of state; `labels`: by state.
+
+    `template` is the repository's own, None for the shipped one; `summary` is the issue that is told how runs end.
+    """
+
+    every: float = 7200.0
+    template: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    summary: Number | None = None
+
+
+@dataclass(frozen=True)
+class Due:
+    """One thing to be done on the forge, and what it is called in the log."""
+
+    name: str
+    deliver: Callable[[], Awaitable[None]]
+
+
+class Reporter:
+    """Reports on one run. `state` gives the newest state, `hide` takes secrets out of what is said."""
+
+    def __init__(
+        self,
+        forge: Forge,
+        outbox: Outbox,
+        settings: Reporting,
+        *,
+        secret: bytes,
+        state: Callable[[], State],
+        live: Live,
+        clock: Clock,
+        hide: Callable[[str], str] = lambda text: text,
+    ) -> None:
+        self._forge = forge
+        self._outbox = outbox
+        self._settings = settings
+        self._secret = secret
+        self._state = state
+        self._live = live
+        self._clock = clock
+        self._hide = hide
+        self._markers: Markers | None = None
+        self._faces: dict[Number, tuple[object, ...]] = {}
+        self._stale: set[Number] = set()
+        self._mislabelled: set[Number] = set()
+        self._labels: dict[Number, set[str]] = {}
+        self._on_remote: dict[Number, bool] = {}
+        self._elsewhere: set[Number] = set()
+        self._summarized = -1
+        self._refused: set[str] = set()
+        self._woken = asyncio.Event()
+        self._woken.set()
+        self._busy = asyncio.Lock()
+        self._failures = 0
+        self._not_before: datetime | None = None
+        self._next_look = clock.now() + timedelta(seconds=settings.every)
+        self._counts: Counter[str] = Counter()
+        self._owed = Owed()
+
+    # --- what it is told
+
+    def witness(self, recorded: ev.Recorded, state: State) -> None:
+        """Something happened; what of it is worth telling is seen later."""
+        self._woken.set()
+
+    async def say(self, issue: Number, key: str, *parts: str) -> None:
+        """Comment once on an issue or pull request. It is durable when this returns, and posted later.
+
+        `key` tells this remark from all others of the run; `parts` are ready to be posted.
+
+        Raises:
+            OutboxError: the disk refused; nothing will be posted.
+        """
+        await self._outbox.owe(f"{SAYING}{key}", json.dumps({"issue": issue, "parts": parts}))
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Report until cancelled."""
+        while True:
+            await self._wait()
+            await self._clock.sleep(DEBOUNCE)
+            await self.deliver()
+
+    async def finish(self, seconds: float = FINISH_SECONDS) -> None:
+        """Deliver what is owed now that the run is over for this process, for so long at most."""
+        until = self._clock.awake() + seconds
+        self._elsewhere.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self.deliver()
+                while self._owed.reports and self._clock.awake() + AGAIN < until:
+                    await self._clock.sleep(AGAIN)
+                    await self.deliver()
+        except TimeoutError:
+            self._tell(len(list(self._due())), self._owed.why or "there was no time left")
+        if self._owed.reports:
+            log.warning("reports are still owed", reports=self._owed.reports, cause=self._owed.why)
+
+    async def deliver(self) -> None:
+        """Deliver all that is owed, or as much of it as the forge takes now."""
+        async with self._busy:
+            self._woken.clear()
+            self._look()
+            while dues := list(self._due()):  # what is delivered may make a comment stale
+                for due in dues:
+                    try:
+                        await self._delivered(due)
+                    except Exception as error:  # whatever it is, it is the report that waits, and not the run
+                        self._failed(due, error)
+                        return
+            self._failures, self._not_before = 0, None
+            self._tell(0, "")
+
+    async def _wait(self) -> None:
+        """Until something happened or it is time to look again; after a failure, until it is long enough ago."""
+        now = self._clock.now()
+        if self._not_before is not None:
+            await self._clock.sleep(max(0.0, (self._not_before - now).total_seconds()))
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, (self._next_look - now).total_seconds())):
+                await self._woken.wait()
+
+    async def _delivered(self, due: Due) -> None:
+        try:
+            await due.deliver()
+        except REFUSALS as error:
+            log.warning("the forge refuses a report", report=due.name, error=error.what, cause=error.cause)
+            self._refused.add(due.name)
+
+    def _failed(self, due: Due, error: Exception) -> None:
+        pause = timedelta(seconds=PAUSES[min(self._failures, len(PAUSES) - 1)])
+        self._failures += 1
+        self._not_before = self._clock.now() + pause
+        if isinstance(error, RateLimited):
+            self._not_before = max(self._not_before, error.until)
+        if isinstance(error, MawepError):
+            why = error.what
+            log.warning("a report waits", report=due.name, error=why, cause=error.cause)
+        else:
+            why = repr(error)
+            log.error("a report broke", report=due.name, exc_info=error)
+        self._counts["failed"] += 1
+        self._tell(len(list(self._due())), why)
+
+    def _tell(self, reports: int, why: str) -> None:
+        now = self._clock.now()
+        self._owed = Owed(
+            reports=reports,
+            where=WHERE.get(self._forge.name, self._forge.name),
+            since=(self._owed.since or now) if reports else None,
+            why=why,
+            given_up=len(self._refused),
+            posted=self._counts["posted"],
+            failed=self._counts["failed"],
+        )
+        self._live.owe(now, self._owed)
+
+    # --- what is owed
+
+    def _look(self) -> None:
+        """See which issues have another face than when they were last reported on."""
+        state, now = self._state(), self._clock.now()
+        if again := now >= self._next_look:
+            self._next_look = now + timedelta(seconds=self._settings.every)
+            self._elsewhere.clear()
+        for number in state.graph.order:
+            seen = face(state, number)
+            if self._faces.get(number) != seen:
+                self._faces[number] = seen
+                self._stale |= {number}
+                self._mislabelled |= {number}
+            elif again and number in state.active:
+                self._stale |= {number}
+
+    def _due(self) -> Iterator[Due]:
+        """What is to be done on the forge, in order. A report is made of what is so when its turn comes."""
+        return (due for due in self._all_due(self._state()) if due.name not in self._refused)
+
+    def _all_due(self, state: State) -> Iterator[Due]:
+        for entry in self._outbox.unfinished():
+            if entry.key.startswith(SAYING):
+                yield Due(entry.key, partial(self._say, entry.key, entry.payload))
+        for number in state.graph.order:
+            record = state.issues[number]
+            if record.question is not None and not self._outbox.done(_asking(number, record.question.id)):
+                yield Due(_asking(number, record.question.id), partial(self._ask, number))
+            if record.landed_as is not None and number not in self._elsewhere:
+                closing = _closing(number, record.landed_as)
+                if not self._outbox.done(closing):
+                    yield Due(closing, partial(self._close, number, record.landed_as))
+            if number in self._stale:
+                yield Due(f"status/{number}", partial(self._update, number))
+            if number in self._mislabelled and self._settings.labels:
+                yield Due(f"labels/{number}", partial(self._label, number))
+        if state.ended is not None and self._settings.summary is not None and self._summarized != state.seq:
+            yield Due("summary", partial(self._summarize, self._settings.summary))
+
+    # --- deliveries; each looks at the state anew, and may be done twice
+
+    async def _update(self, number: Number) -> None:
+        self._stale -= {number}
+        try:
+            of = self._standing(number)
+            mark = (await self._known()).mark(number, "status", of.run)
+            await self._keep(number, "status", "", texts.update(self._settings.template, of, mark))
+        except BaseException:
+            self._stale |= {number}
+            raise
+
+    async def _summarize(self, number: Number) -> None:
+        state = self._state()
+        of = outcome(state, self._clock.now(), self._live, self._hide)
+        mark = (await self._known()).mark(number, "summary", of.run, of.run)
+        await self._keep(number, "summary", of.run, texts.summary(of, mark))
+        self._summarized = state.seq
+
+    async def _keep(self, number: Number, kind: str, key: str, body: str) -> None:
+        """Have one comment with that text, edited in place; a text that is there already is not sent."""
+        name, digest = f"{kind}/{number}", hashlib.sha256(body.encode()).hexdigest()
+        if self._outbox.recalled(f"digest/{name}") == digest:
+            return
+        fresh = False
+
+        async def look() -> int | None:
+            return await self._found(number, kind, key)
+
+        async def act() -> int:
+            nonlocal fresh
+            found = await look()  # by an earlier run
+            if found is not None:
+                return found
+            fresh = True
+            return await self._post(number, body)
+
+        comment = await self._outbox.once(f"comment/{name}", look, act, as_=int)
+        if not fresh:
+            await self._forge.edit_comment(comment, body)
+            self._counts["posted"] += 1
+        await self._outbox.remember(f"digest/{name}", digest)
+
+    async def _ask(self, number: Number) -> None:
+        of, record = self._standing(number), self._state().issues[number]
+        if record.question is not None:
+            name = _asking(number, record.question.id)
+            await self._once(name, number, "question", record.question.id, sentences.question(of))
+
+    async def _say(self, key: str, payload: str) -> None:
+        said = json.loads(payload)
+        await self._once(key, said["issue"], "note", key, said["parts"])
+
+    async def _once(self, name: str, number: Number, kind: str, key: str, parts: Iterable[str]) -> None:
+        run = self._state().run
+        body = texts.marked((await self._known()).mark(number, kind, run, key), parts)
+
+        async def look() -> int | None:
+            return await self._found(number, kind, key, run)
+
+        async def act() -> int:
+            return await self._post(number, body)
+
+        await self._outbox.once(name, look, act, as_=int)
+
+    async def _close(self, number: Number, landed_as: str) -> None:
+        """Close it if the remote has what landed; say in its comment whether it has."""
+        there = await self._reachable(landed_as)
+        if self._on_remote.get(number) is not there:
+            self._on_remote[number] = there
+            self._stale |= {number}
+        if not there:
+            self._elsewhere |= {number}
+            return
+
+        async def look() -> bool | None:
+            return True if (await self._forge.issue(number)).state == "closed" else None
+
+        async def act() -> bool:
+            await self._forge.close_issue(number)
+            self._counts["posted"] += 1
+            return True
+
+        await self._outbox.once(_closing(number, landed_as), look, act, as_=bool)
+
+    async def _reachable(self, commit: str) -> bool:
+        try:
+            return await self._forge.reachable(commit, self._state().target_branch)
+        except NotThere:  # not even the branch
+            return False
+
+    async def _label(self, number: Number) -> None:
+        """Have the label of its state and none of our others; labels of other people are let be."""
+        ours = set(self._settings.labels.values())
+        wanted = self._settings.labels.get(self._state().issues[number].state.value)
+        has = self._labels.pop(number, None)  # whoever fails on the way looks again
+        if has is None:
+            has = ours.intersection((await self._forge.issue(number)).labels)
+        if wanted is not None and wanted not in has:
+            await self._forge.add_labels(number, [wanted])
+            self._counts["posted"] += 1
+        for label in sorted(has - {wanted}):
+            await self._forge.remove_label(number, label)
+            self._counts["posted"] += 1
+        self._labels[number] = {wanted} if wanted is not None else set()
+        self._mislabelled -= {number}
+
+    # --- the forge
+
+    def _standing(self, number: Number) -> Standing:
+        of = standing(self._state(), number, self._clock.now(), self._live, self._hide)
+        closed = of.landed_as is not None and self._outbox.done(_closing(number, of.landed_as))
+        return replace(of, on_remote=True if closed else self._on_remote.get(number))
+
+    async def _known(self) -> Markers:
+        """Our marks; they need our login, which only the forge can tell."""
+        if self._markers is None:
+            self._markers = Markers(self._secret, self._forge.repository, await self._forge.whoami())
+        return self._markers
+
+    async def _found(self, number: Number, kind: str, key: str, run: str | None = None) -> int | None:
+        markers, comments = await self._known(), await self._forge.comments(number)
+        found = markers.find(comments, number, kind, key, run=run)
+        return None if found is None else found.id
+
+    async def _post(self, number: Number, body: str) -> int:
+        made = await self._forge.comment(number, body)
+        self._counts["posted"] += 1
+        return made.id
+
+
+def _asking(number: Number, question: str) -> str:
+    return f"question/{number}/{question}"
+
+
+def _closing(number: Number, landed_as: str) -> str:
+    return f"close/{number}/{landed_as}"

@@ -1,0 +1,103 @@
+"""From a run's state to what is said of it on a forge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from itertools import pairwise
+from pathlib import PurePath
+
+from mawep.core.model import Number, PlanEntry
+from mawep.core.state import State
+from mawep.observe.live import Live
+from mawep.observe.status import issue_status
+from mawep.reports.views import Neighbour, Outcome, Standing
+
+
+def standing(
+    state: State, number: Number, now: datetime, live: Live, hide: Callable[[str], str] = str
+) -> Standing:
+    """Where an issue stands. `hide` takes secrets out of what others wrote."""
+    status, record = issue_status(state, number, now, live), state.issues[number]
+    return Standing(
+        number=number,
+        title=hide(status.title),
+        state=status.state,
+        stage=status.stage,
+        target=state.target_branch,
+        run=state.run,
+        reason=status.reason,
+        detail=hide(status.detail),
+        percent=status.percent,
+        claimed=status.percent_claimed,
+        eta=status.eta_s,
+        activity=hide(status.activity),
+        plan=tuple(PlanEntry(hide(line.content), line.status) for line in status.plan),
+        blockers=tuple(map(hide, _blockers(state, number, live))),
+        waiting_for=tuple(hide(why.detail) for why in status.waiting_for),
+        question=hide(status.question.text) if status.question else None,
+        options=tuple(map(hide, status.question.options)) if status.question else (),
+        depends_on=tuple(
+            Neighbour(on, hide(state.graph.issues[on].title), state.issues[on].state)
+            for on in status.depends_on
+        ),
+        agent=status.agent,
+        runtime=status.runtime,
+        attempts=status.attempts,
+        repairs=status.repairs,
+        tokens=status.tokens,
+        cost_usd=status.cost_usd,
+        branch=status.branch,
+        commit=status.commit,
+        landed_as=status.landed_as,
+        salvage=status.salvage,
+        transcript=_below_git(record.attempt.transcript if record.attempt else ""),
+    )
+
+
+def outcome(state: State, now: datetime, live: Live, hide: Callable[[str], str] = str) -> Outcome:
+    """What became of a run that has ended."""
+    issues = tuple(standing(state, number, now, live, hide) for number in state.graph.order)
+    tokens = [one.tokens for one in issues if one.tokens is not None]
+    costs = [one.cost_usd for one in issues if one.cost_usd is not None]
+    end, begin = state.ended_at or now, state.started_at
+    return Outcome(
+        run=state.run,
+        outcome=state.ended or "interrupted",
+        target=state.target_branch,
+        before=state.first_target,
+        after=state.target,
+        issues=issues,
+        seconds=(end - begin).total_seconds() if begin else None,
+        tokens=sum(tokens) if tokens else None,
+        cost_usd=sum(costs) if costs else None,
+    )
+
+
+def face(state: State, number: Number) -> tuple[object, ...]:
+    """What has to differ before an issue is reported on again at once."""
+    record = state.issues[number]
+    attempt, question = record.attempt, record.question
+    return (
+        *(record.state, record.reason, record.runs, record.blocked_by, record.landed_as),
+        question.id if question else None,
+        attempt.repairs if attempt else 0,
+        state.graph.issues[number].title,
+    )
+
+
+def _blockers(state: State, number: Number, live: Live) -> tuple[str, ...]:
+    """What keeps the attempt that goes on, by its agent's word."""
+    record = state.issues[number]
+    attempt = record.attempt.number if record.attempt and not record.state.terminal else None
+    said = (one for one in live.blockers if (one.issue, one.attempt) == (number, attempt))
+    return tuple(one.text for one in said if one.kind != "question")
+
+
+def _below_git(path: str) -> str | None:
+    """The path below the git directory: what lies above it is nobody's business."""
+    parts = PurePath(path).parts
+    for place, (part, after) in enumerate(pairwise(parts)):
+        if (part, after) == ("mawep", "runs"):
+            return str(PurePath(*parts[place:]))
+    return None
