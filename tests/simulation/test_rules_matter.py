@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mawep.core import rules
+from mawep.core import rules, scopes
+from mawep.core.model import Scope
 from mawep.simulate import Invariant, Violation, simulate
 
 MOST_SEEDS = 80
@@ -53,3 +54,19 @@ def test_without_it_a_promise_is_broken(
 ) -> None:
     monkeypatch.setattr(rules, name, lambda *_: answer)
     assert any(broken(seed) is invariant for seed in range(MOST_SEEDS))
+
+
+def forget_needs(known: object, names: set[str]) -> set[str]:
+    return names
+
+
+def nowhere_is_docs(scope: Scope, path: str) -> bool:
+    return scope.name == ("docs" if path == "README.md" else path.partition("/")[0])
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("_needing", forget_needs), ("lies_in", nowhere_is_docs)])
+def test_where_scopes_are_told_wrongly_something_is_not_gated(
+    name: str, wrong: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scopes, name, wrong)
+    assert any(broken(seed) is Invariant.QUEUED_GREEN for seed in range(MOST_SEEDS))

@@ -122,3 +122,13 @@ def test_every_promise_that_is_checked_is_documented() -> None:
     assert [(name, text.replace("`", "")) for name, text in documented] == [
         (invariant.name, str(invariant)) for invariant in Invariant
     ]
+
+
+def test_gates_run_for_some_scopes_for_all_and_again_for_others() -> None:
+    """The same tree is gated again where more of it can be affected, or less."""
+    some = tuple(run for chunk in range(CHUNKS) for run in runs(chunk))
+    gated = [[event for event in events([run]) if isinstance(event, ev.GateIntended)] for run in some]
+    kinds = Counter(intent.scopes is None for intents in gated for intent in intents)
+    assert kinds[True] > 200 and kinds[False] > 200
+    again = [len({one.gate for one in intents}) > len({one.tree for one in intents}) for intents in gated]
+    assert any(again)

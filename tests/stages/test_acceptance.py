@@ -13,7 +13,7 @@ import pytest
 from mawep.adapters.git import Repository, find_repository
 from mawep.adapters.git_refs import read_ref
 from mawep.core.events import CandidateImported, ImportIntended, ImportRefused
-from mawep.core.model import FailureReason, Sha
+from mawep.core.model import FailureReason, Scope, Sha
 from mawep.errors import GitError
 from mawep.stages import land
 from mawep.stages.acceptance import (
@@ -372,3 +372,43 @@ async def test_a_git_that_fails_on_commits_that_are_whole_is_no_verdict_on_them(
             await taken_in(repository, made, base)
     finally:
         (checkout / ".git/refs/mawep").unlink()
+
+
+SCOPES = (
+    Scope("deep", ("deep/**",), labels=("Below",), confine=True),
+    Scope("new", ("new",), labels=("fresh",), needs=("deep",)),
+    Scope("top", ("a.txt",)),
+)
+
+
+async def scoped(
+    repository: Repository, made: Sha, base: Sha, *labels: str
+) -> CandidateImported | ImportRefused:
+    guard = Guard((), {}, SCOPES, labels)
+    return await accept(
+        repository, ImportIntended(5, 1, made, base), run=RUN, target=base, others=(), guard=guard
+    )
+
+
+async def test_a_candidate_says_which_scopes_it_affects(repository: Repository, checkout: Path) -> None:
+    base = head(checkout)
+    for name, files, scopes in (
+        ("one", {"new/x": "x\n"}, ("new",)),
+        ("two", {"deep/down/b.txt": None, "new/b.txt": "b\n"}, ("deep", "new")),
+        ("three", {"elsewhere": "x\n"}, None),
+    ):
+        outcome = await scoped(repository, branch(checkout, name, files), base)
+        assert isinstance(outcome, CandidateImported)
+        assert outcome.scopes == scopes
+
+
+async def test_a_candidate_that_leaves_what_its_labels_confine_it_to_can_be_mended(
+    repository: Repository, checkout: Path
+) -> None:
+    base = head(checkout)
+    made = branch(checkout, "feature/5", {"deep/x": "x\n", "new/y": "y\n"})
+    outcome = await scoped(repository, made, base, "below")
+    refused(outcome, FailureReason.OUT_OF_SCOPE, "confine it to (deep): new/y")
+    assert isinstance(outcome, ImportRefused) and outcome.repairable
+    assert isinstance(await scoped(repository, made, base, "BELOW", "fresh"), CandidateImported)
+    assert isinstance(await scoped(repository, made, base, "other"), CandidateImported)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import msgspec
+
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Sha, Usage
+from mawep.core.scopes import affected
 from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.simulate.repository import Commit
 from mawep.simulate.scenario import Import
@@ -71,18 +74,20 @@ class Effects:
         commit = self._repository[event.head]
         turn = commit.own.turn if commit.own else None
         if turn is None or turn.imported is Import.ACCEPTED:
-            return ev.CandidateImported(event.issue, event.attempt, commit.sha, commit.tree, FILES)
+            scopes = self._affected({event.issue})
+            return ev.CandidateImported(event.issue, event.attempt, commit.sha, commit.tree, FILES, scopes)
         repairable = turn.imported is Import.REPAIRABLE
         self._truth.causes[event.issue].add(turn.reason)
         return ev.ImportRefused(event.issue, event.attempt, turn.reason, "not like this", repairable)
 
     def _gate(self, event: ev.GateIntended) -> ev.AnyEvent:
         commit = self._repository[event.commit]
-        result = GateResult.GREEN if self._repository.is_green(commit.patches) else GateResult.RED
+        parts = self._repository.parts if event.scopes is None else frozenset(event.scopes)
+        result = GateResult.GREEN if self._repository.is_green(commit.patches, parts) else GateResult.RED
         if self._rng.random() < self._scenario.chances.no_verdict:
             result = GateResult.NONE
         if result is GateResult.GREEN:
-            self._truth.green.add(event.tree)
+            self._truth.green[event.tree] |= parts
         else:
             self._not_green(commit)
         return ev.GateFinished(
@@ -90,6 +95,10 @@ class Effects:
                 *(event.tree, event.tree, result, (), 1.0, "gate.log", result.value), scopes=event.scopes
             )
         )
+
+    def _affected(self, who: set[int]) -> tuple[str, ...] | None:
+        scopes, changes = self._scenario.rules.scopes, self._scenario.changes
+        return affected(scopes, [path for one in sorted(who) for path in changes.get(one, ())])
 
     def _not_green(self, commit: Commit) -> None:
         for issue in self._repository.contained(commit.sha):
@@ -149,6 +158,9 @@ class Effects:
             with_target = not isinstance(self._repository.merge(target, self._repository[sha]), Commit)
             self._truth.unfit.add(issue)
             conflicts.append(ev.MergeConflict(issue, FILES, "<<<<<<<", () if with_target else merged))
+        if steps:
+            scopes = self._affected(self._repository.differing(base, steps[-1].commit))
+            steps[-1] = msgspec.structs.replace(steps[-1], scopes=scopes)
         return tuple(steps), tuple(conflicts)
 
     def _seal(self, event: ev.SealIntended) -> ev.AnyEvent:

@@ -46,7 +46,7 @@ class Invariant(StrEnum):
     EDGES_KEPT = (
         "a new dependency is waited for, or refused because its issue has begun or it closes a circle"
     )
-    GATED_EXACTLY = "every tree that the target points at passed the gate"
+    GATED_EXACTLY = "every tree that the target points at passed all of the gate that its change can affect"
     PROPOSED_GREEN = "a forge is given, and merges for us, only heads whose tree passed the gate"
     PROPOSED_WITHOUT_SLOT = "what waits for a forge holds no slot"
     ONE_MERGE = "one pull request is merged at a time"
@@ -105,7 +105,7 @@ class Observer:
         if isinstance(event, ev.AttemptAssigned):
             self._see_assigned(event)
         elif isinstance(event, ev.CandidateQueued):
-            gated = self.book.trees[event.issue] in self._truth.green
+            gated = self._passed(self.book.trees[event.issue], {event.issue})
             self._require(gated, Invariant.QUEUED_GREEN, event)
             approved = (event.issue, self.book.trees[event.issue]) in self._truth.approved
             self._require(approved or not self._rules.reviewers, Invariant.QUEUED_APPROVED, event)
@@ -154,7 +154,7 @@ class Observer:
     def _see_reviewed(self, event: ev.ReviewIntended, before: State) -> None:
         room = len(self.book.reviewing) < self._rules.review_slots and event.issue not in self.book.reviewing
         known = any(one.approves(event.tree) for one in before.issues[event.issue].reviews)
-        fit = event.tree == self.book.trees[event.issue] and event.tree in self._truth.green
+        fit = event.tree == self.book.trees[event.issue] and self._passed(event.tree, {event.issue})
         self._require(room and fit and not known, Invariant.REVIEWED_IN_ORDER, event)
 
     def _learn(self) -> None:
@@ -249,11 +249,17 @@ class Observer:
 
     def moved(self, event: ev.MoveIntended) -> None:
         """The target has just been moved by us."""
-        self._require(self._repository[event.new].tree in self._truth.green, Invariant.GATED_EXACTLY, event)
+        changed = self._repository.differing(event.old, event.new)
+        gated = self._passed(self._repository[event.new].tree, changed)
+        self._require(gated, Invariant.GATED_EXACTLY, event)
         for step in event.steps:
             self._require(step.issue not in self._landed, Invariant.LANDED_ONCE, event)
             self._require(self._needed[step.issue] <= self._landed, Invariant.DEPENDENCIES_FIRST, event)
             self._landed.add(step.issue)
+
+    def _passed(self, tree: Sha, changed: set[int]) -> bool:
+        """True when the tree passed what of the gate these changes can make a difference to."""
+        return self._repository.concerned(changed) <= self._truth.green[tree]
 
     # --- when the hall rests, dies and stops
 

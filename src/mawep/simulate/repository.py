@@ -83,14 +83,30 @@ class Repository:
                 ahead += self._commits[sha].parents
         return found
 
-    def is_green(self, patches: Iterable[Patch]) -> bool:
-        """What a gate finds when it is allowed to finish."""
+    def is_green(self, patches: Iterable[Patch], among: frozenset[str]) -> bool:
+        """What a gate of these parts finds when it is allowed to finish: a part sees what concerns it."""
         patches = tuple(patches)
         there = {patch.who for patch in patches}
-        return not (
-            any(patch.turn.red for patch in patches)
-            or any(pair <= there for pair in self._scenario.red_together)
-        )
+        reds = [{patch.who} for patch in patches if patch.turn.red]
+        reds += [set(pair) for pair in self._scenario.red_together if pair <= there]
+        return not any(all(part in self.concerned({who}) for who in red) for red in reds for part in among)
+
+    @property
+    def parts(self) -> frozenset[str]:
+        """What the whole gate consists of: the scopes, or one part without a name."""
+        return frozenset(scope.name for scope in self._scenario.rules.scopes) or frozenset({""})
+
+    def concerned(self, who: Iterable[int]) -> frozenset[str]:
+        """The parts of the gate that what these have changed can make a difference to; by hand."""
+        found: set[str] = set()
+        for path in (path for one in who for path in self._scenario.changes.get(one, ("README.md",))):
+            top = path.partition("/")[0]
+            found |= {"api": {"api", "web"}, "web": {"web"}, "docs": {"docs"}}.get(top, self.parts)
+        return frozenset(found) if self._scenario.rules.scopes else self.parts
+
+    def differing(self, old: Sha, new: Sha) -> set[int]:
+        """Whose changes only one of two commits contains."""
+        return {patch.who for patch in self._commits[old].patches ^ self._commits[new].patches}
 
     def contained(self, sha: Sha) -> set[Number]:
         """The issues whose work a commit contains."""

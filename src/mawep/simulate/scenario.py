@@ -10,7 +10,7 @@ from enum import StrEnum
 import msgspec
 
 from mawep.core import events as ev
-from mawep.core.model import Budget, Dependency, FailureReason, Issue, Number, Priority, Rules
+from mawep.core.model import Budget, Dependency, FailureReason, Issue, Number, Priority, Rules, Scope
 from mawep.simulate.tracker import happenings, leads_out
 
 START = 1000
@@ -26,6 +26,12 @@ PATHS = (
     "README.md",
 )
 RUNTIMES = ("claude", "gemini")
+SCOPES = (
+    Scope("api", ("api/**",)),
+    Scope("web", ("web",), needs=("api",)),
+    Scope("docs", ("docs/*.md",)),
+)
+"""Of a mono-repo; README.md lies in none of them."""
 DECLARED = (*PATHS, "api", "web", "docs", "docs/*.md", "api/*.py", "./README.md", "web/")
 
 
@@ -130,7 +136,8 @@ class Scenario:
     which the target's checkout is not clean, `deeds` what people do, all in seconds from the start;
     `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take. `willing`: nothing
     is wrong with the work or the people, so that whatever else strikes, everything has to land. `runtimes` says how
-    each issue's agent is driven, `outside` what happens on the tracker.
+    each issue's agent is driven, `outside` what happens on the tracker. `changes` are the paths that an issue, or
+    somebody else's commit, changes.
     """
 
     seed: int
@@ -150,6 +157,7 @@ class Scenario:
     runtimes: Mapping[Number, str] = field(default_factory=dict)
     forge: Luck = Luck()
     outside: tuple[tuple[float, ev.AnyEvent], ...] = ()
+    changes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
 
 def scenario(seed: int) -> Scenario:
@@ -177,7 +185,21 @@ def scenario(seed: int) -> Scenario:
     )
     plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
     plan = _proposed(replace(plan, outside=happenings(seed, issues)))
+    plan = _scoped(plan, [*numbers, *others])
     return _willing(plan, rng) if rng.random() < 0.2 else plan
+
+
+def _scoped(plan: Scenario, changing: list[int]) -> Scenario:
+    """Half of all worlds are mono-repos, by chance of its own: with or without it a seed's world is the same."""
+    rng = random.Random(f"scopes {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    if rng.random() < 0.5:
+        return plan
+    everywhere = PATHS if rng.random() < 0.5 else [path for path in PATHS if "/" in path]
+    return replace(
+        plan,
+        rules=msgspec.structs.replace(plan.rules, scopes=SCOPES),
+        changes={who: tuple(rng.sample(everywhere, rng.choice((1, 1, 2)))) for who in changing},
+    )
 
 
 def _willing(plan: Scenario, rng: random.Random) -> Scenario:

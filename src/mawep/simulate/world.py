@@ -38,12 +38,12 @@ class Orchestrator(Protocol):
 class Truth:
     """What really happened, whatever the journal says.
 
-    `green` are the trees that a gate run passed, `causes` the reasons for which an issue may rightly fail, `unfit` the
-    issues that may rightly be parked, `by_others` those that a person merged, `approved` what a reviewer found good: an
-    issue and a tree.
+    `green` says which parts of the gate a tree has passed, `causes` are the reasons for which an issue may rightly
+    fail, `unfit` the issues that may rightly be parked, `by_others` those that a person merged, `approved` what a
+    reviewer found good: an issue and a tree.
     """
 
-    green: set[Sha] = field(default_factory=set)
+    green: dict[Sha, set[str]] = field(default_factory=lambda: defaultdict(set))
     causes: dict[Number, set[FailureReason]] = field(default_factory=lambda: defaultdict(set))
     unfit: set[Number] = field(default_factory=set)
     by_others: set[Number] = field(default_factory=set)
