@@ -201,7 +201,7 @@ class Observer:
     def _see_proposed(self, event: ev.PullRequestIntended | ev.MergeIntended, before: State) -> None:
         pull = before.issues[event.issue].pull
         by_others = pull is not None and pull.seen is not None and pull.seen.state is not ev.PullState.OPEN
-        green = self._repository[event.head].tree in self._truth.green
+        green = self._passed(self._repository[event.head].tree, {event.issue})
         self._require(green or by_others, Invariant.PROPOSED_GREEN, event)
         waits = event.issue in self.book.queued and event.issue not in self.book.slots.values()
         self._require(waits, Invariant.PROPOSED_WITHOUT_SLOT, event)
@@ -210,7 +210,7 @@ class Observer:
 
     def merged(self, issue: Number, head: Sha) -> None:
         """The forge has merged for us."""
-        self._require(self._repository[head].tree in self._truth.green, Invariant.PROPOSED_GREEN, issue)
+        self._require(self._passed(self._repository[head].tree, {issue}), Invariant.PROPOSED_GREEN, issue)
         self._require(issue not in self._landed, Invariant.LANDED_ONCE, issue)
         landed = self._landed | self._truth.by_others
         self._require(self._needed[issue] <= landed, Invariant.DEPENDENCIES_FIRST, issue)
