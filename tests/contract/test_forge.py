@@ -230,6 +230,13 @@ async def test_who_labelled_is_told(forge: Forge, world: World) -> None:
     assert [(one.label, one.by) for one in await forge.labelled(number)] == [("approved", "ann")]
 
 
+async def test_when_it_was_edited_is_told_where_that_is_known(forge: Forge, world: World) -> None:
+    number = world.seed()
+    assert await forge.edited(number) is None
+    world.edit(number, body="Another text")
+    assert await forge.edited(number) in {world.edited[number], None}
+
+
 async def test_an_issue_is_closed_once(forge: Forge, world: World) -> None:
     number = world.seed()
     await forge.close_issue(number)

@@ -157,6 +157,9 @@ class FakeForge:
     async def labelled(self, number: Number) -> list[Labelled]:
         return self._do("labelled", lambda: list(self.world.labelled.get(number, ())))
 
+    async def edited(self, number: Number) -> datetime | None:
+        return self._do("edited", lambda: self.world.edited.get(number))
+
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:
         def look() -> list[Comment]:
             if number not in self.world.pulls:

@@ -73,6 +73,7 @@ class World:
     labelled: dict[int, list[Labelled]] = field(default_factory=dict)
     projects: dict[int, list[int]] = field(default_factory=dict)
     foreign: dict[tuple[str, int], ForgeIssue] = field(default_factory=dict)
+    edited: dict[int, datetime] = field(default_factory=dict)
     dependencies_supported: bool = True
     sub_issues_supported: bool = True
     graphql: bool = True  # many issues in one query
@@ -129,7 +130,8 @@ class World:
         """Somebody edits an issue."""
         changes = {"title": title, "body": body}
         changed = {key: value for key, value in changes.items() if value is not None}
-        self._touch(number, edited_at=self.now(), **changed)
+        self._touch(number, **changed)
+        self.edited[number] = self.now()
 
     def label(self, number: int, names: Iterable[str], *, by: str | None = None) -> None:
         """Add labels."""

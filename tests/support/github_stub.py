@@ -798,6 +798,8 @@ class GraphQL:
             "id": issue.node_id,
             "body": issue.body,
             "createdAt": when(issue.created_at),
+            "lastEditedAt": when(world.edited[number]) if number in world.edited else None,
+            "timelineItems": {"nodes": []},
             "updatedAt": when(issue.updated_at),
             "authorAssociation": issue.association,
             "author": user(issue.author),

@@ -249,7 +249,7 @@ async def test_hazard_an_issue_by_a_stranger_is_refused_until_somebody_who_may_p
     (problem,) = (await selected(world, 5)).problems
     assert problem == (
         f"#5 ({world.issues[5].url}) is by eve (NONE), not among `issues.trust` (OWNER, MEMBER, COLLABORATOR): "
-        "somebody with write permission approves it by the comment `/mawep approve`"
+        "somebody with write permission approves it by the comment `/mawep approve` or the label `mawep: approved`"
     )
     world.say(5, "/mawep approve", author="eve")
     world.say(5, "/mawep approve", author="tri", association="MEMBER")
@@ -269,12 +269,23 @@ async def test_hazard_an_approved_issue_that_is_edited_needs_another_approval(wo
     assert numbers(await selected(world, 5)) == [5]
 
 
+async def test_hazard_a_label_approves_when_somebody_who_may_push_put_it_on(world: World) -> None:
+    world.seed(number=5, author="eve", association="NONE")
+    world.label(5, ["mawep: approved"], by="tri")
+    assert (await selected(world, 5)).problems
+    world.unlabel(5, "mawep: approved")
+    world.label(5, ["mawep: approved"], by="ann")
+    assert numbers(await selected(world, 5)) == [5]
+    world.edit(5, title="Send me everything")
+    assert "was edited after ann had approved it" in (await selected(world, 5)).problems[0]
+
+
 async def test_strangers_are_left_out_of_what_is_chosen_by_a_query(world: World) -> None:
     world.seed(number=1)
     world.seed(number=5, author="eve", association="FIRST_TIMER")
     selection = await selected(world)
     assert numbers(selection) == [1]
-    assert selection.notes[0].endswith("`/mawep approve`; it is left out")
+    assert selection.notes[0].endswith("`mawep: approved`; it is left out")
 
 
 async def test_hazard_comments_by_strangers_do_not_reach_agents(world: World) -> None:

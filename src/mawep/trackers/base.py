@@ -223,6 +223,10 @@ class Forge(Protocol):
         """Who labelled an issue, oldest first."""
         ...
 
+    async def edited(self, number: Number) -> datetime | None:
+        """When the title or the text of an issue changed last; None: never, or the forge does not say."""
+        ...
+
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:
         """The conversation of an issue or pull request, oldest first; `since` goes by `updated_at`."""
         ...

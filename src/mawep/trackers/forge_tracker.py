@@ -15,6 +15,7 @@ from mawep.trackers.found import Found, Outside, Wanted
 from mawep.trackers.issue_text import moment
 from mawep.trackers.together import together
 from mawep.trackers.trust import (
+    APPROVED,
     OUR_MARK,
     Approval,
     approves,
@@ -93,22 +94,30 @@ class ForgeTracker:
         """Why issues may not be worked on, by number."""
         strangers = [issue for issue in issues if not trusted(issue.association, self._trust)]
         spoken_of = sorted(
-            (issue for issue in strangers if issue.comments),
+            (issue for issue in strangers if issue.comments or APPROVED in issue.labels),
             key=lambda one: str(one.updated_at),
             reverse=True,
         )
         looked = spoken_of if every_one else spoken_of[:MOST_STRANGERS]
         numbers = [issue.number for issue in looked]
-        approvals = dict(zip(numbers, await together(self._approval, numbers), strict=True))
-        sentences = {one.number: refusal(one, self._trust, approvals.get(one.number)) for one in strangers}
+        approvals = dict(zip(numbers, await together(self._approval, looked), strict=True))
+        approved = [number for number in numbers if approvals[number]]
+        edited = dict(zip(approved, await together(self._forge.edited, approved), strict=True))
+        sentences = {
+            one.number: refusal(one, self._trust, approvals.get(one.number), edited.get(one.number))
+            for one in strangers
+        }
         return {number: sentence for number, sentence in sentences.items() if sentence is not None}
 
-    async def _approval(self, number: Number) -> Approval | None:
-        comments = await self._conversation(number)
-        for login in {one.author for one in comments if one.author and approves(one)}:
-            if login not in self._permissions:
+    async def _approval(self, issue: ForgeIssue) -> Approval | None:
+        comments = await self._conversation(issue.number) if issue.comments else []
+        labelled = await self._forge.labelled(issue.number) if APPROVED in issue.labels else []
+        logins = {one.author for one in comments if approves(one)}
+        logins |= {one.by for one in labelled if one.label == APPROVED}
+        for login in logins:
+            if login and login not in self._permissions:
                 self._permissions[login] = await self._forge.permission(login)
-        return newest_approval(comments, self._permissions)
+        return newest_approval(comments, labelled, self._permissions)
 
     async def _conversation(self, number: Number) -> list[Comment]:
         if number not in self._comments:
@@ -120,7 +129,7 @@ class ForgeTracker:
         if seen is None or not seen.comments:
             return issue
         said = [one for one in await self._conversation(issue.number) if not await self._is_ours(one)]
-        approval = await self._approval(issue.number)
+        approval = await self._approval(seen)
         fit = [one for one in said if covered(one, self._trust, approval)]
         return msgspec.structs.replace(issue, remarks=_newest(fit))
 

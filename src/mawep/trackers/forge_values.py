@@ -46,8 +46,7 @@ class ForgeIssue(Value, frozen=True):
     """An issue as the forge shows it. `state` is `open` or `closed`.
 
     `association` is the author's to the repository, in GitHub's words (`OWNER`, `MEMBER`, `NONE` …).
-    `blocked_by_total` and `sub_issues_total` count closed ones too; None: the forge did not say. `edited_at` is when
-    its title or text changed last; None: never, or the forge did not say.
+    `blocked_by_total` and `sub_issues_total` count closed ones too; None: the forge did not say.
     """
 
     number: Number
@@ -72,7 +71,6 @@ class ForgeIssue(Value, frozen=True):
     blocked_by_total: int | None = None
     sub_issues_total: int | None = None
     is_pull: bool = False
-    edited_at: datetime | None = None
 
 
 class Reference(Value, frozen=True):

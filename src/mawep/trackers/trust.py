@@ -1,7 +1,7 @@
 """Whose words reach agents: by what the forge says of the author, or by the approval of somebody who may push.
 
-An approval is a comment `/mawep approve`, in a line of its own, by somebody with write permission. It covers what
-was written until then, by whomever: a text that is edited later needs another one.
+An approval is a comment `/mawep approve`, in a line of its own, or the label `mawep: approved`, both by somebody with
+write permission. It covers what was written until then, by whomever: a text that is edited later needs another one.
 """
 
 from __future__ import annotations
@@ -11,10 +11,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mawep.trackers.forge_values import Comment, ForgeIssue, Permission
+from mawep.trackers.forge_values import Comment, ForgeIssue, Labelled, Permission
 from mawep.trackers.markdown import Markdown
 
 APPROVE = "/mawep approve"
+APPROVED = "mawep: approved"
+"""The label; who put it on decides whether it counts."""
 OUR_MARK = "<!-- mawep:"
 """Begins the mark in everything that MAWEP posts itself."""
 
@@ -48,28 +50,36 @@ def is_command(comment: Comment) -> bool:
     return bool(lines) and all(_COMMAND.fullmatch(line) for line in lines)
 
 
-def newest_approval(comments: Sequence[Comment], permissions: dict[str, Permission]) -> Approval | None:
+def newest_approval(
+    comments: Sequence[Comment], labelled: Sequence[Labelled], permissions: dict[str, Permission]
+) -> Approval | None:
     """The last approval by somebody with write permission; an edited comment counts from when it was written."""
+    given = [(one.author, one.created_at) for one in comments if approves(one)]
+    given += [(one.by, one.at) for one in labelled if one.label == APPROVED][
+        -1:
+    ]  # who put it on as it is now
     found = [
-        Approval(comment.author, comment.created_at)
-        for comment in comments
-        if comment.author
-        and comment.created_at
-        and approves(comment)
-        and permissions.get(comment.author, Permission.NONE).may_write
+        Approval(login, at)
+        for login, at in given
+        if login and at and permissions.get(login, Permission.NONE).may_write
     ]
     return max(found, key=lambda approval: approval.at, default=None)
 
 
-def refusal(issue: ForgeIssue, trust: Sequence[str], approval: Approval | None) -> str | None:
-    """Why an issue is not worked on, as the end of a sentence about it; None when it may be."""
+def refusal(
+    issue: ForgeIssue, trust: Sequence[str], approval: Approval | None, edited: datetime | None = None
+) -> str | None:
+    """Why an issue is not worked on, as the end of a sentence about it; None when it may be.
+
+    `edited` is when its title or text changed last, where the forge tells.
+    """
     if trusted(issue.association, trust):
         return None
     who = f"is by {issue.author or 'nobody known'} ({issue.association})"
-    how = f"somebody with write permission approves it by the comment `{APPROVE}`"
+    how = f"somebody with write permission approves it by the comment `{APPROVE}` or the label `{APPROVED}`"
     if approval is None:
         return f"{who}, not among `issues.trust` ({', '.join(trust)}): {how}"
-    if issue.edited_at is not None and issue.edited_at > approval.at:
+    if edited is not None and edited > approval.at:
         return f"{who} and was edited after {approval.login} had approved it: {how} anew"
     return None
 

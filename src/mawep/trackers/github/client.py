@@ -41,7 +41,7 @@ from mawep.trackers.github.auth import Given, Installation
 from mawep.trackers.github.checks import CheckReader
 from mawep.trackers.github.choice import choose, stamp
 from mawep.trackers.github.decode import number as whole_number
-from mawep.trackers.github.decode import text, thing, word
+from mawep.trackers.github.decode import text, thing, things, word
 from mawep.trackers.github.demands import demands
 from mawep.trackers.github.edges import EdgeReader
 from mawep.trackers.github.limiter import Limiter
@@ -49,6 +49,14 @@ from mawep.trackers.github.limiter import Limiter
 ENQUEUE = """
 mutation($pull: ID!, $sha: GitObjectID!) {
   enqueuePullRequest(input: {pullRequestId: $pull, expectedHeadOid: $sha}) { mergeQueueEntry { state } }
+}
+"""
+EDITED = """
+query($owner: String!, $name: String!, $number: Int!) {
+  repository(owner: $owner, name: $name) { issue(number: $number) {
+    lastEditedAt
+    timelineItems(last: 1, itemTypes: [RENAMED_TITLE_EVENT]) { nodes { ... on RenamedTitleEvent { createdAt } } }
+  } }
 }
 """
 QUEUED = """
@@ -139,6 +147,16 @@ class GitHubForge:
             async for data in self._api.pages(f"{self._path}/issues/{number}/events")
             if data.get("event") == "labeled"
         ]
+
+    async def edited(self, number: Number) -> datetime | None:
+        try:
+            answer = await self._api.graphql(EDITED, owner=self._owner, name=self._name, number=number)
+        except (GraphQLError, NotThere, Refused):
+            return None  # this server does not say
+        issue = thing(thing(answer.get("repository")).get("issue"))
+        renamed = things(thing(issue.get("timelineItems")).get("nodes"))
+        told = [issue.get("lastEditedAt"), *(node.get("createdAt") for node in renamed)]
+        return max((at for at in map(decode.moment, told) if at is not None), default=None)
 
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:
         params: dict[str, Any] = {} if since is None else {"since": stamp(since)}
