@@ -57,6 +57,18 @@ def test_what_init_wrote_is_a_configuration_once_the_agent_is_named(tmp_path: Pa
     assert "✗ configuration" not in said.out
 
 
+@pytest.mark.parametrize(
+    "address",
+    ["https://github.com/acme/shop.git", "git@github.com:acme/shop", "ssh://git@github.com/acme/shop"],
+)
+def test_init_in_a_clone_of_a_repository_on_github(address: str, tmp_path: Path) -> None:
+    site = Site(make_repository(tmp_path / "shop", {"Makefile": "test:\n\ttrue\n"}))
+    git(site.repository, "remote", "add", "origin", address)
+    said = site.mawep("init", code=0)
+    assert "issues.tracker: github" in said.out and "github.repository: acme/shop" in said.out
+    assert "tracker: github" in (site.repository / "mawep.yaml").read_text()
+
+
 def test_init_outside_of_a_repository(tmp_path: Path) -> None:
     assert "not in a git repository" in Site(tmp_path).mawep("init", code=2).err
     assert list(tmp_path.iterdir()) == []

@@ -9,8 +9,11 @@ from pathlib import Path
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_refs import list_refs
+from mawep.adapters.git_remote import open_remote
 from mawep.adapters.git_worktrees import list_worktrees
 from mawep.cli.agents_here import agents_here
+from mawep.cli.forging import place_of
+from mawep.errors import UsageError
 
 ISSUE_FOLDERS = ("issues", "docs/issues", ".issues")
 
@@ -25,6 +28,10 @@ async def discover(repository: Repository, folder: Path, environ: Mapping[str, s
         if (folder / name).is_dir():
             found["issues.path"] = name
             break
+    if on_github := await _on_github(repository):
+        found["github.repository"] = on_github
+        if "issues.path" not in found:
+            found["issues.tracker"] = "github"
     if command := _test_command(top):
         found["verify.commands"] = [command]
     for inputs, command in _SETUPS:
@@ -34,6 +41,15 @@ async def discover(repository: Repository, folder: Path, environ: Mapping[str, s
             break
     found |= _agent(environ)
     return found
+
+
+async def _on_github(repository: Repository) -> str | None:
+    """`owner/name` when the remote is on github.com."""
+    try:
+        place = place_of((await open_remote(repository, "origin")).url)
+    except UsageError:
+        return None
+    return place[1] if place and place[0] in {"github.com", "www.github.com", "ssh.github.com"} else None
 
 
 def _agent(environ: Mapping[str, str]) -> dict[str, object]:

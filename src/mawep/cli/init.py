@@ -52,5 +52,8 @@ async def _init(path: Path) -> int:
         print(f"  - sign in with {found['agents.runtime']}, or set its key; `mawep doctor` tells how")
     if "verify.commands" not in found:
         print(f"  - say in {path} what must succeed before work lands (verify.commands)")
-    print("  - write an issue, `mawep plan`, `mawep start --issues all`")
+    if found.get("issues.tracker") == "github":
+        print("  - export GITHUB_TOKEN, `mawep plan`, `mawep start --issues 101,102`")
+    else:
+        print("  - write an issue, `mawep plan`, `mawep start --issues all`")
     return 0

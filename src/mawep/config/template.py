@@ -51,7 +51,7 @@ def default_config_text(found: Mapping[str, object]) -> str:
         + line("orchestrator.target_branch", "main", "work lands on this branch")
         + line("orchestrator.max_agents", 5, "agents at work at once")
         + "  issues:\n"
-        + line("issues.path", "issues", "a folder of Markdown files, one for each issue")
+        + _issues(found, line("issues.path", "issues", "a folder of Markdown files, one for each issue"))
         + "  workspace:\n"
         + line("workspace.setup", [], "commands that make a fresh worktree usable")
         + line("workspace.setup_inputs", [], "files whose change makes them run again")
@@ -64,6 +64,22 @@ def default_config_text(found: Mapping[str, object]) -> str:
         + "  verify:\n"
         + gate
     )
+
+
+def _issues(found: Mapping[str, object], folder: str) -> str:
+    """Where issues come from: GitHub, where the repository is there and has no folder of them."""
+    name = found.get("github.repository")
+    if name is None:
+        return folder
+    mark = "" if found.get("issues.tracker") == "github" else "# "
+    tracker = f"    {mark}tracker: github".ljust(38) + f" # the issues of {name}\n"
+    section = (
+        f"  {mark}github:\n"
+        + f"  {mark}  repository: {_spelt(name)}".ljust(38)
+        + " # what MAWEP signs in with may read its issues\n"
+        + f"  {mark}  token: ${{GITHUB_TOKEN}}\n"
+    )
+    return tracker + section if not mark else folder + tracker + section
 
 
 def _spelt(value: object) -> str:
