@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -139,3 +140,21 @@ async def test_a_remote_that_is_elsewhere_says_nothing_of_the_repository(github:
     assert "github.repository: owner/name" in said.err
     said = await github.mawep("plan", "--issues", "101", "--set", "github.repository=acme/shop", code=0)
     assert "#101" in said.out
+
+
+async def test_two_thousand_issues_with_native_edges_take_thirty_requests(
+    github: Github, world: World
+) -> None:
+    for number in range(1001, 3001):
+        blockers = [number - step for step in (1, 7) if number - step > 1000 and number % 10]
+        world.seed(
+            f"Issue {number}", "Some text.\n" * 20, number=number, labels=["bulk"], blocked_by=blockers
+        )
+    github.stub.requests.clear()
+    began = time.monotonic()
+    said = await github.mawep("plan", "--label", "bulk", "--json", code=0)
+    took = time.monotonic() - began
+    assert len(said.document["order"]) == 2000
+    assert len(said.document["edges"]) > 3000
+    assert len(github.stub.requests) <= 30, [str(seen) for seen in github.stub.requests]
+    print(f"{len(github.stub.requests)} requests, {took:.1f} s")

@@ -12,8 +12,8 @@ from mawep.adapters.git_refs import list_refs
 from mawep.adapters.git_remote import open_remote
 from mawep.adapters.git_worktrees import list_worktrees
 from mawep.cli.agents_here import agents_here
-from mawep.cli.forging import place_of
 from mawep.errors import UsageError
+from mawep.trackers.credentials import place_of
 
 ISSUE_FOLDERS = ("issues", "docs/issues", ".issues")
 
