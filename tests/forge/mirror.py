@@ -20,6 +20,7 @@ class Mirror:
         self._client = client
         self._root = f"/repos/{repository}/git"
         self._known: set[str] = set()
+        self._trees: set[str] = set()
 
     async def told(self, old: dict[str, str], new: dict[str, str]) -> None:
         """Tell every ref that changed, with the objects that are new."""
@@ -49,12 +50,22 @@ class Mirror:
         for sha in kinds["blob"]:
             content = base64.b64encode(self._bare.run("cat-file", "blob", sha).stdout).decode()
             await self._same(sha, "blobs", {"content": content, "encoding": "base64"})
-        # A tree is listed before those in it, and they have to be there first.
-        for sha in reversed(kinds["tree"]):
-            await self._same(sha, "trees", {"tree": self._entries(sha)})
+        for sha in kinds["tree"]:
+            await self._tree(sha)
         for sha in kinds["commit"]:
             await self._same(sha, "commits", self._commit(sha))
         self._known.add(tip)
+
+    async def _tree(self, sha: str) -> None:
+        """Tell of the trees in it first."""
+        if sha in self._trees:
+            return
+        entries = self._entries(sha)
+        for entry in entries:
+            if entry["type"] == "tree":
+                await self._tree(entry["sha"])
+        await self._same(sha, "trees", {"tree": entries})
+        self._trees.add(sha)
 
     def _entries(self, tree: str) -> list[dict[str, str]]:
         entries = []

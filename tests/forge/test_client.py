@@ -89,7 +89,7 @@ async def test_everything_that_is_asked_about_issues_is_described(
     assert len(await forge.recent_comments(datetime(2026, 1, 1, tzinfo=UTC))) == 2
     await forge.add_labels(one, ["mawep: running"])
     assert "mawep: running" in world.labels(one)
-    assert [label.name for label in await forge.labelled(one)] == ["mawep: running"]
+    assert [label.label for label in await forge.labelled(one)] == ["mawep: running"]
     await forge.remove_label(one, "mawep: running")
     await forge.remove_label(one, "mawep: running")
     assert world.labels(one) == ["sprint"]

@@ -295,8 +295,8 @@ class ForgeWorld:
         return self._overlay.problems
 
     def requests(self, method: str | None = None, path: str = "") -> list[Any]:
-        """MAWEP's requests, of a method, whose path matches."""
-        return self.ledger.of(BOT, method, path)
+        """MAWEP's requests to the API, of a method, whose path matches."""
+        return [entry for entry in self.ledger.of(BOT, method, path) if entry.resource != "git"]
 
     def spent(self) -> int:
         """MAWEP's requests that counted against its hourly limits."""
