@@ -40,7 +40,7 @@ class Sprint(World):
         second: Mapping[int, list[dict[str, Any]]] | None = None,
     ) -> None:
         self.root = root
-        self.repo = root / "payments"
+        self.repo = root / "repo"
         self.forge = forge
         self._processes = 0
         self._written = {number: EDGES.get(number, ()) for number in NUMBERS}
