@@ -347,6 +347,12 @@ class Ping(Payload):
     """Answer me."""
 
 
+class Look(Payload):
+    """Something changed on the forge: look. `hooked`: the sender hears of it by webhooks and goes on to tell."""
+
+    hooked: bool = False
+
+
 class Reply(Payload):
     """The answer to a request; `correlation` of its envelope is the request's id."""
 
@@ -361,7 +367,7 @@ PAYLOADS: dict[str, type[Payload]] = {
         *(Assignment, Repair, Deliver, Answer, ClaimAnswer, ClaimsChanged, Stop, Release),
         *(AttemptStarted, SessionOpened, Question, Delivered, ClaimRequest, Progress, Health, Blocker),
         *(BreakingChange, DependencyUpdate, MergeConflict, TurnResult),
-        *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Reply),
+        *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Look, Reply),
     )
 }
 """Every payload type by its name on the wire."""

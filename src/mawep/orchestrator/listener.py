@@ -51,6 +51,7 @@ Verb = (
     | wire.Approve
     | wire.Retry
     | wire.Ping
+    | wire.Look
 )
 
 Overhear = Callable[[wire.Payload], None]
@@ -66,11 +67,19 @@ class Refused(MawepError):  # noqa: N818 (an answer to a person, not a fault)
 class Listener:
     """The hall's ears and mouth. What lay in its mailbox when it began to listen was said to another process."""
 
-    def __init__(self, bus: Bus, hall: Orchestrator, clock: Clock, overhear: Overhear) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        hall: Orchestrator,
+        clock: Clock,
+        overhear: Overhear,
+        look: Callable[[bool], None] = lambda hooked: None,
+    ) -> None:
         self._bus = bus
         self._hall = hall
         self._clock = clock
         self._overhear = overhear
+        self._look = look
         self._since = "0-0"
         self._background: set[asyncio.Task[None]] = set()
 
@@ -108,6 +117,8 @@ class Listener:
                 if spendings([said], self._hall.state):
                     self._hall.post(Incoming(lambda state: spendings([said], state)))
             return
+        if isinstance(payload, wire.Look):
+            self._look(payload.hooked)
         if isinstance(payload, Verb):
             self._asked(received, payload)
         elif isinstance(payload, wire.ClaimRequest):
@@ -240,6 +251,8 @@ def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev
     match verb:
         case wire.Ping():
             return "here", []
+        case wire.Look():
+            return "looking", []
         case wire.Pause():
             return "paused: what runs goes on, nothing new starts", [ev.DispatchPaused(by)]
         case wire.Resume():

@@ -22,6 +22,7 @@ from mawep.clock import Clock
 from mawep.core import events as ev
 from mawep.core.model import Number
 from mawep.core.state import State
+from mawep.orchestrator.authority import Authority
 from mawep.orchestrator.differences import (
     Making,
     Seen,
@@ -34,14 +35,12 @@ from mawep.orchestrator.glance import glance
 from mawep.orchestrator.hall import Incoming, Orchestrator
 from mawep.orchestrator.orders import ordered, taken
 from mawep.trackers.base import Comment, Forge, ForgeError, ForgeIssue, Query, RateLimited
-from mawep.trackers.commands import Command, as_posted, commands
+from mawep.trackers.commands import Command, commands
 
 log = structlog.get_logger("mawep.watcher")
 
 OVERLAP = timedelta(minutes=2)
 """A forge may list a change a while after it happened: so far back is looked again; nothing counts twice."""
-PERMISSION_SECONDS = 300.0
-"""How long an answer to who may give orders is believed."""
 POKED_SECONDS = 2.0
 """Looks that others ask for are at least so far apart."""
 HOOKED_FOR = 900.0
@@ -81,9 +80,7 @@ class Watcher:
         self._hooked_until = 0.0
         self._read_at: datetime | None = None
         self._seen: dict[Number, tuple[datetime | None, Seen]] = {}
-        self._permissions: dict[str, tuple[float, bool]] = {}
-        self._ignored: set[int] = set()
-        self._login: str | None = None
+        self._authority = Authority(self._forge, clock)
 
     def poke(self, *, hooked: bool = False) -> None:
         """Look soon. `hooked`: a receiver of webhooks says so, and will say so again."""
@@ -178,41 +175,14 @@ class Watcher:
         """The commands that count: as they were posted, since the run began, by somebody who may give them."""
         orders: list[Making] = []
         for comment in comments:
-            if comment.issue not in state.issues or taken(state, comment.id) or comment.id in self._ignored:
+            if comment.issue not in state.issues or taken(state, comment.id):
                 continue
             if comment.created_at is not None and comment.created_at < begun:
                 continue
             found = commands(comment.body)
-            if found and await self._counts(comment):
+            if found and await self._authority.counts(comment):
                 orders.append(_order(comment, found, self._clock.now))
         return orders
-
-    async def _counts(self, comment: Comment) -> bool:
-        if self._login is None:
-            self._login = await self._forge.whoami()
-        who = comment.author or ""
-        if not who or who == self._login:
-            self._ignored.add(comment.id)
-            return False
-        if not as_posted(comment):
-            why = "it was edited after it was posted"
-        elif not await self._may(who):
-            why = "its author may not write here"
-        else:
-            return True
-        self._ignored.add(comment.id)
-        log.warning(
-            "a command in a comment is ignored", issue=comment.issue, by=who, comment=comment.id, why=why
-        )
-        return False
-
-    async def _may(self, login: str) -> bool:
-        known = self._permissions.get(login)
-        now = self._clock.awake()
-        if known is None or now - known[0] > PERMISSION_SECONDS:
-            known = (now, (await self._forge.permission(login)).may_write)
-            self._permissions[login] = known
-        return known[1]
 
 
 def _order(comment: Comment, found: tuple[Command, ...], now: Callable[[], datetime]) -> Making:
