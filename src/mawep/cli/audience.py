@@ -26,7 +26,7 @@ from mawep.core import events as ev
 from mawep.core.model import PlanEntry, Usage
 from mawep.core.state import State
 from mawep.observe import tui
-from mawep.observe.live import BusCounts, Disk, Live, LiveFile
+from mawep.observe.live import BusCounts, Disk, ForgeView, Live, LiveFile
 from mawep.observe.logging import Logs
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
@@ -83,6 +83,9 @@ class Audience:
             witnesses=(self._live.witness, self._log, *teller, *metrics),
             latency=self._metrics.latency if self._metrics else None,
             overhear=self._overhear,
+            forge=lambda seen: self._live.watched(
+                clock.now(), ForgeView(seen.read_at, seen.trouble, seen.next_at, seen.hooked)
+            ),
             restarted=lambda: self._live.restarted(clock.now()),
             models=(_Calls(self._metrics),) if self._metrics else (),
             began=self._began,

@@ -33,6 +33,7 @@ from mawep.cli.pricing import price_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
+from mawep.cli.watching import forge_of_run, watcher_of
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
@@ -51,6 +52,7 @@ from mawep.gateway.prices import load_prices
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
 from mawep.orchestrator.hall import Witness
+from mawep.orchestrator.watcher import Watching
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.attempt import Limits
 from mawep.stages.land import Target
@@ -86,6 +88,7 @@ class View:
     latency: Callable[[str, float], None] | None = None
     restarted: Callable[[], None] = lambda: None
     models: Sequence[Ears] = ()
+    forge: Callable[[Watching], None] = lambda watching: None
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
 
 
@@ -254,7 +257,10 @@ class Conductor:
             clock=self.clock,
         )
         await worker.forget_the_past()
-        listener = Listener(ours, hall, self.clock, self.view.overhear)
+        forge = await stack.enter_async_context(forge_of_run(self.config, self.repository, self.clock))
+        watcher = watcher_of(self.config, forge, hall, self.clock, self.view.forge)
+        look = (lambda hooked: watcher.poke(hooked=hooked)) if watcher else lambda hooked: None
+        listener = Listener(ours, hall, self.clock, self.view.overhear, look)
         hall.attend(listener.witness)
         refiller = Refiller(workspaces)
         stack.push_async_callback(refiller.close)
@@ -270,6 +276,7 @@ class Conductor:
             supervisor.watch(),
             watch_disk(hall, self.config, self.repository.common_dir, self.clock),
             *((gateway.watch(),) if gateway else ()),
+            *((watcher.run(),) if watcher else ()),
         )
         for part in (listener.run(), worker.run(), *watches):
             stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))

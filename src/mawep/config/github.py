@@ -11,11 +11,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationInfo
 
 from mawep.adapters.yaml_lines import Tree
-from mawep.config.fields import Choice, NotYet, RepositoryPath, Section, SomePath, Text, refused, surroundings
+from mawep.config.fields import Choice, RepositoryPath, Section, SomePath, Text, refused, surroundings
 from mawep.core.model import IssueState
 
 HIDDEN = ("token", "webhook_secret")
 """Keys whose values are shown nowhere."""
+SHORTEST_SECRET = 16
+"""Characters."""
 _REPOSITORY = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?/(?!\.{1,2}$)[A-Za-z0-9._-]+")
 _PROVIDER = re.compile(r"mgit(?::[^\s:]+)?")
 
@@ -63,6 +65,12 @@ def _filled(value: str, info: ValidationInfo) -> str:
     return value
 
 
+def _secret(value: str, info: ValidationInfo) -> str:
+    if _in_use(info) and len(value) < SHORTEST_SECRET:
+        raise refused(f"is too short to sign with; write at least {SHORTEST_SECRET} characters")
+    return value
+
+
 class GitHubApp(Section):
     """A GitHub App that MAWEP acts as, instead of a token."""
 
@@ -99,11 +107,18 @@ class GitHub(Section):
     max_requests_per_hour: int = Field(
         2000, ge=60, le=15000, description="The most requests that are sent in any hour.", examples=["500"]
     )
-    poll_seconds: Annotated[int, NotYet("looking what happens on the forge is")] = Field(
-        60, description="How often what people write there is looked for, without webhooks."
+    poll_seconds: int = Field(
+        60,
+        ge=10,
+        le=86400,
+        description="How often is looked for what people change and say there: two requests each time. With "
+        "[webhooks](forges.md#webhooks) every ten minutes.",
+        examples=["30"],
     )
-    webhook_secret: Annotated[Text | None, NotYet("webhooks are")] = Field(
-        None, description="What deliveries of webhooks are signed with."
+    webhook_secret: Annotated[Text, AfterValidator(_secret)] | None = Field(
+        None,
+        description="What deliveries of webhooks are signed with, for [`mawep serve --webhooks`](forges.md#webhooks).",
+        examples=["${WEBHOOK_SECRET}"],
     )
     labels: dict[Annotated[str, Choice(tuple(IssueState))], Text] = Field(
         {},

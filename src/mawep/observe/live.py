@@ -110,6 +110,15 @@ class Owed(msgspec.Struct, frozen=True):
     failed: int = 0
 
 
+class ForgeView(msgspec.Struct, frozen=True):
+    """How it stands with the forge: when it was read last, why not since, when next, and whether webhooks come."""
+
+    read_at: datetime | None = None
+    trouble: str = ""
+    next_at: datetime | None = None
+    hooked: bool = False
+
+
 class Live(msgspec.Struct):
     """The view. `at` is when it last changed; attempts are known by `issue/attempt`."""
 
@@ -121,6 +130,7 @@ class Live(msgspec.Struct):
     bus_restarts: int = 0
     disk: Disk = Disk()
     owed: Owed = Owed()
+    forge: ForgeView = ForgeView()
 
     def of(self, issue: Number, attempt: int) -> AttemptView | None:
         """What is known of an attempt."""
@@ -204,6 +214,10 @@ class Live(msgspec.Struct):
         """So much has not been told outside."""
         if owed != self.owed:
             self.at, self.owed = at, owed
+
+    def watched(self, at: datetime, forge: ForgeView) -> None:
+        """The forge was looked at, or could not be."""
+        self.at, self.forge = at, forge
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Forget attempts that are over."""

@@ -174,6 +174,13 @@ def _warnings(state: State, live: Live) -> list[str]:
         warnings.append(f"{count(live.owed.given_up, 'report')} were not accepted; see the log")
     if state.late:
         warnings.append(f"{count(state.late, 'report')} came too late and changed nothing")
+    if live.forge.trouble:
+        again = f"; it is tried again at {live.forge.next_at:%H:%M:%S} UTC" if live.forge.next_at else ""
+        warnings.append(f"the forge was not read, the run goes on: {live.forge.trouble}{again}")
+    warnings += [
+        f"#{conflict.issue} does not wait for #{conflict.on}, which is new: {conflict.why}"
+        for conflict in state.outside.refused
+    ]
     free, floor = live.disk.free, live.disk.floor
     if free is not None and floor is not None and free < 2 * floor:
         warnings.append(
