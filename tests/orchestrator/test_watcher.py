@@ -65,7 +65,7 @@ class Scene:
 
     def again(self) -> None:
         """Another process watches."""
-        watched = Watched(self.forge, every=60.0, told=self.told.append)
+        watched = Watched(self.forge, every=60.0, our_labels=("mawep: working",), told=self.told.append)
         self.watcher = Watcher(watched, self.hall, self.clock)  # type: ignore[arg-type]
 
     async def look(self) -> list[ev.AnyEvent]:

@@ -45,5 +45,12 @@ def watcher_of(
     """Who watches the forge of a run, if its issues come from one."""
     if forge is None:
         return None
-    watched = Watched(forge, every=config.github.poll_seconds, trust=config.issues.trust, told=told)
+    github = config.github
+    watched = Watched(
+        forge,
+        every=github.poll_seconds,
+        trust=config.issues.trust,
+        our_labels=tuple(github.labels.values()),
+        told=told,
+    )
     return Watcher(watched, hall, clock)

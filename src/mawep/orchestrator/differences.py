@@ -14,9 +14,6 @@ from mawep.core.engine import evolve
 from mawep.core.model import Dependency, Issue, IssueState, Number
 from mawep.core.state import IssueRecord, State
 
-OUR_LABELS = "mawep"
-"""How labels begin that MAWEP itself puts on issues."""
-
 Making = Callable[[State], Iterable[ev.AnyEvent]]
 
 CLOSED = "closed on the tracker"
@@ -30,6 +27,7 @@ class Seen:
 
     `issue.depends_on` is everything that it waits for there. `open_outside` are those of them that are open and not
     in the run, `problems` are what is wrong with its text, in words. `trusted`: its text may reach an agent.
+    `our_labels` are those that MAWEP itself puts on issues.
     """
 
     issue: Issue
@@ -39,6 +37,7 @@ class Seen:
     trusted: bool = True
     open_outside: frozenset[Number] = frozenset()
     problems: tuple[str, ...] = ()
+    our_labels: frozenset[str] = frozenset()
 
 
 def together(state: State, now: datetime, makings: Iterable[Making]) -> list[ev.AnyEvent]:
@@ -133,18 +132,18 @@ def _reopened(state: State, old: Seen | None, new: Seen) -> Iterator[ev.AnyEvent
 def _edited(state: State, old: Seen | None, new: Seen) -> Iterator[ev.AnyEvent]:
     number = new.issue.number
     known = state.outside.edited.get(number, state.graph.issues[number])
-    if _read_by_people(known) == _read_by_people(new.issue):
+    if _read_by_people(known, new) == _read_by_people(new.issue, new):
         return
     if new.trusted:
         yield ev.IssueEdited(number, _over(known, new.issue))
-    elif old is None or _read_by_people(old.issue) != _read_by_people(new.issue):
+    elif old is None or _read_by_people(old.issue, new) != _read_by_people(new.issue, new):
         what = "was edited by somebody who is not trusted; agents go on with the text as it was"
         yield ev.IssueNoticed(number, what)
 
 
-def _read_by_people(issue: Issue) -> tuple[str, str, frozenset[str]]:
+def _read_by_people(issue: Issue, new: Seen) -> tuple[str, str, frozenset[str]]:
     """Everything else of an issue follows from this."""
-    labels = frozenset(label for label in issue.labels if not label.lower().startswith(OUR_LABELS))
+    labels = frozenset(label for label in issue.labels if label.lower() not in new.our_labels)
     return issue.title, issue.body, labels
 
 

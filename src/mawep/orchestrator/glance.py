@@ -19,7 +19,12 @@ OPEN = (Outside.OPEN, Outside.PULL)
 
 
 async def glance(
-    forge: Forge, issues: Sequence[ForgeIssue], state: State, trust: Collection[str]
+    forge: Forge,
+    issues: Sequence[ForgeIssue],
+    state: State,
+    *,
+    trust: Collection[str],
+    our_labels: Collection[str] = (),
 ) -> dict[Number, Seen]:
     """Read them, in a few requests however many they are.
 
@@ -53,6 +58,7 @@ async def glance(
             trusted=issue.association.upper() in trust,
             open_outside=outside,
             problems=problems.get(number, ()),
+            our_labels=frozenset(label.lower() for label in our_labels),
         )
     return seen
 

@@ -67,6 +67,7 @@ class Watched:
     every: float
     safety: float = SAFETY_SECONDS
     trust: Collection[str] = ("OWNER", "MEMBER", "COLLABORATOR")
+    our_labels: Collection[str] = ()
     told: Callable[[Watching], None] = field(default=lambda watching: None)
 
 
@@ -166,7 +167,13 @@ class Watcher:
         }
         if not fresh:
             return {}
-        seen = await glance(self._forge, list(fresh.values()), state, self._watched.trust)
+        seen = await glance(
+            self._forge,
+            list(fresh.values()),
+            state,
+            trust=self._watched.trust,
+            our_labels=self._watched.our_labels,
+        )
         return {number: (fresh[number].updated_at, one) for number, one in seen.items()}
 
     # --- comments
