@@ -45,6 +45,13 @@ def test_what_is_approved_lands(tmp_path: Path) -> None:
     assert "+work on 101" in told
     assert "the gate, exit code 0: true" in told
     assert world.lines("seen")[0] == "work on 101"
+    assert "review 1 by command:review: approved" in world.explain(101)
+    assert "well done" in world.explain(101) + world.run("report").out
+    assert "well done" in world.run("logs", "101", "--review", "1").out
+    assert (
+        len(world.git("log", "-1", "--format=%(trailers:key=Mawep-Review,valueonly)", "main").strip()) == 64
+    )
+    assert world.run("audit").code == 0
     promises.kept(world)
 
 
@@ -229,6 +236,10 @@ def test_scripts_play_reviewers_whose_consumption_counts(tmp_path: Path) -> None
     assert first.reasons == "half of it\n- a.txt:1: and two?"
     (issue,) = ended.document["issues"]
     assert (issue["tokens"], issue["cost_usd"]) == (120, 0.5)
+    assert [one["verdict"] for one in issue["reviews"]] == ["request_changes", "approve"]
+    assert issue["reviews"][0]["comments"] == [comment]
+    status = json.loads(world.run("status", "--json").out)
+    assert [one["tokens"] for one in status["issues"][0]["reviews"]] == [120, None]
 
 
 def test_what_reviewers_spend_is_on_the_budget_of_the_issue(tmp_path: Path) -> None:
@@ -266,3 +277,11 @@ def test_a_reviewer_that_nobody_can_start_stops_the_start(tmp_path: Path) -> Non
     assert ended.code == 2
     assert "review.command: is missing" in ended.said
     assert not world.has_run
+
+
+def test_what_a_reviewer_would_be_told_can_be_seen_and_changed(tmp_path: Path) -> None:
+    world = World(tmp_path / "w", {".mawep/review.md.j2": "Judge {{ number }}.\n{{ issue }}\n{{ diff }}"})
+    world.issue(101)
+    shown = world.run("plan", "--prompt", "101", "--review").out
+    assert shown.startswith("Judge 101.")
+    assert "Do piece 101." in shown

@@ -147,7 +147,9 @@ def render_review(template: str | None, issue: Issue, context: ReviewContext) ->
         *context.gate,
         *context.earlier,
     ]
-    nonce, (text, diff, *others) = _fence(context.token, quotes)
+    remarks = _remarks(issue)
+    nonce, (text, diff, *others) = _fence(context.token, [*quotes, *remarks])
+    before = len(context.gate) + len(context.earlier)
     return _render(
         _shipped("review") if template is None else template,
         {
@@ -162,7 +164,8 @@ def render_review(template: str | None, issue: Issue, context: ReviewContext) ->
             "diff": diff,
             "cut": context.cut,
             "gate": others[: len(context.gate)],
-            "earlier": others[len(context.gate) :],
+            "earlier": others[len(context.gate) : before],
+            "remarks": others[before:],
         },
     )
 

@@ -16,6 +16,7 @@ from mawep.adapters.git_objects import exists, is_ancestor
 from mawep.adapters.git_refs import read_ref
 from mawep.core import events as ev
 from mawep.core.model import GateResult, Number
+from mawep.core.verdict import Verdict, review_digest
 from mawep.errors import JournalError
 from mawep.observe.text import short
 from mawep.state import journal
@@ -137,13 +138,17 @@ class _Known:
         self._heads = frozenset(heads)
         self._gates: dict[str, Sha] = {}
         self._candidates: dict[Number, dict[Sha, int]] = {}
+        self._reviews: dict[Number, set[str]] = {}
+        self._reviewed = False
         self.first_target = ""
         for recorded in records:
             match recorded.event:
-                case ev.RunStarted(target=target):
-                    self.first_target = target
+                case ev.RunStarted(target=target, rules=rules):
+                    self.first_target, self._reviewed = target, bool(rules.reviewers)
                 case ev.GateFinished(record=record) if record.result is GateResult.GREEN:
                     self._gates[ev.gate_digest(record)] = record.tree
+                case ev.ReviewFinished(issue=issue, record=said) if said.verdict is Verdict.APPROVE:
+                    self._reviews.setdefault(issue, set()).add(review_digest(said))
                 case ev.CandidateImported(issue=issue, attempt=attempt, commit=commit):
                     self._candidates.setdefault(issue, {})[commit] = attempt
                 case _:
@@ -176,6 +181,9 @@ class _Known:
             yield wrong(
                 "gate", f"its gate ran on tree {short(self._gates[gate])}, not on {short(landed.tip_tree)}"
             )
+        approved = self._reviews.get(landed.issue, set())
+        if (self._reviewed or "Mawep-Review" in trailers) and trailers.get("Mawep-Review") not in approved:
+            yield wrong("review", "no review in the journal that approved it is the one that it names")
         yield from self.journal_problem(commit, landed.issue)
 
     def journal_problem(self, commit: Commit, issue: Number | None) -> Iterator[Problem]:

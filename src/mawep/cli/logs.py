@@ -42,6 +42,10 @@ def logs(
         int | None, typer.Option("--attempt", metavar="N", help="Which attempt; default is the newest.")
     ] = None,
     gate: Annotated[bool, typer.Option("--gate", help="What the gate printed on what it made.")] = False,
+    review: Annotated[
+        int | None,
+        typer.Option("--review", metavar="N", help="What the reviewer said and did in its review N."),
+    ] = None,
     raw: Annotated[bool, typer.Option("--raw", help="Everything that went in and out, as it was.")] = False,
     run: RunOption = None,
     config: ConfigFile = None,
@@ -58,7 +62,10 @@ def logs(
     number = number_of(issue)
     try:
         form = Form.RAW if raw else Form.JSON if json else Form.TOLD
-        asyncio.run(_logs(number, config, run, follow=follow, attempt=attempt, gate=gate, form=form))
+        if review is not None:
+            asyncio.run(_review(number, config, run, review, form, follow=follow))
+        else:
+            asyncio.run(_logs(number, config, run, follow=follow, attempt=attempt, gate=gate, form=form))
     except KeyboardInterrupt:
         if not follow:
             raise
@@ -92,6 +99,35 @@ async def _logs(
     if not newest and not follow:
         raise UsageError(f"nobody has worked on #{number} yet", next_step=f"`mawep explain {number}`")
     await _transcript(chosen, number, attempt, form, follow=follow)
+
+
+async def _review(
+    number: int, config: Path | None, run: str | None, review: int, form: Form, *, follow: bool
+) -> None:
+    """The transcript of a review; one that is under way is followed to its end, if that is wanted."""
+    import asyncio
+
+    from mawep.cli.context import choose_run, open_repository
+    from mawep.cli.reading import Reader, known_issue, read_run
+    from mawep.errors import UsageError
+
+    chosen = choose_run((await open_repository(config)).common_dir, run)
+    known_issue(read_run(chosen)[0], number)
+    path = chosen.directory.review(number, review) / form.file
+    if not path.is_file():
+        raise UsageError(f"#{number} has had no review {review}", next_step=f"`mawep explain {number}`")
+    reader, shown, position = Reader(chosen), Shown(form), 0
+    shown.review(number, review)
+    while True:
+        status = reader.status()
+        issue = next(one for one in status.issues if one.number == number)
+        over = not status.alive or len(issue.reviews) >= review or issue.state.terminal
+        position, lines = _fresh(path, position)
+        shown.lines(lines)
+        if not follow or over:
+            shown.rest()
+            return
+        await asyncio.sleep(POLL)
 
 
 async def _transcript(run: RunSummary, number: int, attempt: int | None, form: Form, *, follow: bool) -> None:
@@ -139,6 +175,11 @@ class Shown:
         if attempt and self._form is Form.TOLD:
             by = f", {agent}" if agent else ""
             self._heading(f"#{number}, attempt {attempt}{by}")
+
+    def review(self, number: int, review: int) -> None:
+        """A review begins."""
+        if self._form is Form.TOLD:
+            self._heading(f"#{number}, review {review}")
 
     def lines(self, lines: list[str]) -> None:
         """Show these lines of the file."""

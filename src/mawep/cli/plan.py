@@ -46,6 +46,9 @@ def plan(
     with_dependencies: WithDependencies = False,
     json: Json = False,
     prompt: Prompt = None,
+    review: Annotated[
+        bool, typer.Option("--review", help="With --prompt: what its reviewer would be told, without a diff.")
+    ] = False,
 ) -> int:
     """Show what a run would do, in which order, and why.
 
@@ -54,7 +57,7 @@ def plan(
     import asyncio
 
     if prompt is not None:
-        return asyncio.run(_show_prompt(config, set_, number_of(prompt), json=json))
+        return asyncio.run(_show_prompt(config, set_, number_of(prompt), review=review, json=json))
     from mawep.cli.plan_source import wanted_or_all
 
     asked = wanted_or_all(issues, label, milestone, query, project)
@@ -93,14 +96,17 @@ async def _plan(
     return 0
 
 
-async def _show_prompt(config: Path | None, overrides: list[str] | None, number: int, *, json: bool) -> int:
+async def _show_prompt(
+    config: Path | None, overrides: list[str] | None, number: int, *, review: bool, json: bool
+) -> int:
     import json as jsonlib
     from dataclasses import asdict
 
     from mawep.cli.context import open_context
-    from mawep.cli.prompting import NEEDED, prompt_for
+    from mawep.cli.prompting import NEEDED, prompt_for, review_prompt_for
 
     context = await open_context(config, overrides, uses=NEEDED)
-    shown = await prompt_for(context.config, context.repository, number)
+    show = review_prompt_for if review else prompt_for
+    shown = await show(context.config, context.repository, number)
     print(jsonlib.dumps(asdict(shown), ensure_ascii=False) if json else shown.prompt)
     return 0

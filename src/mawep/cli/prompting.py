@@ -6,9 +6,16 @@ import secrets
 from dataclasses import dataclass
 
 from mawep.adapters.git import Repository
-from mawep.agents.prompt import PromptContext, load_template, render_prompt
+from mawep.agents.prompt import (
+    PromptContext,
+    Quote,
+    ReviewContext,
+    load_template,
+    render_prompt,
+    render_review,
+)
 from mawep.cli.branches import branch_of
-from mawep.cli.templates import PROMPT, read_templates, try_templates
+from mawep.cli.templates import PROMPT, REVIEW, read_templates, try_templates
 from mawep.cli.tracking import name_of, tracker_of
 from mawep.config import Config
 from mawep.core.model import Issue, Number
@@ -61,6 +68,37 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
         prompt=render_prompt(templates.prompt, issue, context),
         template=None if templates.prompt is None else PROMPT,
         digest=load_template("prompt", templates.prompt).digest,
+    )
+
+
+async def review_prompt_for(config: Config, repository: Repository, number: Number) -> Shown:
+    """What a reviewer of that issue would be told; there is no diff yet, and nothing that a gate printed.
+
+    Raises what `prompt_for` raises.
+    """
+    issue = await _issue(config, repository, number)
+    target = config.orchestrator.target_branch
+    base = await target_now(repository, target)
+    templates = await read_templates(repository, base)
+    try_templates(templates, [issue], base=base, target=target)
+    context = ReviewContext(
+        token=secrets.token_hex(16),
+        commit=base,
+        base=base,
+        target=target,
+        round=1,
+        rounds=config.review.max_rounds,
+        diff="(what the issue's agent has made)",
+        gate=tuple(
+            Quote(f"the gate, exit code 0: {command}", "(what it printed)")
+            for command in config.verify.told()
+        ),
+    )
+    return Shown(
+        issue=number,
+        prompt=render_review(templates.review, issue, context),
+        template=None if templates.review is None else REVIEW,
+        digest=load_template("review", templates.review).digest,
     )
 
 

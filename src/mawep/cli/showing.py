@@ -78,7 +78,7 @@ def show_explanation(document: dict[str, Any]) -> None:
     if document["claims"]:
         out.print(Text(f"  claims {', '.join(map(one_line, document['claims']))}"))
     for attempt in document["attempts"]:
-        _attempt(out, attempt)
+        _attempt(out, attempt, document["reviews"])
     if document["hunks"]:
         _paragraph(out, "in conflict:\n", document["hunks"])
     if document["salvage"]:
@@ -93,7 +93,7 @@ def _estimate(out: Console, estimate: dict[str, Any]) -> None:
         _paragraph(out, lead, " ".join(estimate["reasons"]))
 
 
-def _attempt(out: Console, attempt: dict[str, Any]) -> None:
+def _attempt(out: Console, attempt: dict[str, Any], reviews: Sequence[dict[str, Any]]) -> None:
     reason = f" ({attempt['reason']})" if attempt["reason"] else ""
     commit = f", commit {short(attempt['commit'])}" if attempt["commit"] else ""
     repairs = f", {count(attempt['repairs'], 'repair')}" if attempt["repairs"] else ""
@@ -116,6 +116,26 @@ def _attempt(out: Console, attempt: dict[str, Any]) -> None:
         out.print(Text(f"    gate {gate['result']} on tree {short(gate['tree'])} {after}"))
         if gate["result"] != "green" and gate["excerpt"] not in ("", attempt["detail"]):
             _paragraph(out, "", gate["excerpt"], indent=6)
+    for review in reviews:
+        if review["attempt"] == attempt["number"]:
+            _review(out, review)
+
+
+def _review(out: Console, review: dict[str, Any]) -> None:
+    verdict = {"approve": "approved", "request_changes": "changes requested"}.get(
+        review["verdict"], "no verdict"
+    )
+    use = f", {thousands(review['tokens'])} tokens" if review["tokens"] is not None else ""
+    after = f"after {duration(review['seconds'])}{use}"
+    out.print(Text(f"    review {review['number']} by {one_line(review['runtime'])}: {verdict} {after}"))
+    said = [review["summary"], *(remark_line(remark) for remark in review["comments"])]
+    _paragraph(out, "", "\n".join(filter(None, said)), indent=6)
+
+
+def remark_line(remark: dict[str, Any]) -> str:
+    """A reviewer's comment in a line."""
+    line = f":{remark['line']}" if remark["line"] else ""
+    return f"{remark['path']}{line}: {remark['text']}" if remark["path"] else str(remark["text"])
 
 
 def _paragraph(out: Console, lead: str, text: str, indent: int = 2) -> None:

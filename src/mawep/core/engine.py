@@ -242,7 +242,8 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
     elif isinstance(found, landing.Land):
         chosen = landing.composed(batch, found.part) or ()
         record = state.gates[chosen[-1].gate]
-        yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, found.suspect)
+        proofs = review.proofs(state, chosen)
+        yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, found.suspect, proofs)
     else:
         yield _park_red(state, batch, found.number)
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 
 from mawep.core import budget, rules
 from mawep.core import events as ev
-from mawep.core.model import FailureReason
+from mawep.core.model import FailureReason, Number
 from mawep.core.state import Attempt, IssueRecord, State
-from mawep.core.verdict import ReviewRecord, Verdict, parked_because
+from mawep.core.verdict import ReviewRecord, Verdict, parked_because, review_digest
 
 
 def is_due(state: State, record: IssueRecord, attempt: Attempt) -> bool:
@@ -27,6 +27,18 @@ def verdict_on(record: IssueRecord, attempt: Attempt) -> ReviewRecord | None:
         one for one in reversed(record.reviews) if (one.attempt, one.tree) == (attempt.number, attempt.tree)
     )
     return next(said, None)
+
+
+def proofs(state: State, steps: tuple[ev.Step, ...]) -> tuple[tuple[Number, str], ...]:
+    """Which reviews approved what is about to land."""
+    found = []
+    for step in steps:
+        record = state.issues[step.issue]
+        tree = record.attempt.tree if record.attempt else None
+        approved = next((one for one in record.reviews if one.approves(tree or "")), None)
+        if approved is not None:
+            found.append((step.issue, review_digest(approved)))
+    return tuple(found)
 
 
 def reviewer_of(state: State, attempt: Attempt) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
+
+import msgspec
 
 from mawep.core.model import Number, Sha, Usage, Value
 
@@ -49,6 +52,11 @@ class ReviewRecord(Value, frozen=True):
     def reasons(self) -> str:
         """Summary and comments as text: the reviewer's own words."""
         return "\n".join(filter(None, (self.summary, *map(_line, self.remarks))))
+
+
+def review_digest(record: ReviewRecord) -> str:
+    """The sha256 of a record's JSON form: what a landing commit's `Mawep-Review` trailer names."""
+    return hashlib.sha256(msgspec.json.encode(record, order="deterministic")).hexdigest()
 
 
 def _line(remark: Remark) -> str:

@@ -16,6 +16,7 @@ from mawep.core.graph import Graph
 from mawep.core.model import GateRecord, Issue, IssueState, Number, Routed
 from mawep.core.schedule import refusals
 from mawep.core.state import State
+from mawep.core.verdict import ReviewRecord
 from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
 from mawep.observe.figures import figures_of
@@ -58,6 +59,7 @@ def _issue_result(state: State, number: Number, now: datetime | None) -> Documen
         "files": list(attempt.files) if attempt else [],
         "tokens": usage.tokens,
         "cost_usd": usage.cost_usd,
+        "reviews": [_review(one) for one in record.reviews],
     }
 
 
@@ -106,6 +108,7 @@ def explain_document(
             "blockers": _blockers(state, number, live or Live()),
             "salvage": record.salvage,
             "landed_as": record.landed_as,
+            "reviews": [_review(one) for one in record.reviews],
             "attempts": [_attempt(one) for one in attempts],
         }
     )
@@ -144,6 +147,22 @@ def _attempt(one: Try) -> Document:
         "tokens": one.usage.tokens,
         "cost_usd": one.usage.cost_usd,
         "gates": [_gate(record) for record in one.gates],
+    }
+
+
+def _review(record: ReviewRecord) -> Document:
+    return {
+        "number": record.number,
+        "attempt": record.attempt,
+        "runtime": record.runtime,
+        "verdict": record.verdict,
+        "summary": record.summary,
+        "comments": [msgspec.structs.asdict(remark) for remark in record.remarks],
+        "commit": record.commit,
+        "seconds": record.seconds,
+        "transcript": record.transcript,
+        "tokens": record.usage.tokens,
+        "cost_usd": record.usage.cost_usd,
     }
 
 

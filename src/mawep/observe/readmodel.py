@@ -63,6 +63,18 @@ class Asked(Shown, frozen=True):
     asked_at: datetime | None
 
 
+class ReviewStatus(Shown, frozen=True):
+    """A review that is over. `verdict` is approve, request_changes or none."""
+
+    number: int
+    attempt: int
+    runtime: str
+    verdict: str
+    summary: str
+    tokens: int | None
+    cost_usd: float | None
+
+
 class IssueStatus(Shown, frozen=True):
     """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet.
 
@@ -101,6 +113,7 @@ class IssueStatus(Shown, frozen=True):
     ended_at: datetime | None
     tokens: int | None
     cost_usd: float | None
+    reviews: tuple[ReviewStatus, ...]
     context_used: int | None
     context_size: int | None
 

@@ -10,6 +10,7 @@ from mawep.core import events as ev
 from mawep.core.model import GateRecord, GateResult, IssueState, Number
 from mawep.core.schedule import refusals
 from mawep.core.state import State
+from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
 from mawep.observe.figures import Figures, figures_of
@@ -106,6 +107,9 @@ def _issue(
     yield "\n".join(facts)
     if record.hunks:
         yield _block(record.hunks)
+    if record.reviews:
+        yield "### Reviews"
+        yield "\n".join(_review(review) for review in record.reviews)
     for attempt in attempts:
         yield from _attempt(attempt)
 
@@ -129,6 +133,15 @@ def _attempt(attempt: Try) -> Iterator[str]:
     yield "\n".join([*lines, *(line for record in attempt.gates for line in _gate(record))])
     if attempt.detail:
         yield _block(attempt.detail)
+
+
+def _review(record: ReviewRecord) -> str:
+    said = {Verdict.APPROVE: "approved", Verdict.REQUEST_CHANGES: "changes requested"}
+    verdict = said.get(record.verdict, "no verdict")
+    about = f"of attempt {record.attempt} (`{record.commit[:12]}`) by {text(record.runtime)}"
+    lines = [f"- review {record.number} {about}: {verdict} after {duration(record.seconds)}"]
+    lines += [f"  {text(line, 500)}" for line in record.reasons.splitlines()]
+    return "\n".join(lines)
 
 
 def _gate(record: GateRecord, indent: str = "") -> Iterator[str]:

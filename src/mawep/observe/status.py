@@ -12,6 +12,7 @@ from mawep.core import events as ev
 from mawep.core.model import IssueState, Number, Usage
 from mawep.core.schedule import refusals
 from mawep.core.state import Attempt, IssueRecord, Progress, State
+from mawep.core.verdict import ReviewRecord
 from mawep.observe import bill
 from mawep.observe.live import AttemptView, Live, Owed
 from mawep.observe.outlook import left_of_issue, left_of_run
@@ -27,6 +28,7 @@ from mawep.observe.readmodel import (
     LimitStatus,
     Phase,
     PlanLine,
+    ReviewStatus,
     Status,
     TargetStatus,
     Why,
@@ -250,8 +252,18 @@ def issue_status(state: State, number: Number, now: datetime, live: Live) -> Iss
         ended_at=record.ended_at,
         tokens=usage.tokens,
         cost_usd=usage.cost_usd,
+        reviews=tuple(map(_reviewed, record.reviews)),
         context_used=view.usage.context_used if busy else None,
         context_size=view.usage.context_size if busy else None,
+    )
+
+
+def _reviewed(review: ReviewRecord) -> ReviewStatus:
+    usage = review.usage
+    return ReviewStatus(
+        *(review.number, review.attempt, review.runtime, review.verdict.value, review.summary),
+        tokens=usage.tokens,
+        cost_usd=usage.cost_usd,
     )
 
 
@@ -287,6 +299,8 @@ def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None)
         case IssueState.VERIFYING if attempt is not None:
             if attempt.progress is not Progress.IMPORTED:
                 return "checking"
+            if state.in_review(record.number):
+                return "review" if f"review:{record.number}" in state.effects else "waits for review"
             return "gate" if attempt.gate in state.gating else "waits for gate"
         case IssueState.LANDING:
             return landing_phase(state) or record.state.value

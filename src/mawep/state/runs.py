@@ -51,6 +51,10 @@ class RunDirectory:
         """The folder of what reviewers were told, said and did."""
         return self.path / "reviews"
 
+    def review(self, issue: int, number: int) -> Path:
+        """The folder of one review."""
+        return self.reviews / f"{issue}-{number}"
+
     @property
     def log(self) -> Path:
         """What this run logged."""

@@ -149,7 +149,8 @@ class ProbeComposed(Event, frozen=True, tag=True):
 class SealIntended(Event, frozen=True, tag=True):
     """Intent: make the final merge commits, with trailers naming the gate record and the journal's head.
 
-    `suspect` is the candidate that made the rest of the batch red, if that is known.
+    `suspect` is the candidate that made the rest of the batch red, if that is known; `reviews` are the digests of those
+    that approved what lands, by issue.
     """
 
     base: Sha
@@ -157,6 +158,7 @@ class SealIntended(Event, frozen=True, tag=True):
     gate: str
     date: datetime
     suspect: Number | None = None
+    reviews: tuple[tuple[Number, str], ...] = ()
 
 
 class LandingSealed(Event, frozen=True, tag=True):

@@ -123,7 +123,9 @@ async def seal(
     sealed: list[ev.Step] = []
     for step in intent.steps:
         candidate = candidates[step.issue]
-        message = _landing_message(run, candidate, target, intent.gate, journal_head)
+        proof = [("Mawep-Gate", intent.gate), ("Mawep-Journal", journal_head)]
+        proof += [("Mawep-Review", digest) for issue, digest in intent.reviews if issue == step.issue]
+        message = _landing_message(run, candidate, target, proof)
         parents = [head, candidate.commit]
         head = await commit_tree(
             repository, step.tree, parents, message, author=MAWEP, date=intent.date, fsync=True
@@ -133,9 +135,8 @@ async def seal(
     return ev.LandingSealed(intent.base, tuple(sealed))
 
 
-def _landing_message(run: str, candidate: Candidate, target: str, gate: str, journal_head: str) -> str:
+def _landing_message(run: str, candidate: Candidate, target: str, proof: Sequence[tuple[str, str]]) -> str:
     title = " ".join(candidate.title.split())
-    proof = (("Mawep-Gate", gate), ("Mawep-Journal", journal_head))
     trailers = _trailers((*_named(run, candidate), *proof))
     return f"Merge #{candidate.issue} into {target}: {title}\n\n{trailers}\n"
 
