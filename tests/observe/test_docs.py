@@ -13,6 +13,7 @@ from mawep.core.graph import build
 from mawep.core.model import FailureReason, IssueState
 from mawep.core.schedule import RefusalKind
 from mawep.observe.documents import explain_document, plan_document, result_document
+from mawep.observe.live import ForgeBudget
 from mawep.observe.look import LOOKS
 from mawep.observe.readmodel import LandingPhase, Phase
 from mawep.observe.status import status_of, to_json
@@ -46,6 +47,7 @@ def documents() -> dict[str, dict[str, Any]]:
     play.until(17)
     say_progress(play, 102)
     now = play.clock.now()
+    play.live.forge_left(now, ForgeBudget("own", 1990, 2000))
     play.live.blocker(now, 103, 1, kind="question", text="?")
     play.live.breaking_change(now, 103, 1, file="a", change="b", affects=["c"], migration="d", severity="low")
     return {
@@ -73,7 +75,7 @@ def test_keys_of_what_is_inside_are_documented(documents: dict[str, dict[str, An
     status, (outer, issues) = documents["Status"], tables("Status")
     assert inner(outer, "target") == set(status["target"])
     assert inner(outer, "landing") == set(status["landing"])
-    for name in ("agents", "claims", "gates", "blockers", "breaking_changes", "events"):
+    for name in ("agents", "claims", "gates", "forge_budgets", "blockers", "breaking_changes", "events"):
         assert status[name], name
         assert inner(outer, name) == set(status[name][0])
     asks = next(issue for issue in status["issues"] if issue["question"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from mawep.core import events as ev
 from mawep.core.model import FailureReason, Issue, Rules, Usage
 from mawep.errors import UsageError
 from mawep.observe.endpoint import HEAD_SECONDS, serve
-from mawep.observe.live import BusCounts, Disk
+from mawep.observe.live import BusCounts, Disk, ForgeBudget
 from mawep.observe.metrics import Metrics
 from tests.observe.play import HOUR, USAGE, Part, Play, payment_sprint, say_progress
 
@@ -134,6 +135,17 @@ def test_the_bus_the_disk_and_the_orchestrator_are_measured() -> None:
     assert (value(metrics, "mawep_worktree_disk_bytes"), value(metrics, "mawep_disk_free_bytes")) == (10, 20)
 
 
+def test_what_is_left_at_the_forge_is_measured() -> None:
+    play = payment_sprint()
+    now = play.clock.now()
+    play.live.forge_left(now, ForgeBudget("core", 4000, 5000))
+    play.live.forge_left(now, ForgeBudget("own", 0, 2000, waiting_until=now + timedelta(seconds=90)))
+    metrics = watched(play)
+    assert value(metrics, "mawep_forge_requests_left", budget="core") == 4000
+    assert value(metrics, "mawep_forge_requests_limit", budget="own") == 2000
+    assert value(metrics, "mawep_forge_wait_seconds") == 90
+
+
 def test_two_runs_in_one_process_do_not_meet() -> None:
     one, two = watched(payment_sprint()), watched(payment_sprint())
     one.latency("results", 1.0)
@@ -143,6 +155,7 @@ def test_two_runs_in_one_process_do_not_meet() -> None:
 def test_every_family_is_documented_with_its_type_and_labels() -> None:
     play = payment_sprint()
     play.live.room(play.clock.now(), Disk(used=1, free=1))
+    play.live.forge_left(play.clock.now(), ForgeBudget("own", 1, 1))
     metrics = watched(play)
     metrics.latency("results", 0.1)
     metrics.model_call("anthropic", "answered", 1.0, Usage(10, 5, 0.01))

@@ -15,7 +15,8 @@ from syrupy.assertion import SnapshotAssertion
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, Issue, IssueState, Rules
 from mawep.core.state import State
-from mawep.observe.live import BusCounts, Disk, Live
+from mawep.observe import panels
+from mawep.observe.live import BusCounts, Disk, ForgeBudget, Live
 from mawep.observe.readmodel import IssueStatus, LandingPhase, Phase, Status
 from mawep.observe.status import RECENT, event_lines, status_of, to_json
 from tests.observe.play import HOUR, START, USAGE, Part, Play, payment_sprint, say_progress
@@ -275,3 +276,17 @@ def test_the_status_is_light_to_import() -> None:
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"
+
+
+def test_what_is_left_at_the_forge_is_told() -> None:
+    play = payment_sprint()
+    play.until(20)
+    now = play.clock.now()
+    assert status_of(play.state, now, play.live).forge_budgets == ()
+    play.live.forge_left(now, ForgeBudget("core", 4000, 5000))
+    play.live.forge_left(now, ForgeBudget("own", 12, 2000))
+    shown = "\n".join(text.plain for text in panels.header(status_of(play.state, now, play.live), 120))
+    assert "12 requests to the forge left" in shown and "requests to the forge wait" not in shown
+    play.live.forge_left(now, ForgeBudget("own", 0, 2000, waiting_until=now))
+    shown = "\n".join(text.plain for text in panels.header(status_of(play.state, now, play.live), 400))
+    assert f"requests to the forge wait until {now:%H:%M:%S} UTC: the budget `own` is used up" in shown

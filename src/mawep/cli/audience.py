@@ -26,7 +26,7 @@ from mawep.core import events as ev
 from mawep.core.model import PlanEntry, Usage
 from mawep.core.state import State
 from mawep.observe import tui
-from mawep.observe.live import BusCounts, Disk, ForgeView, Live, LiveFile
+from mawep.observe.live import BusCounts, Disk, ForgeBudget, ForgeView, Live, LiveFile
 from mawep.observe.logging import Logs
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
@@ -35,6 +35,7 @@ from mawep.orchestrator import Orchestrator
 from mawep.orchestrator.hall import Witness
 from mawep.state import journal
 from mawep.state.runs import RunDirectory
+from mawep.trackers.base import Allowance
 
 if TYPE_CHECKING:
     from mawep.gateway.gateway import Made, Visitor
@@ -89,6 +90,7 @@ class Audience:
             restarted=lambda: self._live.restarted(clock.now()),
             models=(_Calls(self._metrics),) if self._metrics else (),
             began=self._began,
+            forge_left=self.forge_left,
         )
 
     async def __aenter__(self) -> Audience:
@@ -111,6 +113,17 @@ class Audience:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._serving.aclose()
         self._logs.close()
+
+    def forge_left(self, allowance: Allowance) -> None:
+        """The forge, or our own budget, takes that many more requests."""
+        budget = ForgeBudget(
+            allowance.resource,
+            allowance.left,
+            allowance.limit,
+            allowance.resets_at,
+            allowance.waiting_until,
+        )
+        self._live.forge_left(self._clock.now(), budget)
 
     def _began(self, directory: RunDirectory, hall: Orchestrator, buses: Sequence[Bus]) -> None:
         with contextlib.suppress(OSError):

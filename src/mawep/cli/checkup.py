@@ -22,6 +22,7 @@ from mawep.cli.check import Check
 from mawep.cli.confining import describe_walls
 from mawep.cli.context import DEFAULT_CONFIG, read_config
 from mawep.cli.driving import ways
+from mawep.cli.forge_check import check_forge
 from mawep.cli.gateway import keys_found, obstacles
 from mawep.cli.running import look_before
 from mawep.config import Config
@@ -58,6 +59,8 @@ async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterato
         yield Check("repository", "failed", _sentence(error))
         return
     for check in await _repository(config, repository):
+        yield check
+    async for check in check_forge(config, repository):
         yield check
     yield _walls(config)
     yield _disk(config, repository)

@@ -61,6 +61,7 @@ from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
 from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_runs, target_claimed
+from mawep.trackers.base import AllowanceObserver
 from mawep.trackers.registry import FORGES
 from mawep.worker import Driving, Worker, WorkerSettings
 
@@ -90,6 +91,7 @@ class View:
     models: Sequence[Ears] = ()
     forge: Callable[[Watching], None] = lambda watching: None
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
+    forge_left: AllowanceObserver = lambda allowance: None
 
 
 async def _begin(
@@ -257,7 +259,9 @@ class Conductor:
             clock=self.clock,
         )
         await worker.forget_the_past()
-        forge = await stack.enter_async_context(forge_of_run(self.config, self.repository, self.clock))
+        forge = await stack.enter_async_context(
+            forge_of_run(self.config, self.repository, self.clock, self.view.forge_left)
+        )
         watcher = watcher_of(self.config, forge, hall, self.clock, self.view.forge)
         look = (lambda hooked: watcher.poke(hooked=hooked)) if watcher else lambda hooked: None
         listener = Listener(ours, hall, self.clock, self.view.overhear, look)

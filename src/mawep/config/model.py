@@ -269,6 +269,11 @@ class Config(Section):
             self._written.update(context.written)
             self._uses_forge = "github" in context.uses
 
+    @property
+    def uses_forge(self) -> bool:
+        """True when issues or landing need the section of a forge."""
+        return self._uses_forge
+
     def __repr__(self) -> str:
         return f"Config({self.public()})"
 

@@ -119,6 +119,16 @@ class ForgeView(msgspec.Struct, frozen=True):
     hooked: bool = False
 
 
+class ForgeBudget(msgspec.Struct, frozen=True):
+    """How many requests to the forge are left of one of its limits, or of ours for an hour (`own`)."""
+
+    resource: str
+    left: int
+    limit: int
+    resets_at: datetime | None = None
+    waiting_until: datetime | None = None
+
+
 class Live(msgspec.Struct):
     """The view. `at` is when it last changed; attempts are known by `issue/attempt`."""
 
@@ -131,6 +141,7 @@ class Live(msgspec.Struct):
     disk: Disk = Disk()
     owed: Owed = Owed()
     forge: ForgeView = ForgeView()
+    forge_budgets: dict[str, ForgeBudget] = msgspec.field(default_factory=dict)
 
     def of(self, issue: Number, attempt: int) -> AttemptView | None:
         """What is known of an attempt."""
@@ -218,6 +229,10 @@ class Live(msgspec.Struct):
     def watched(self, at: datetime, forge: ForgeView) -> None:
         """The forge was looked at, or could not be."""
         self.at, self.forge = at, forge
+
+    def forge_left(self, at: datetime, budget: ForgeBudget) -> None:
+        """The forge takes that many more requests."""
+        self.at, self.forge_budgets[budget.resource] = at, budget
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Forget attempts that are over."""

@@ -183,6 +183,7 @@ class Snapshot:
         yield from self._bus()
         yield from self._disk()
         yield from self._reports()
+        yield from self._forge()
 
     def _agents(self, state: State) -> Iterator[Metric]:
         yield _gauge("mawep_agents", "Agent slots of the run.", state.rules.max_agents)
@@ -254,6 +255,18 @@ class Snapshot:
             "mawep_reports_posted", "Reports that were written or changed on the forge.", owed.posted
         )
         yield _counter("mawep_report_failures", "Times that a report could not be delivered.", owed.failed)
+
+    def _forge(self) -> Iterator[Metric]:
+        left = GaugeMetricFamily("mawep_forge_requests_left", "Requests that are left.", labels=["budget"])
+        limit = GaugeMetricFamily("mawep_forge_requests_limit", "Requests in full.", labels=["budget"])
+        waits = 0.0
+        for budget in self._live.forge_budgets.values():
+            left.add_metric([budget.resource], budget.left)
+            limit.add_metric([budget.resource], budget.limit)
+            if budget.waiting_until is not None:
+                waits = max(waits, (budget.waiting_until - self._clock.now()).total_seconds())
+        yield from (left, limit)
+        yield _gauge("mawep_forge_wait_seconds", "How long requests to the forge will wait yet.", waits)
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -90,6 +90,9 @@ def _summary(status: Status, width: int) -> Text:
         figures.append(f"{_thousands(status.tokens)} tokens")
     if status.eta_s is not None:
         figures.append(f"about {duration(status.eta_s)} left")
+    if status.forge_budgets:
+        scarce = min(status.forge_budgets, key=lambda budget: budget.left)
+        figures.append(f"{count(scarce.left, 'request')} to the forge left")
     left = counted(status.counts)
     if left.cell_len + len(figures[0]) + 3 > width:
         left = counted(status.counts, named=False)
@@ -121,6 +124,12 @@ def _attention(status: Status) -> list[Text]:
     found += [
         f"{limit.runtime} waits for its provider until {limit.until:%H:%M:%S} UTC: {first_line(limit.why)}"
         for limit in status.limits
+    ]
+    found += [
+        f"requests to the forge wait until {budget.waiting_until:%H:%M:%S} UTC: "
+        f"the budget `{budget.resource}` is used up"
+        for budget in status.forge_budgets
+        if budget.waiting_until is not None
     ]
     if status.landing.in_the_way:
         found.append(f"landing waits for a clean checkout: {', '.join(status.landing.in_the_way)}")

@@ -12,7 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from mawep.core.model import IssueState, Number
-from mawep.observe.live import Blocker, BreakingChange
+from mawep.observe.live import Blocker, BreakingChange, ForgeBudget
 
 
 class Phase(StrEnum):
@@ -208,6 +208,7 @@ class Status(Shown, frozen=True):
     claims: tuple[ClaimStatus, ...]
     landing: LandingStatus
     limits: tuple[LimitStatus, ...]
+    forge_budgets: tuple[ForgeBudget, ...]
     gates: tuple[GateStatus, ...]
     tokens: int | None
     cost_usd: float | None

@@ -75,6 +75,7 @@ def status_of(
         claims=_claims(state),
         landing=_landing(state),
         limits=_limits(state),
+        forge_budgets=tuple(live.forge_budgets[name] for name in sorted(live.forge_budgets)),
         gates=_gates(state),
         tokens=usage.tokens,
         cost_usd=usage.cost_usd,

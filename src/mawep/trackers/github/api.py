@@ -161,13 +161,8 @@ class Api:
         errors = things(answer.get("errors"))
         if not errors:
             return thing(answer.get("data"))
-        kinds = {
-            text(kind).upper()
-            for error in errors
-            for kind in (error.get("type"), thing(error.get("extensions")).get("code"))
-        }
         message = "; ".join(text(error.get("message"))[:300] for error in errors[:3])
-        raise GraphQLError(message, frozenset(kinds), thing(answer.get("data")))
+        raise GraphQLError(message, _kinds(answer), thing(answer.get("data")))
 
     async def token(self) -> str | None:
         """What git signs in with."""
@@ -240,6 +235,8 @@ class Api:
             except (msgspec.DecodeError, RecursionError):
                 failure = Ambiguous if asked.writes else Unreachable
                 raise failure(f"the answer to {asked} makes no sense", cause="it is no JSON") from None
+        if asked.path == GRAPHQL and _kinds(data) & {"RATE_LIMITED", "RATE_LIMIT"}:
+            raise _HadEnoughError(headers)
         reply = Reply(response.status_code, headers, data, b"" if is_json else content)
         if asked.method == "GET" and "etag" in headers:
             self._keep(asked.name, reply, len(content))
@@ -290,6 +287,15 @@ class _HadEnoughError(Exception):
     def __init__(self, headers: Mapping[str, str]) -> None:
         self.headers = headers
         super().__init__("limited")
+
+
+def _kinds(answer: Any) -> frozenset[str]:
+    """Of what types the errors of a GraphQL answer are."""
+    return frozenset(
+        text(kind).upper()
+        for error in things(thing(answer).get("errors"))
+        for kind in (error.get("type"), thing(error.get("extensions")).get("code"))
+    )
 
 
 def _next_page(link: str) -> dict[str, str | int]:
