@@ -89,6 +89,10 @@ def standings() -> dict[str, Standing]:
         "at work": AT_WORK,
         "by its own word": replace(BARE, state=IssueState.WORKING, percent=10.0, claimed=True, tokens=5),
         "asks": replace(ended, state=IssueState.NEEDS_INPUT, question="Which tax rate?", options=("7", "19")),
+        "estimated": replace(
+            BARE, state=IssueState.WORKING, eta=7200.0, estimated=True, late_edges=((99, "it is at work"),)
+        ),
+        "not exact": replace(ended, state=IssueState.LANDED, landed_as="d" * 40, exact=False, pull=Pull(7)),
         "waits": replace(BARE, state=IssueState.READY, waiting_for=("all agents are busy", "it is paused")),
         "pull request": replace(ended, state=IssueState.QUEUED, pull=Pull(7), commit="c" * 40),
         "landed": replace(ended, state=IssueState.LANDED, landed_as="d" * 40),
@@ -143,7 +147,7 @@ def test_answers_and_questions(snapshot: SnapshotAssertion) -> None:
     asks = standings()["asks"]
     assert {
         "accepted": sentences.accepted("ann", "/mawep retry", "#102 is tried again"),
-        "refused": sentences.refused("ann", "/mawep retry", "#102 is landed", "see `mawep explain 102`"),
+        "refused": sentences.refused("ann", "/mawep retry", "#102 is landed (see `mawep explain 102`)"),
         "remark": "\n\n".join(sentences.remark("agent-0", "Half way.\n@octocat, see #3")),
         "question": "\n\n".join(sentences.question(asks)),
         "closed": sentences.landed(replace(standings()["landed"], on_remote=True)),
@@ -170,7 +174,7 @@ def test_hostile_text_does_nothing_wherever_it_stands(text: str, state: IssueSta
     proposal = replace(PROPOSAL, title=text, summary=text, files=(text,), plan=of.plan, gate=gate, agent=text)
     harmless(texts.pull_body(proposal, "").replace("Closes #102.", "").replace("#102", ""))
     harmless(texts.summary(Outcome(text, text, text, text, text, (of,)), "").replace("| #102 ", "| "))
-    for said in (sentences.accepted(text, text, text), sentences.refused(text, text, text, text)):
+    for said in (sentences.accepted(text, text, text), sentences.refused(text, text, text)):
         harmless(said)
     harmless("\n\n".join([*sentences.remark(text, text), *sentences.question(of)]))
 

@@ -23,6 +23,7 @@ import structlog
 from mawep.clock import Clock
 from mawep.core import events as ev
 from mawep.core.model import Number
+from mawep.core.outside import Command
 from mawep.core.state import State
 from mawep.errors import MawepError
 from mawep.observe.live import Live, Owed
@@ -241,6 +242,8 @@ class Reporter:
             record = state.issues[number]
             if record.question is not None and not self._outbox.done(_asking(number, record.question.id)):
                 yield Due(_asking(number, record.question.id), partial(self._ask, number))
+            if (command := state.outside.commands.get(number)) and not self._outbox.done(_answering(command)):
+                yield Due(_answering(command), partial(self._answer, number))
             if record.landed_as is not None and number not in self._elsewhere:
                 closing = _closing(number, record.landed_as)
                 if not self._outbox.done(closing):
@@ -300,6 +303,14 @@ class Reporter:
         if record.question is not None:
             name = _asking(number, record.question.id)
             await self._once(name, number, "question", record.question.id, sentences.question(of))
+
+    async def _answer(self, number: Number) -> None:
+        """Say to who gave a command in a comment what became of it."""
+        command = self._state().outside.commands[number]
+        words = sentences.accepted if command.done else sentences.refused
+        said = words(command.by, self._hide(command.command), self._hide(command.said))
+        name = _answering(command)
+        await self._once(name, number, "answer", name, [said])
 
     async def _say(self, key: str, payload: str) -> None:
         said = json.loads(payload)
@@ -385,6 +396,11 @@ class Reporter:
 
 def _asking(number: Number, question: str) -> str:
     return f"question/{number}/{question}"
+
+
+def _answering(command: Command) -> str:
+    """Several commands may stand in one comment."""
+    return f"answer/{command.comment}/{command.at.isoformat()}/{command.command}"
 
 
 def _closing(number: Number, landed_as: str) -> str:

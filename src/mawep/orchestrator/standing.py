@@ -11,7 +11,7 @@ from mawep.core.model import Number, PlanEntry
 from mawep.core.state import State
 from mawep.observe.live import Live
 from mawep.observe.status import issue_status
-from mawep.reports.views import Neighbour, Outcome, Standing
+from mawep.reports.views import Neighbour, Outcome, Pull, Standing
 
 
 def standing(
@@ -31,10 +31,12 @@ def standing(
         percent=status.percent,
         claimed=status.percent_claimed,
         eta=status.eta_s,
+        estimated=status.eta_by == "estimate",
         activity=hide(status.activity),
         plan=tuple(PlanEntry(hide(line.content), line.status) for line in status.plan),
         blockers=tuple(map(hide, _blockers(state, number, live))),
         waiting_for=tuple(hide(why.detail) for why in status.waiting_for),
+        late_edges=tuple((one.on, hide(one.why)) for one in state.outside.refused if one.issue == number),
         question=hide(status.question.text) if status.question else None,
         options=tuple(map(hide, status.question.options)) if status.question else (),
         depends_on=tuple(
@@ -48,6 +50,8 @@ def standing(
         tokens=status.tokens,
         cost_usd=status.cost_usd,
         branch=status.branch,
+        pull=Pull(record.pull.number, record.pull.url) if record.pull and record.pull.number else None,
+        exact=record.pull.exact if record.pull else None,
         commit=status.commit,
         landed_as=status.landed_as,
         salvage=status.salvage,
@@ -77,12 +81,15 @@ def outcome(state: State, now: datetime, live: Live, hide: Callable[[str], str] 
 def face(state: State, number: Number) -> tuple[object, ...]:
     """What has to differ before an issue is reported on again at once."""
     record = state.issues[number]
-    attempt, question = record.attempt, record.question
+    attempt, question, pull = record.attempt, record.question, record.pull
+    refused = [conflict for conflict in state.outside.refused if conflict.issue == number]
     return (
         *(record.state, record.reason, record.runs, record.blocked_by, record.landed_as),
         question.id if question else None,
         attempt.repairs if attempt else 0,
+        (pull.number, pull.queued, pull.refused) if pull else None,
         state.graph.issues[number].title,
+        len(refused),
     )
 
 

@@ -110,7 +110,8 @@ def progress(of: Standing) -> str:
         return f"Progress: {'100 %' if of.state is IssueState.LANDED else 'ended'}"
     percent = "unknown" if of.percent is None else f"{of.percent:.0f} %"
     by = " (the agent's own estimate)" if of.claimed and of.percent is not None else ""
-    left = "unknown" if of.eta is None else f"about {span(of.eta)}"
+    guess = " (estimated)" if of.estimated else ""
+    left = "unknown" if of.eta is None else f"about {span(of.eta)}{guess}"
     now = f". Now: {inline(of.activity, 200)}" if of.activity else ""
     return f"Progress: {percent}{by}. Time left: {left}{now}"
 
@@ -124,6 +125,8 @@ def blockers(of: Standing) -> Iterator[str]:
         yield f"The agent says: {inline(line, 500)}"
     for line in of.waiting_for[:5]:
         yield inline(line, 500)
+    for on, why in of.late_edges[:5]:
+        yield f"It does not wait for #{on}, which is new: {inline(why, 500)}"
     if of.state in (IssueState.FAILED, IssueState.PARKED) and of.detail:
         yield inline(of.detail, 1000)
 
@@ -164,6 +167,8 @@ def facts(of: Standing) -> Iterator[str]:
 def landed(of: Standing) -> str:
     """As what it landed, and whether the remote has it."""
     said = f"Landed as {code(of.landed_as or '')} on {code(of.target)}"
+    if of.exact is False:
+        said += " by a merge onto a target that had moved, so that its tree was not gated exactly"
     if of.on_remote is None:
         return said
     if of.on_remote:
@@ -269,10 +274,9 @@ def accepted(by: str, command: str, answer: str) -> str:
     return f"{code(command)}, said {inline(by)}: {inline(answer, 1000)}"
 
 
-def refused(by: str, command: str, why: str, next_step: str = "") -> str:
+def refused(by: str, command: str, why: str) -> str:
     """A command of somebody who may give one cannot be carried out."""
-    then = f" Next: {inline(next_step, 500)}." if next_step else ""
-    return f"{code(command)}, said {inline(by)}, cannot be done: {inline(why, 1000)}.{then}"
+    return f"{code(command)}, said {inline(by)}, cannot be done: {inline(why, 1000)}"
 
 
 def remark(agent: str, text: str) -> Iterator[str]:

@@ -30,7 +30,9 @@ class Standing:
 
     `stage` says more exactly what `state` means now; `reason` is why it failed; `waiting_for` why it is not running or
     landing yet; `blockers` what its agent says keeps it; `on_remote` whether the remote's target has what landed;
-    `transcript` is a path below the git directory of the clone.
+    `exact` is False when the tree on the target was not gated; `estimated`: time left is nobody's word; `late_edges`
+    are issues that it does not wait for though the forge says so, and why; `transcript` is a path below the git
+    directory of the clone.
     """
 
     number: Number
@@ -44,10 +46,12 @@ class Standing:
     percent: float | None = None
     claimed: bool = False
     eta: float | None = None
+    estimated: bool = False
     activity: str = ""
     plan: tuple[PlanEntry, ...] = ()
     blockers: tuple[str, ...] = ()
     waiting_for: tuple[str, ...] = ()
+    late_edges: tuple[tuple[Number, str], ...] = ()
     question: str | None = None
     options: tuple[str, ...] = ()
     depends_on: tuple[Neighbour, ...] = ()
@@ -62,6 +66,7 @@ class Standing:
     commit: str | None = None
     landed_as: str | None = None
     on_remote: bool | None = None
+    exact: bool | None = None
     salvage: str | None = None
     transcript: str | None = None
 
