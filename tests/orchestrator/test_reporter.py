@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mawep.clock import VirtualClock
+from mawep.core import events as ev
 from mawep.core.engine import evolve
 from mawep.core.model import FailureReason, Issue, IssueState, Usage
 from mawep.core.state import State
@@ -394,6 +395,19 @@ async def test_a_remark_is_durable_and_posted_once(stage: Callable[..., Stage]) 
             await reporter.deliver()
     said = [one.body for one in scene.comments(1) if "mawep:note:" in one.body]
     assert len(said) == 1 and said[0].endswith("-->\n\nHello.\n\nThere.")
+
+
+async def test_a_command_is_answered_where_it_was_given_once(stage: Callable[..., Stage]) -> None:
+    scene = stage()
+    scene.stands(1, IssueState.WORKING)
+    given = ev.CommandTaken(1, 77, "ann", "/mawep retry", done=False, said="#1 is working; @octocat knows")
+    scene.state = evolve(scene.state, ev.Recorded(scene.state.seq + 1, START, given))
+    for _ in range(2):
+        async with scene.reporter() as reporter:
+            await reporter.deliver()
+    answers = [one.body for one in scene.comments(1) if "mawep:answer:" in one.body]
+    assert len(answers) == 1
+    assert "`/mawep retry`, said ann, cannot be done: \\#\u200b1 is working; @\u200boctocat" in answers[0]
 
 
 async def test_a_witness_never_waits(stage: Callable[..., Stage]) -> None:

@@ -84,6 +84,7 @@ class Audience:
             witnesses=(self._live.witness, self._log, *teller, *metrics),
             latency=self._metrics.latency if self._metrics else None,
             overhear=self._overhear,
+            live=self._live,
             forge=lambda seen: self._live.watched(
                 clock.now(), ForgeView(seen.read_at, seen.trouble, seen.next_at, seen.hooked)
             ),

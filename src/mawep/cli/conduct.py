@@ -9,7 +9,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import structlog
@@ -30,6 +30,7 @@ from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.landing import first_target, target_of
 from mawep.cli.pricing import price_of
+from mawep.cli.reporting import outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
@@ -49,6 +50,7 @@ from mawep.core.state import State, replace
 from mawep.errors import InfrastructureError, ProblemsError, UsageError
 from mawep.gateway.gateway import Ears, Gateway
 from mawep.gateway.prices import load_prices
+from mawep.observe.live import Live
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
 from mawep.orchestrator.hall import Witness
@@ -90,6 +92,7 @@ class View:
     restarted: Callable[[], None] = lambda: None
     models: Sequence[Ears] = ()
     forge: Callable[[Watching], None] = lambda watching: None
+    live: Live = field(default_factory=Live)
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
     forge_left: AllowanceObserver = lambda allowance: None
 
@@ -261,6 +264,10 @@ class Conductor:
         await worker.forget_the_past()
         forge = await stack.enter_async_context(
             forge_of_run(self.config, self.repository, self.clock, self.view.forge_left)
+        )
+        outbox = stack.enter_context(outbox_of(directory, self.clock)) if forge else None
+        await stack.enter_async_context(
+            reporter_of(self.config, self.repository, outbox, forge, hall, self.view.live, self.clock)
         )
         watcher = watcher_of(self.config, forge, hall, self.clock, self.view.forge)
         look = (lambda hooked: watcher.poke(hooked=hooked)) if watcher else lambda hooked: None
