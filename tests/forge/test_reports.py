@@ -1,0 +1,73 @@
+"""What a forge shows of a run: the sprint of the demonstration, as people read it on its issues."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.forge.accounts import HUNG, LOST
+from tests.forge.sprint import NUMBERS, Sprint
+from tests.forge.world import BOT, ForgeWorld
+
+pytestmark = pytest.mark.forge
+
+LABELS = {"working": "mawep: working", "landed": "mawep: landed"}
+PLAN = 6
+"""The issue on which the end of the run is told."""
+
+
+def sprint_on(world: ForgeWorld, place: Path) -> Sprint:
+    sprint = Sprint(
+        place / "sprint",
+        world,
+        landing={"push": True},
+        more={"github": {"labels": LABELS, "summary_issue": PLAN}},
+    )
+    assert world.issue("The sprint", "What comes of it.") == PLAN
+    return sprint
+
+
+def told(world: ForgeWorld) -> None:
+    """Fail unless everything stands there, once."""
+    for number in NUMBERS:
+        [comment] = world.comments(number, by=BOT)
+        assert comment["body"].startswith("<!-- mawep:status:")
+        assert "### Landed on main" in comment["body"] and "which the remote has" in comment["body"]
+        assert world.show(number)["state"] == "closed"
+        assert [label for label in world.labels(number) if label.startswith("mawep:")] == ["mawep: landed"]
+    [summary] = world.comments(PLAN, by=BOT)
+    assert "### Run landed: 5 of 5 issues landed on main" in summary["body"]
+
+
+def test_every_issue_has_one_comment_and_is_closed(checked_world: ForgeWorld, tmp_path: Path) -> None:
+    ended = sprint_on(checked_world, tmp_path).start("--issues", "1,2,3,4,5")
+    assert ended.code == 0, ended.said
+    told(checked_world)
+    assert [entry.path for entry in checked_world.requests() if entry.status >= 400] == []
+
+
+def test_answers_that_are_lost_post_nothing_twice(checked_world: ForgeWorld, tmp_path: Path) -> None:
+    sprint = sprint_on(checked_world, tmp_path)
+    lost = [
+        checked_world.fault(LOST, "POST", r"/issues/\d+/comments$"),
+        checked_world.fault(LOST, "POST", r"/issues/\d+/labels$"),
+        checked_world.fault(LOST, "PATCH", r"/issues/\d+$"),
+    ]
+    ended = sprint.start("--issues", "1,2,3,4,5")
+    assert ended.code == 0, ended.said
+    assert [fault.happened for fault in lost] == [1, 1, 1]
+    told(checked_world)
+
+
+def test_killed_between_a_request_and_its_answer_it_posts_nothing_twice(
+    checked_world: ForgeWorld, tmp_path: Path
+) -> None:
+    sprint = sprint_on(checked_world, tmp_path)
+    hung = checked_world.fault(HUNG, "POST", r"/issues/\d+/comments$")
+    live = sprint.begin_start("--issues", "1,2,3,4,5")
+    live.until("the comment was made and nobody was told", lambda: hung.happened)
+    live.kill()
+    ended = sprint.resume()
+    assert ended.code == 0, ended.said
+    told(checked_world)
