@@ -6,6 +6,7 @@ delivery reaches anybody.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 import structlog
@@ -21,6 +22,8 @@ log = structlog.get_logger("mawep.serve")
 
 MOST_BYTES = 5 * 2**20
 """Bytes of a delivery; what is larger is refused, and seen by the next look all the same."""
+BODY_SECONDS = 30.0
+"""How long a body may take to come."""
 PATH = "/webhooks"
 
 
@@ -51,7 +54,7 @@ def receiver(
     async def _taken(request: Request) -> Response:
         body = await _body(request)
         if body is None:
-            return PlainTextResponse("too large", 413)
+            return PlainTextResponse("too large, or too slow", 413)
         if not webhooks.genuine(secret or "", body, request.headers.get(webhooks.SIGNATURE, "")):
             return PlainTextResponse("not signed with our secret", 401)
         delivery = request.headers.get(webhooks.DELIVERY, "")
@@ -81,11 +84,12 @@ async def _body(request: Request) -> bytes | None:
         return None
     parts, size = [], 0
     try:
-        async for part in request.stream():
-            size += len(part)
-            if size > MOST_BYTES:
-                return None
-            parts.append(part)
-    except ClientDisconnect:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for part in request.stream():
+                size += len(part)
+                if size > MOST_BYTES:
+                    return None
+                parts.append(part)
+    except (ClientDisconnect, TimeoutError):
         return None
     return b"".join(parts)

@@ -23,6 +23,7 @@ VERBS = {
     "pause": ("mawep pause",),
     "cancel": ("mawep cancel 103 105", "mawep cancel"),
     "retry": ("mawep retry 104",),
+    "serve": ("mawep serve", "mawep serve --webhooks --port 8765"),
     "report": ("mawep report", "mawep report --markdown --output report.md"),
     "audit": ("mawep audit", "mawep audit --json"),
     "cleanup": ("mawep cleanup --dry-run", "mawep cleanup --set cleanup.worktree_retention_days=1"),

@@ -59,8 +59,11 @@ class DoorBook:
             self._db.execute(f"DELETE FROM deliveries WHERE place <= ({last}) - ?", (MOST_DELIVERIES,))  # noqa: S608
         return bool(new)
 
-    def ask(self, asked: Iterable[Asked], until: datetime) -> list[Asked]:
-        """Note who waits to be started and how far comments were read, in one step; gives what is new of it."""
+    def ask(self, asked: Iterable[Asked], until: datetime, *, heard: Iterable[Asked] = ()) -> list[Asked]:
+        """Note who waits to be started and how far comments were read, in one step; gives what is new of it.
+
+        `heard` are for others, and are never taken later.
+        """
         new = []
         with self._at_once():
             for one in asked:
@@ -68,6 +71,9 @@ class DoorBook:
                 query = "INSERT OR IGNORE INTO asked (comment, issue, by, state) VALUES (?, ?, ?, 'waits')"
                 if self._db.execute(query, row).rowcount:
                     new.append(one)
+            for one in heard:
+                query = "INSERT OR IGNORE INTO asked (comment, issue, by, state) VALUES (?, ?, ?, 'done')"
+                self._db.execute(query, (one.comment, one.issue, one.by))
             last = "SELECT max(place) FROM asked"
             old = f"DELETE FROM asked WHERE state = 'done' AND place <= ({last}) - ?"  # noqa: S608
             self._db.execute(old, (MOST_ASKED,))
