@@ -30,6 +30,7 @@ NEWEST = 50
 _TASK = re.compile(r"^[ \t]*(?:[-*+]|\d+[.)])[ \t]+\[ \]", re.MULTILINE)
 _PATHLIKE = re.compile(r"[\w@+-]*(?:[./][\w@+-]+)+")
 _WORD = re.compile(r"[a-z]+")
+_TOKEN = re.compile(r"\w\S*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def features_of(issue: Issue, around: Surroundings) -> Features:
     files = tuple(dict.fromkeys([*named, *likely]))[:MOST_FILES]
     said = set(_WORD.findall(" ".join([issue.title, *issue.labels]).lower()))
     return Features(
-        words=len(issue.title.split()) + len(body.split()),
+        words=len(_TOKEN.findall(issue.title)) + len(_TOKEN.findall(body)),
         tasks=len(_TASK.findall(body)) if "[ ]" in body else 0,
         named=sum(around.size_of(path) for path in named),
         files=files,

@@ -151,7 +151,11 @@ def _over(known: Issue, now: Issue) -> Issue:
     """What the new text does not say stays as it was planned."""
     hours = now.estimate_hours if now.estimate_hours is not None else known.estimate_hours
     return msgspec.structs.replace(
-        now, depends_on=known.depends_on, estimate_hours=hours, runtime=now.runtime or known.runtime
+        now,
+        depends_on=known.depends_on,
+        estimate_hours=hours,
+        estimate=known.estimate,
+        runtime=now.runtime or known.runtime,
     )
 
 
