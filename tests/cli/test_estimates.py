@@ -29,7 +29,7 @@ def test_a_plan_shows_ranges_what_was_said_and_risk(site: Site) -> None:
     write(site, 202, "Short.", "estimate_hours: 2.5\n")
     write(site, 203, "Short.", 'labels: ["estimate: 3h", "risk: high"]\n')
     said = site.mawep("plan", "--issues", "201,202,203", code=0)
-    assert row(said, 201)[-4:] == ["1.7", "to", "6.6", "low"]
+    assert row(said, 201)[-4:] == ["1.5", "to", "6.5", "low"]
     assert row(said, 202)[-2:] == ["2.5", "medium"]
     assert row(said, 203)[-2:] == ["3", "high"]
     assert [int(line.split()[1][1:]) for line in said.out.splitlines() if " #20" in line][:3] == [
@@ -71,10 +71,10 @@ def test_a_run_begins_with_what_is_most_work_and_its_journal_says_why(site: Site
     events = [record.event for record in journal.read(run.directory.journal)]
     assert [event.issue for event in events if isinstance(event, ev.AttemptAssigned)] == [3, 2, 1]
     said = site.mawep("explain", 2, code=0).out
-    assert "estimated 1.7 to 6.6 hours, risk low: It has " in said
+    assert "estimated 1.5 to 6.5 hours, risk low: It has " in said
     assert "12 open tasks" in said
     document = site.mawep("explain", 2, "--json", code=0).document
-    assert document["estimate"]["hours"] == {"low": 1.7, "middle": 3.3, "high": 6.6}
+    assert document["estimate"]["hours"] == {"low": 1.5, "middle": 3.3, "high": 6.5}
 
 
 def test_the_plan_follows_what_changes_together(site: Site) -> None:

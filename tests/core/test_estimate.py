@@ -117,7 +117,7 @@ def test_a_mere_idea_is_known_worse_than_a_text_and_that_worse_than_what_has_lan
     text = estimate(Features(words=100))
     known = estimate(Features(words=100, named=1, count=1, areas=1, lines=(10, 10, 10)))
     widths = [round((found.hours.high / found.hours.low) ** 0.5, 1) for found in (idea, text, known)]
-    assert widths == pytest.approx([4, 2, 1.5], abs=0.15)
+    assert widths == pytest.approx([4, 2, 1.5], abs=0.25)
     assert idea.risk is Risk.MEDIUM
     assert "nobody knows which files it changes" in idea.reasons[-1]
 

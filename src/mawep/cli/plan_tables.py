@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
+from mawep.cli.grid import Cell, Column, Grid
 from mawep.cli.showing import console
 from mawep.core.graph import Graph
 from mawep.core.model import Dependency, Issue, Risk
-from mawep.observe.look import words
 from mawep.observe.text import count, one_line
 from mawep.stages.intake import sources
 
@@ -22,39 +20,43 @@ ENDS_OF_PATH = 10
 RISKS = {Risk.MEDIUM: "yellow", Risk.HIGH: "bold red"}
 WIDEST = 110
 """Columns of the table on a terminal that has more."""
+COLUMNS = (
+    Column("", right=True, style="bright_black"),
+    Column("issue", right=True, style="bold"),
+    Column("title", share=3, least=8),
+    Column("wave", right=True),
+    Column("waits for", share=2, least=5),
+    Column("hours", right=True),
+    Column("risk"),
+    Column("runtime"),
+)
 
 
 def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     """Print a plan: every issue in order, the critical path, overlaps, and how long it takes at least."""
     out = console()
     critical = set(document["critical_path"])
-    table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, collapse_padding=True, expand=True, width=min(out.width, WIDEST)
-    )
-    table.add_column("", justify="right", no_wrap=True, style="bright_black")
-    table.add_column("issue", justify="right", no_wrap=True)
-    table.add_column("title", overflow="ellipsis", no_wrap=True, ratio=3, min_width=8)
-    table.add_column("wave", justify="right", no_wrap=True)
-    table.add_column("waits for", overflow="ellipsis", no_wrap=True, ratio=2, min_width=5)
-    table.add_column("hours", justify="right", no_wrap=True)
-    table.add_column("risk", no_wrap=True)
     routed = {one["number"]: one["runtime"] for one in document["routed"]}
-    if routed:
-        table.add_column("runtime", overflow="ellipsis", no_wrap=True, min_width=7)
     told = any(_of_a_forge(dep) for issue in graph.issues.values() for dep in issue.depends_on)
+    rows = []
     for place, number in enumerate(graph.order, 1):
         issue = graph.issues[number]
-        table.add_row(
-            str(place),
-            Text(f"#{number}", "bold yellow" if number in critical else "bold"),
-            words(issue.title),
-            str(graph.wave[number] + 1),
-            Text(", ".join(_waits_for(issue, told))),
-            _hours(issue),
-            _risk(issue),
-            *([words(routed.get(number, document["runtime"] or "?"))] if routed else []),
+        rows.append(
+            (
+                Cell(str(place)),
+                Cell(f"#{number}", "bold yellow" if number in critical else ""),
+                Cell(one_line(issue.title)),
+                Cell(str(graph.wave[number] + 1)),
+                Cell(", ".join(_waits_for(issue, told))),
+                Cell(_hours(issue)),
+                _risk(issue),
+                *([Cell(one_line(routed.get(number, document["runtime"] or "?")))] if routed else []),
+            )
         )
-    out.print(table)
+    columns = COLUMNS if routed else COLUMNS[:-1]
+    out.print()
+    out.print(Grid(columns, rows, min(out.width, WIDEST)), crop=False)
+    out.print()
     waves = document["waves"]
     out.print(f"{count(len(graph.issues), 'issue')} in {count(len(waves), 'wave')}, {count(agents, 'agent')}")
     if document["runtime"] and not routed:
@@ -108,9 +110,9 @@ def _hours(issue: Issue) -> str:
     return f"{hours.low:g}" if hours.low == hours.high else f"{hours.low:g} to {hours.high:g}"
 
 
-def _risk(issue: Issue) -> Text:
+def _risk(issue: Issue) -> Cell:
     risk = issue.estimate.risk if issue.estimate else None
-    return Text(risk.value, RISKS.get(risk, "")) if risk else Text("?")
+    return Cell(risk.value, RISKS.get(risk, "")) if risk else Cell("?")
 
 
 def _overlaps(document: dict[str, Any]) -> None:

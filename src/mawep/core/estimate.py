@@ -61,9 +61,9 @@ EASY_WORDS = frozenset(
         *("typo", "typos", "wording"),
     )
 )
-OPEN_WORDS = re.compile(
-    r"\b(?:TBD|to be decided|to be defined|unclear|not sure|open question)\b|\?\?", re.IGNORECASE
-)
+OPEN_SIGNS = ("tbd", "to be de", "unclear", "not sure", "open question", "??")
+OPEN_WORDS = re.compile(r"\b(?:tbd|to be decided|to be defined|unclear|not sure|open question)\b|\?\?")
+"""What a text says that leaves open what to do; without one of the signs it holds none of the words."""
 
 SIZES = {"xs": 0.5, "s": 1.0, "m": 3.0, "l": 8.0, "xl": 20.0}
 """Hours that a label such as `size/M` stands for: each about two and a half times the one before."""
@@ -202,7 +202,16 @@ def said_by_label(labels: Iterable[str]) -> tuple[str, float, float] | None:
 
 
 def _span(hours: float, width: float) -> Span:
-    return Span(_two_digits(hours / width), _two_digits(hours), _two_digits(hours * width))
+    """From low to high; ends that nobody said are rounded as people do: 0.4, 2.5, 13."""
+    if width == 1.0:
+        return Span(*[_two_digits(hours)] * 3)
+    return Span(_round(hours / width), _two_digits(hours), _round(hours * width))
+
+
+def _round(hours: float) -> float:
+    if hours < 1:
+        return float(f"{hours:.1g}")
+    return round(2 * hours) / 2 if hours < 10 else _two_digits(hours)
 
 
 def _two_digits(value: float) -> float:

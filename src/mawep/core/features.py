@@ -11,7 +11,7 @@ from functools import cached_property
 import msgspec
 
 from mawep.core.claims import clean, is_glob, parents
-from mawep.core.estimate import EASY_WORDS, HARD_WORDS, OPEN_WORDS, Features, Took, estimate
+from mawep.core.estimate import EASY_WORDS, HARD_WORDS, OPEN_SIGNS, OPEN_WORDS, Features, Took, estimate
 from mawep.core.model import Issue, Number
 
 MOST_TEXT = 20_000
@@ -22,6 +22,8 @@ OF_PATTERN = 5
 """Files that a directory or pattern counts for, at most: few issues change all that they may."""
 TOGETHER, AT_LEAST = 0.5, 3
 """Two files change together when the second is in this share of the changes of the first, and in so many."""
+MOST_PATH = 500
+"""Characters of one word that are looked at for paths."""
 WIDE = 30
 """A change of more files than this says nothing about which belong together."""
 NEWEST = 50
@@ -86,12 +88,15 @@ class Surroundings:
 
     def mentioned(self, text: str) -> Iterator[str]:
         """The files of the repository that a text names, by path or by a name that only one has."""
-        for match in _PATHLIKE.finditer(text):
-            word = match[0].removeprefix("./").lstrip("/")
-            if word in self.paths:
-                yield word
-            elif "/" not in word and word in self._by_name:
-                yield self._by_name[word]
+        for part in text.split():
+            if "." not in part and "/" not in part:
+                continue
+            for match in _PATHLIKE.finditer(part[:MOST_PATH]):
+                word = match[0].removeprefix("./").lstrip("/")
+                if word in self.paths:
+                    yield word
+                elif "/" not in word and word in self._by_name:
+                    yield self._by_name[word]
 
     def together(self, path: str) -> tuple[str, ...]:
         """What changes with a file, most of the time."""
@@ -139,10 +144,16 @@ def features_of(issue: Issue, around: Surroundings) -> Features:
         lines=around.lines_in(single),
         hard=tuple(sorted(said & HARD_WORDS)),
         easy=tuple(sorted(said & EASY_WORDS)),
-        open=OPEN_WORDS.search(body) is not None,
+        open=_leaves_open(body),
         labels=issue.labels,
         hours=issue.estimate_hours,
     )
+
+
+def _leaves_open(text: str) -> bool:
+    """True when the text says that something is not decided."""
+    lower = text.lower()
+    return any(sign in lower for sign in OPEN_SIGNS) and OPEN_WORDS.search(lower) is not None
 
 
 def with_estimates(issues: Iterable[Issue], around: Surroundings) -> list[Issue]:
