@@ -82,3 +82,12 @@ def test_this_machine_may_be_spoken_to_in_clear(tmp_path: Path) -> None:
 def test_an_address_that_holds_a_token_is_not_shown(tmp_path: Path) -> None:
     (problem,) = refused(tmp_path, f"github.api_url=https://x:{TOKEN}@ghe.example/api/v3")
     assert TOKEN not in problem
+
+
+@pytest.mark.parametrize("section", ["agents", "verify"])
+def test_hazard_the_token_of_the_forge_is_passed_on_to_nobody(tmp_path: Path, section: str) -> None:
+    (problem,) = refused(tmp_path, "github.token=${TOKEN}", f"{section}.env=[TOKEN]")
+    assert problem == (
+        f"--set {section}.env: `TOKEN` signs MAWEP in at the forge; agents and gates get another credential, or none"
+    )
+    load_config(write(tmp_path), (IN_USE, f"{section}.env=[TOKEN]"), {"TOKEN": TOKEN})

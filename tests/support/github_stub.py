@@ -660,7 +660,7 @@ def _about(stub: GitHubStub, params: Mapping[str, str], body: Body) -> tuple[int
     return 200, {
         "full_name": world.repository,
         "default_branch": world.default_branch,
-        "permissions": {"admin": False, "push": True, "pull": True},
+        "permissions": {"push": world.people[world.login].may_write, "pull": True},
         "clone_url": world.git.as_uri(),
         **{
             f"allow_{name}": method in world.methods

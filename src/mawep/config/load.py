@@ -11,9 +11,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from mawep.adapters.yaml_lines import KeyPath, Tree
-from mawep.config.environment import Resolved, resolve
+from mawep.config.environment import Resolved, names_in, resolve
 from mawep.config.fields import Section, Surroundings, suggestion
-from mawep.config.github import forge_wanted
+from mawep.config.github import HIDDEN, forge_wanted
 from mawep.config.model import Config
 from mawep.config.written import Place, Problem, Written, dotted, read
 from mawep.errors import ProblemsError
@@ -170,6 +170,7 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
         for key, message in sections["github"].at_odds():
             path = ("github", *key)
             yield Problem(written.place_of(path), dotted(path), message)
+        yield from _lent(sections, written)
     if "workspace" in sections and "orchestrator" in sections:
         agents = sections["orchestrator"].max_agents
         highest = 65536 - 10 * agents
@@ -177,6 +178,18 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
             path = ("workspace", "ports_from")
             message = f"expected at most {highest}, as {agents} agents get ten ports each"
             yield Problem(_latest(written, path, ("orchestrator", "max_agents")), dotted(path), message)
+
+
+def _lent(sections: Mapping[str, Any], written: Written) -> Iterator[Problem]:
+    """The forge's token is MAWEP's alone: it is not passed on to agents or to the gate under its name."""
+    tokens = set().union(*(names_in(str(written.value_at(("github", key)) or "")) for key in HIDDEN))
+    for section in ("agents", "verify", "review"):
+        for name in tokens.intersection(getattr(sections.get(section), "env", None) or ()):
+            path = (section, "env")
+            message = (
+                f"`{name}` signs MAWEP in at the forge; agents and gates get another credential, or none"
+            )
+            yield Problem(written.place_of(path), dotted(path), message)
 
 
 def _latest(written: Written, *paths: KeyPath) -> Place:
