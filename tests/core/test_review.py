@@ -199,3 +199,21 @@ def test_what_waits_to_land_does_not_wait_for_a_review_that_the_next_process_mak
     assert run.at(1) is IssueState.QUEUED
     run.go(ev.Interrupted(2))
     assert run.at(1) is IssueState.LANDING
+
+
+def test_a_limit_of_the_reviewers_provider_parks_one_and_lets_the_others_wait() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(reviewers=BY))
+    run.queue(1, 2)
+    asked = run.last(ev.ReviewIntended)
+    about = asked.number, asked.attempt, asked.commit, asked.tree
+    record = ReviewRecord(*about, Verdict.NONE, "a limit", runtime="other")
+    run.go(ev.ReviewFinished(1, record, limited=True))
+    assert run.last(ev.StopIntended).reason is FailureReason.REVIEW
+    assert run.count(ev.ReviewIntended) == 1
+    (waits,) = refusals(run.state, 2, run.now)
+    assert "the provider of `other` takes nothing more" in waits.detail
+    assert run.state.can_wait(2)
+    run.wait(301).settle()
+    assert run.count(ev.ReviewIntended) == 2
+    run.go(said(run, Verdict.APPROVE, runtime="other"))
+    assert "other" not in run.state.limits

@@ -100,6 +100,7 @@ def test_after_its_rounds_it_is_parked_with_the_reasons_and_can_be_tried_again(t
 NO_VERDICT = {
     "nonsense": ("echo looks good to me\n", "has not answered with a verdict"),
     "two minds": ("say approve a; say request_changes b\n", "contradict each other"),
+    "two minds far apart": ("say request_changes b; seq 100; say approve a\n", "contradict each other"),
     "crash": ("say approve fine; exit 3\n", "it exited with code 3"),
     "killed": ("say approve fine; kill -9 $$\n", "SIGKILL"),
     "limited": ("echo quota; exit 75\n", "set a limit"),

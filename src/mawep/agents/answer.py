@@ -29,15 +29,20 @@ class NoAnswerError(ValueError):
     """What was said is no verdict; the message says why, as the end of a sentence about the reviewer."""
 
 
+class NothingSaidError(NoAnswerError):
+    """There is nothing that could be one."""
+
+
 def read_answer(said: str) -> tuple[Verdict, str, tuple[Remark, ...]]:
     """The verdict, its summary and its comments.
 
     Raises:
-        NoAnswerError: there is none, or more than one, or it is not as it has to be.
+        NothingSaidError: there is none.
+        NoAnswerError: there is more than one, or it is not as it has to be.
     """
     found = list(_objects(said[-LONGEST:]))
     if not found:
-        raise NoAnswerError("has not answered with a verdict in a fenced JSON object")
+        raise NothingSaidError("has not answered with a verdict in a fenced JSON object")
     answers = list(dict.fromkeys(map(_checked, found)))
     if len({verdict for verdict, _, _ in answers}) > 1:
         raise NoAnswerError("has answered with verdicts that contradict each other")

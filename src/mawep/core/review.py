@@ -41,12 +41,6 @@ def proofs(state: State, steps: tuple[ev.Step, ...]) -> tuple[tuple[Number, str]
     return tuple(found)
 
 
-def reviewer_of(state: State, attempt: Attempt) -> str:
-    """The way in which the reviewer of an attempt is driven."""
-    known = state.rules.reviewers
-    return known.get(attempt.runtime) or next(iter(known.values()), "")
-
-
 def starts(state: State) -> Iterator[ev.ReviewIntended]:
     """Reviews that may begin, those of the oldest candidates first; in a run that is being stopped none does."""
     if not state.rules.reviewers or state.interrupted > 1:
@@ -56,7 +50,7 @@ def starts(state: State) -> Iterator[ev.ReviewIntended]:
         record, attempt = state.issues[number], state.issues[number].attempt
         if attempt is None or not state.in_review(number) or f"review:{number}" in state.effects:
             continue
-        reviewer = reviewer_of(state, attempt)
+        reviewer = state.reviewer_of(attempt)
         if verdict_on(record, attempt) is not None or not rules.provider_allows(state, reviewer):
             continue
         if rules.reviewer_is_free(state, under_way):

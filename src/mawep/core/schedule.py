@@ -191,7 +191,7 @@ def _reviewing(state: State, record: IssueRecord, attempt: Attempt) -> tuple[Ref
     waits = Refusal(
         RefusalKind.REVIEW, f"waits for {'the reviewer' if most == 1 else f'one of {most} reviewers'}"
     )
-    return _limited(state, review.reviewer_of(state, attempt)) or (waits,)
+    return _limited(state, state.reviewer_of(attempt)) or (waits,)
 
 
 def _not_landed(state: State, record: IssueRecord) -> tuple[Refusal, ...]:

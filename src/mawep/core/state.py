@@ -299,7 +299,21 @@ class State(msgspec.Struct, frozen=True):
     def can_wait(self, number: Number) -> bool:
         """True while an attempt waits for its provider or a forge or, in a run interrupted twice, for a reviewer."""
         record = self.issues[number]
-        return record.limited or record.proposed or (self.interrupted > 1 and self.in_review(number))
+        if record.limited or record.proposed:
+            return True
+        return self.in_review(number) and (self.interrupted > 1 or self._lacks_reviewer(record))
+
+    def _lacks_reviewer(self, record: IssueRecord) -> bool:
+        """True while its review has not begun, and its reviewer's provider takes nothing more."""
+        if record.attempt is None or f"review:{record.number}" in self.effects:
+            return False
+        limit = self.limits.get(self.reviewer_of(record.attempt))
+        return limit is not None and not limit.lifted
+
+    def reviewer_of(self, attempt: Attempt) -> str:
+        """The way in which the reviewer of an attempt is driven; empty where nobody reviews."""
+        known = self.rules.reviewers
+        return known.get(attempt.runtime) or next(iter(known.values()), "")
 
     def in_review(self, number: Number) -> bool:
         """True while a candidate that has passed the gate is, or is to be, looked at by a reviewer."""

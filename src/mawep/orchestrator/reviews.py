@@ -32,7 +32,9 @@ _DIFF = ("diff-tree", "-r", "--no-ext-diff", "--no-textconv", "--no-color", "--f
 class Reviewer(Protocol):
     """Who runs reviewers."""
 
-    async def review(self, issue: Issue, intent: ev.ReviewIntended, seq: int, prompt: str) -> ReviewRecord:
+    async def review(
+        self, issue: Issue, intent: ev.ReviewIntended, seq: int, prompt: str
+    ) -> ev.ReviewFinished:
         """Have it reviewed. Raises InfrastructureError when that has to be done again."""
         ...
 
@@ -54,7 +56,7 @@ class Reviews:
         self._template = template
         self._gates = gates
         self._state = state
-        self._under_way: dict[Number, asyncio.Task[ReviewRecord]] = {}
+        self._under_way: dict[Number, asyncio.Task[ev.ReviewFinished]] = {}
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """An attempt that is stopped is not reviewed any further."""
@@ -88,7 +90,7 @@ class Reviews:
                 review.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await review
-        return None if review.cancelled() else ev.ReviewFinished(intent.issue, review.result())
+        return None if review.cancelled() else review.result()
 
     async def _prompt(self, issue: Issue, intent: ev.ReviewIntended) -> str:
         state = self._state()

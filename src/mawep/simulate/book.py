@@ -69,7 +69,10 @@ class Book:
             key = issue, self.attempts[issue]
             self.tokens[key] = max(self.tokens.get(key, 0), usage.tokens or 0)
 
-    def _note_review(self, event: ev.AnyEvent) -> None:
+    def _note_review(self, rec: ev.Recorded) -> None:
+        event = rec.event
+        if isinstance(event, ev.ReviewFinished) and event.limited and event.issue in self.reviewing:
+            self._limit(event.record.runtime, event.until, rec.at)
         match event:
             case ev.ReviewIntended(issue=issue):
                 self.reviewing.add(issue)
@@ -81,7 +84,7 @@ class Book:
     def note(self, rec: ev.Recorded) -> None:
         """Take one event down."""
         self._note_usage(rec.event)
-        self._note_review(rec.event)
+        self._note_review(rec)
         match rec.event:
             case ev.RunStarted(target=target, routed=routed):
                 self.target = target
@@ -134,12 +137,14 @@ class Book:
         """Under one fence a limit is hit once; who is stopped already has nothing to say any more."""
         if self.is_current(event.issue, event.fence) and event.fence not in self.over:
             self.over.add(event.fence)
-            runtime = self.runtimes[event.issue]
-            held = self.limited.get(runtime, at)
-            stated = event.until if event.until and event.until >= at + NEAREST_MOMENT else None
-            if stated is not None or runtime not in self.pausing:
-                self.limited[runtime] = max(held, stated or at + SHORTEST_PAUSE)
-            self.pausing.add(runtime)
+            self._limit(self.runtimes[event.issue], event.until, at)
+
+    def _limit(self, runtime: str, until: datetime | None, at: datetime) -> None:
+        held = self.limited.get(runtime, at)
+        stated = until if until and until >= at + NEAREST_MOMENT else None
+        if stated is not None or runtime not in self.pausing:
+            self.limited[runtime] = max(held, stated or at + SHORTEST_PAUSE)
+        self.pausing.add(runtime)
 
     def _note_landing(self, event: ev.AnyEvent) -> None:
         match event:

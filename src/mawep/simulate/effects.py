@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import partial
 
 import msgspec
@@ -118,13 +119,12 @@ class Effects:
             self._truth.approved.add((event.issue, event.tree))
         else:
             self._truth.unfit.add(event.issue)
+        limited = verdict is Verdict.NONE and self._rng.random() < 0.5
+        until = self._world.clock.now() + timedelta(seconds=600) if limited and luck < 0.05 else None
         used = Usage(output_tokens=self._rng.randint(1, 100))
-        return ev.ReviewFinished(
-            event.issue,
-            ReviewRecord(
-                *(event.number, event.attempt, event.commit, event.tree, verdict, "look again"), usage=used
-            ),
-        )
+        about = event.number, event.attempt, event.commit, event.tree
+        record = ReviewRecord(*about, verdict, "look again", runtime=event.runtime, usage=used)
+        return ev.ReviewFinished(event.issue, record, limited=limited, until=until)
 
     # --- landing
 

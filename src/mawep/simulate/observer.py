@@ -111,6 +111,7 @@ class Observer:
             self._require(approved or not self._rules.reviewers, Invariant.QUEUED_APPROVED, event)
         elif isinstance(event, ev.ReviewIntended):
             self._see_reviewed(event, before)
+            self._see_limit(event.runtime, rec)
         elif isinstance(event, ev.LandingOpened):
             self._require(self.book.batch is None, Invariant.ONE_BATCH, event)
             self._require(event.base == self.book.target, Invariant.COMPOSED_ON_TARGET, event)
@@ -123,8 +124,7 @@ class Observer:
             self._require(after == expected, Invariant.LATE_CHANGES_NOTHING, event)
         if isinstance(event, BEGINNINGS):
             self._see_slot(event)
-            until = self.book.limited.get(self.book.runtimes[event.issue])
-            self._require(until is None or until <= rec.at, Invariant.NOT_WHILE_LIMITED, event)
+            self._see_limit(self.book.runtimes[event.issue], rec)
             most = self._budget.run_tokens
             self._require(most is None or self.book.spent < most, Invariant.NOT_PAST_BUDGET, event)
         if isinstance(event, ev.DependencyAdded | ev.DependencyRefused):
@@ -150,6 +150,10 @@ class Observer:
             for _, paths, _ in book.broken[other].values():
                 settled = self._touches[issue].isdisjoint(paths)
                 self._require(settled, Invariant.CHANGES_FIRST, f"#{other} breaks {paths}: {event}")
+
+    def _see_limit(self, runtime: str, rec: ev.Recorded) -> None:
+        until = self.book.limited.get(runtime)
+        self._require(until is None or until <= rec.at, Invariant.NOT_WHILE_LIMITED, rec.event)
 
     def _see_reviewed(self, event: ev.ReviewIntended, before: State) -> None:
         room = len(self.book.reviewing) < self._rules.review_slots and event.issue not in self.book.reviewing

@@ -7,18 +7,20 @@ asked a question, or answered something else. What it writes has no effect.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from mawep.adapters.fences import OFF, around
 from mawep.adapters.process import Supervisor, clean_environment, until_free
 from mawep.adapters.programs import own_python, with_real
 from mawep.adapters.sandbox import Mount, Walls
-from mawep.agents.answer import NoAnswerError, read_answer
+from mawep.agents.answer import NoAnswerError, NothingSaidError, read_answer
 from mawep.agents.base import (
     AgentEvent,
     AgentFailed,
@@ -32,24 +34,27 @@ from mawep.agents.base import (
 )
 from mawep.agents.recorded import RecordedSession, open_recorded
 from mawep.clock import Clock
-from mawep.core.events import ReviewIntended
+from mawep.core.events import ReviewFinished, ReviewIntended
 from mawep.core.model import Issue, Question, Usage
 from mawep.core.verdict import Remark, ReviewRecord, Verdict
+from mawep.errors import InfrastructureError, MawepError
 from mawep.gateway.gateway import Gateway, Made, Visitor
 from mawep.gateway.shapes.base import Trouble
 from mawep.gateway.throttle import Limited
 from mawep.gateway.values import Amount
 from mawep.stages.attempt import Ears, Limits, Turn
-from mawep.stages.workspace import Reading, SetupError, Workspaces
+from mawep.stages.workspace import Reading, Workspaces
 from mawep.worker.desk import Driving, WorkerSettings
 from mawep.worker.models import BY_THEMSELVES, counted, pointed
 from mawep.worker.walls import MODEL_ONLY, NO_NETWORK, bridge, named, socket_inside
+
+log = structlog.get_logger("mawep.worker")
 
 OPENING_SECONDS = 120.0
 """How long a reviewer may take to be ready."""
 LOCK_SECONDS = 15.0
 KEPT_LINES = 20_000
-"""Lines of a program that are kept, to look for its answer in."""
+"""Lines of a program that are kept, the last ones, to look for its answer in."""
 SAID = 2000
 """Characters of why there is no verdict."""
 
@@ -59,7 +64,7 @@ class _Heard:
     """What a reviewer said: messages since it last used a tool, lines that a program printed; and what it took."""
 
     messages: list[str] = field(default_factory=list)
-    lines: list[str] = field(default_factory=list)
+    lines: deque[str] = field(default_factory=lambda: deque(maxlen=KEPT_LINES))
     whole: str = ""
     usage: Usage = field(default_factory=Usage)
 
@@ -69,17 +74,19 @@ class _Heard:
                 self.messages.append(text)
             case ToolCall():
                 self.messages.clear()
-            case Output(line) if len(self.lines) < KEPT_LINES:
+            case Output(line):
                 self.lines.append(line)
             case _:
                 pass
 
     def answer(self) -> tuple[Verdict, str, tuple[Remark, ...]]:
         """Its answer: in the last thing it said, else in all of it. Raises NoAnswerError."""
+        if self.lines:
+            return read_answer("\n".join(self.lines))
         try:
-            return read_answer("\n".join(self.lines) or "".join(self.messages))
-        except NoAnswerError:
-            return read_answer(self.whole or "".join(self.messages))
+            return read_answer("".join(self.messages))
+        except NothingSaidError:
+            return read_answer(self.whole)
 
 
 class _Listening(Turn):
@@ -125,14 +132,14 @@ class Reviewer:
         if self._gateway is not None:
             self._gateway.attend(self)
 
-    async def review(self, issue: Issue, intent: ReviewIntended, seq: int, prompt: str) -> ReviewRecord:
+    async def review(self, issue: Issue, intent: ReviewIntended, seq: int, prompt: str) -> ReviewFinished:
         """Have it reviewed; `seq` is the intent's place in the journal.
 
         Raises:
             InfrastructureError: what the run stands on failed; the review is to be made again.
         """
         heard, began = _Heard(), self._clock.awake()
-        verdict, remarks = Verdict.NONE, tuple[Remark, ...]()
+        verdict, remarks, limit = Verdict.NONE, tuple[Remark, ...](), None
         try:
             await self._ask(issue, intent, seq, prompt, heard)
             verdict, summary, remarks = heard.answer()
@@ -141,17 +148,25 @@ class Reviewer:
         except AgentFailed as failure:
             told = "\n".join(part for part in (failure.what, failure.cause, failure.detail) if part)
             summary = f"has not come to one: {told}"[:SAID]
-        except SetupError as error:
+            limit = failure if isinstance(failure, ProviderLimited) else None
+        except InfrastructureError:
+            raise
+        except MawepError as error:
             summary = f"has not begun: {error}"[:SAID]
+        except Exception as error:  # a defect of ours costs this review, not the run
+            log.exception("review broke", issue=intent.issue, review=intent.number)
+            summary = f"has not come to one: MAWEP itself broke: {error!r}"[:SAID]
         if self._gateway is not None and (total := self._gateway.total(intent.issue, -seq)).calls:
             heard.usage = counted(total)
-        return ReviewRecord(
+        record = ReviewRecord(
             *(intent.number, intent.attempt, intent.commit, intent.tree, verdict, summary, remarks),
             runtime=intent.runtime,
             seconds=round(self._clock.awake() - began, 3),
             transcript=str(self._directory(intent) / "transcript.jsonl"),
             usage=heard.usage,
         )
+        until = limit.until if limit else None
+        return ReviewFinished(intent.issue, record, limited=limit is not None, until=until)
 
     def _directory(self, intent: ReviewIntended) -> Path:
         return self._settings.directory / "reviews" / f"{intent.issue}-{intent.number}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from mawep.core.events.base import Event
 from mawep.core.model import Number, Sha
 from mawep.core.verdict import ReviewRecord
@@ -20,7 +22,12 @@ class ReviewIntended(Event, frozen=True, tag=True):
 
 
 class ReviewFinished(Event, frozen=True, tag=True):
-    """A review is over, with a verdict or without."""
+    """A review is over, with a verdict or without.
+
+    `limited`: the provider of its model takes nothing more before `until`; None when it does not say.
+    """
 
     issue: Number
     record: ReviewRecord
+    limited: bool = False
+    until: datetime | None = None

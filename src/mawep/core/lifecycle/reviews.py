@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from mawep.core import events as ev
+from mawep.core import limits
 from mawep.core.lifecycle.steps import done, late, put
 from mawep.core.state import State, replace
 from mawep.core.usage import total
+from mawep.core.verdict import Verdict
 
 
 def intended(state: State, rec: ev.Recorded, event: ev.ReviewIntended) -> State:
@@ -21,4 +23,15 @@ def finished(state: State, rec: ev.Recorded, event: ev.ReviewFinished) -> State:
     record = state.issues[event.issue]
     used = replace(said.usage, context_used=None, context_size=None)
     record = replace(record, spent=total(record.spent, used), reviews=(*record.reviews, said))
-    return done(put(state, record), key)
+    return _provider(done(put(state, record), key), rec, event)
+
+
+def _provider(state: State, rec: ev.Recorded, event: ev.ReviewFinished) -> State:
+    """What the review has shown of its reviewer's provider: it takes nothing more for now, or takes requests again."""
+    runtime, known = event.record.runtime, state.limits.get(event.record.runtime)
+    if event.limited:
+        limit = limits.after(known, rec.at, event.until, event.record.summary)
+        return replace(state, limits=state.limits.set(runtime, limit))
+    if known is not None and known.lifted and event.record.verdict is not Verdict.NONE:
+        return replace(state, limits=state.limits.delete(runtime))
+    return state
