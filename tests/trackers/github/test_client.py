@@ -233,6 +233,31 @@ async def test_many_edges_take_few_requests(here: Site) -> None:
     assert len(edges.blocked_by) == 600 and len(here.stub.requests) == 3
 
 
+async def test_a_server_that_takes_too_long_is_asked_for_less(here: Site) -> None:
+    first = here.world.seed()
+    numbers = [here.world.seed(blocked_by=[first]) for _ in range(300)]
+    here.stub.faults += [
+        Fault("POST /graphql", 502),
+        Fault("POST /graphql", 200, {}, b'{"errors": [{"message": "Something went wrong while executing"}]}'),
+    ]
+    assert len((await here.forge.edges(numbers)).blocked_by) == 300
+    assert len(here.stub.requests) == 2 + 12
+    here.stub.faults += [Fault("POST /graphql", 502) for _ in range(5)]
+    with pytest.raises(Unreachable):
+        await here.forge.edges(numbers)
+    assert len(here.stub.faults) == 4
+
+
+async def test_a_search_that_is_not_whole_is_no_answer(here: Site) -> None:
+    here.stub.faults.append(Fault("GET /search", 200, {}, b'{"incomplete_results": true, "items": []}'))
+    with pytest.raises(Unreachable):
+        await here.forge.issues(Query(query="refund"))
+    for n in range(1001):
+        here.world.seed(f"Refund {n}")
+    with pytest.raises(Refused, match="narrow it"):
+        await here.forge.issues(Query(query="refund"))
+
+
 async def test_a_server_without_edges_is_asked_once(here: Site) -> None:
     here.world.dependencies_supported = here.world.sub_issues_supported = False
     numbers = [here.world.seed() for _ in range(20)]
@@ -324,6 +349,18 @@ async def test_an_app_acts_through_its_installation_and_renews_its_token() -> No
         credentials = await here.forge.git_credentials()
         assert credentials is not None and credentials.password == "second-token"
         assert sum("access_tokens" in target for target in here.stub.targets()) == 2
+
+
+async def test_a_token_of_an_installation_that_is_not_accepted_is_renewed() -> None:
+    async with site(token=None, app=App(5, 77, private_key())) as here:
+        number = here.world.seed()
+        here.stub.installations[77] = ("first-token", "")
+        await here.forge.issue(number)
+        here.stub.token = "revoked"
+        with pytest.raises(NotAllowed):
+            await here.forge.issue(number)
+        here.stub.installations[77] = ("second-token", "")
+        assert (await here.forge.issue(number)).number == number
 
 
 async def test_a_broken_key_of_an_app_is_told_without_showing_it() -> None:

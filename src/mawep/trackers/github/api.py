@@ -83,6 +83,14 @@ class Reply:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """A reply for the next time that the same is asked for."""
+
+    headers: dict[str, str]
+    content: bytes
+
+
+@dataclass(frozen=True)
 class _Asked:
     """What is asked for; as a text it is what errors say, without parameters."""
 
@@ -121,7 +129,7 @@ class Api:
         self._signer = signer
         self._limiter = limiter
         self._transport = Transport(self._url)
-        self._kept: OrderedDict[str, Reply] = OrderedDict()
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._kept_bytes = 0
 
     async def get(self, path: str, /, **params: str | int) -> Any:
@@ -137,6 +145,8 @@ class Api:
         asked: dict[str, str | int] = {"per_page": 100, **params}
         for _ in range(MOST_PAGES):
             reply = await self.reply(path, asked)
+            if key and thing(reply.data).get("incomplete_results") is True:
+                raise Unreachable(f"the forge did not finish its search at {path}")
             for entry in things(thing(reply.data).get(key) if key else reply.data):
                 yield entry
             following = _next_page(reply.headers.get("link", ""))
@@ -220,13 +230,15 @@ class Api:
         # Outside of the handler, so that no error of ours carries along the request, which is signed.
         raise failure
 
-    def _answered(self, response: httpx.Response, asked: _Asked, kept: Reply | None) -> Reply:
+    def _answered(self, response: httpx.Response, asked: _Asked, kept: _Kept | None) -> Reply:
         headers = {key.lower(): value for key, value in response.headers.items()}
         self._limiter.answered(asked.resource, headers, free=response.status_code == 304)
+        content = response.content
         if response.status_code == 304 and kept is not None:
             self._kept.move_to_end(asked.name)
-            return kept
-        content = response.content
+            headers, content = kept.headers, kept.content
+        elif asked.method == "GET" and "etag" in headers:
+            self._keep(asked.name, _Kept(headers, content))
         is_json = "json" in headers.get("content-type", "json")
         data: Any = None
         if content and is_json:
@@ -237,21 +249,15 @@ class Api:
                 raise failure(f"the answer to {asked} makes no sense", cause="it is no JSON") from None
         if asked.path == GRAPHQL and _kinds(data) & {"RATE_LIMITED", "RATE_LIMIT"}:
             raise _HadEnoughError(headers)
-        reply = Reply(response.status_code, headers, data, b"" if is_json else content)
-        if asked.method == "GET" and "etag" in headers:
-            self._keep(asked.name, reply, len(content))
-        return reply
+        return Reply(response.status_code, headers, data, b"" if is_json else content)
 
-    def _keep(self, name: str, reply: Reply, size: int) -> None:
+    def _keep(self, name: str, kept: _Kept) -> None:
         previous = self._kept.pop(name, None)
-        if previous is not None:
-            self._kept_bytes -= int(previous.headers["x-mawep-size"])
-        reply = Reply(reply.status, {**reply.headers, "x-mawep-size": str(size)}, reply.data, reply.content)
-        self._kept[name] = reply
-        self._kept_bytes += size
+        self._kept[name] = kept
+        self._kept_bytes += len(kept.content) - (len(previous.content) if previous else 0)
         while self._kept_bytes > KEPT_BYTES:
             _, oldest = self._kept.popitem(last=False)
-            self._kept_bytes -= int(oldest.headers["x-mawep-size"])
+            self._kept_bytes -= len(oldest.content)
 
     def _failure(self, error: Exception, asked: _Asked) -> Exception:
         if isinstance(error, RequestFailed):
@@ -275,6 +281,8 @@ class Api:
             if asked.writes:
                 return Ambiguous(f"no clear answer to {asked}", cause=said)
             return Unreachable(f"the forge is in trouble: {asked}", cause=said)
+        if status == 401:
+            self._signer.refused()
         kind = _BY_STATUS.get(status, Refused)
         if kind is NotAllowed:
             return NotAllowed(f"{asked} is not allowed", cause=said, next_step=_leave(headers))

@@ -52,6 +52,10 @@ class Signer(Protocol):
         """A token that is good for some minutes; None: we are nobody."""
         ...
 
+    def refused(self) -> None:
+        """The forge did not accept the token: the next one is asked for anew, where it can be."""
+        ...
+
     async def login(self, exchange: Exchange) -> str | None:
         """Our login, where it cannot be asked for like a person's."""
         ...
@@ -65,6 +69,9 @@ class Given:
 
     async def token(self, exchange: Exchange) -> str | None:
         return self._token
+
+    def refused(self) -> None:
+        """There is no other."""
 
     async def login(self, exchange: Exchange) -> str | None:
         return None
@@ -84,6 +91,9 @@ class Installation:
             if self._current is None or self._clock.now() + MARGIN >= self._current[1]:
                 self._current = await self._renew(exchange)
             return self._current[0]
+
+    def refused(self) -> None:
+        self._current = None
 
     async def login(self, exchange: Exchange) -> str | None:
         found = await exchange("GET", "/app", self._as_app())

@@ -14,6 +14,8 @@ from mawep.trackers.github.decode import Json, number, text, thing, things
 
 AT_ONCE = 100
 """Issues asked for by number in one query."""
+MOST_FOUND = 1000
+"""GitHub shows no more of what a search finds."""
 FEW = 3
 """So many are asked for one by one."""
 
@@ -99,6 +101,8 @@ async def _searched(api: Api, repository: str, wanted: Query) -> list[ForgeIssue
         words.append(f"updated:>={stamp(wanted.since)}")
     question = " ".join([*words, wanted.query or ""])
     found = [data async for data in api.pages("/search/issues", key="items", q=question)]
+    if len(found) >= MOST_FOUND:
+        raise Refused(f"the search finds more than GitHub shows ({MOST_FOUND})", next_step="narrow it")
     ours = f"/repos/{repository}".lower()
     return [
         decode.issue(data, repository)

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from mawep.core.model import Number
-from mawep.trackers.base import Edges, NotThere, Reference, Refused
+from mawep.trackers.base import Edges, NotThere, Reference, Refused, Unreachable
 from mawep.trackers.github import decode
 from mawep.trackers.github.api import Api, GraphQLError
 from mawep.trackers.github.decode import Json, number, text, thing, things
 
 AT_ONCE = 250
-"""Issues in one query."""
+"""Issues in one query, until the server shows that it cannot do so many."""
+LEAST_AT_ONCE = 25
 FIRST = 50
 """Edges of each kind taken from a query; GitHub allows 50 blockers. Of an issue with more the rest is asked for."""
 
@@ -30,6 +31,7 @@ class EdgeReader:
     def __init__(self, api: Api, repository: str) -> None:
         self._api = api
         self._repository = repository
+        self._at_once = AT_ONCE
         self._dependencies = True
         self._sub_issues = True
         self._query_blocked = True
@@ -41,9 +43,17 @@ class EdgeReader:
         nested: dict[Number, tuple[Reference, ...]] = {}
         parents: dict[Number, Reference] = {}
         wanted = sorted(set(numbers))
-        for start in range(0, len(wanted), AT_ONCE):
-            some = wanted[start : start + AT_ONCE]
-            answer = await self._ask(some)
+        done = 0
+        while done < len(wanted):
+            some = wanted[done : done + self._at_once]
+            try:
+                answer = await self._ask(some)
+            except (Unreachable, GraphQLError):
+                if len(some) <= LEAST_AT_ONCE:
+                    raise
+                self._at_once = max(LEAST_AT_ONCE, len(some) // 4)  # it may have taken the server too long
+                continue
+            done += len(some)
             for one in some:
                 entry = thing(answer.get(f"i{one}"))
                 await self._blockers(one, entry, blocked)
