@@ -91,7 +91,7 @@ class Shop:
     def leases(self) -> Leases:
         return Leases(self.connection, self.run, self.ttl, SystemClock())
 
-    def open(self, runtime: str | Runtime = "command") -> None:
+    def open(self, runtime: str | Runtime = "command", *, forge: bool = False) -> None:
         """Let a worker begin, as a new process would."""
         name = WORKER
         agents = self.root / "agents"
@@ -117,6 +117,7 @@ class Shop:
                 limits=self.limits,
                 shown=(agents,) if self.behind else (),
                 gateway=self.gateway,
+                forge=forge,
             ),
             bus=Bus(self.connection, self.run, self._identity(name), self.keyring, SystemClock()),
             leases=self.leases(),

@@ -239,3 +239,36 @@ async def test_an_agent_that_loops_floods_nothing(shop: Shop) -> None:
     await shop.assign(1)
     await shop.result(1)
     assert len(shop.said(wire.Blocker, 1)) <= 31 + (time.monotonic() - began)
+
+
+async def test_an_agent_is_on_the_forge_through_the_orchestrator_alone(shop: Shop) -> None:
+    answers = shop.file("answers")
+    shop.agent(
+        1,
+        f'mawep agent comment "half way" > {answers}\nmawep agent issue 7 >> {answers}\n'
+        f"env | grep -ci github_token >> {answers} || true\n{WORK}",
+    )
+    shop.open(forge=True)
+    await shop.assign(1, fence=7)
+    asked = await shop.hears(wire.ForgeRequest, 1, fence=7)
+    assert (asked.text, asked.number) == ("half way", None)
+    await shop.tell(wire.ForgeAnswer(issue=1, attempt=1, request_id=asked.request_id, ok=True, text="posted"))
+    await eventually("it reads an issue", lambda: len(shop.said(wire.ForgeRequest, 1)) == 2, PATIENCE)
+    asked = shop.said(wire.ForgeRequest, 1)[1]
+    assert (asked.text, asked.number) == (None, 7)
+    await shop.tell(
+        wire.ForgeAnswer(issue=1, attempt=1, request_id=asked.request_id, ok=True, text="Issue 7")
+    )
+    await shop.result(1, fence=7)
+    assert answers.read_text().splitlines() == ["posted", "Issue 7", "0"]
+
+
+async def test_without_a_forge_there_are_no_such_tools(shop: Shop) -> None:
+    answers = shop.file("answers")
+    shop.agent(1, f'mawep agent comment "half way" 2> {answers} || echo $? >> {answers}\n{WORK}')
+    shop.open()
+    await shop.assign(1)
+    await shop.result(1)
+    assert "there is no tool 'comment_on_issue'" in answers.read_text()
+    assert answers.read_text().endswith("\n1\n")
+    assert shop.said(wire.ForgeRequest, 1) == []

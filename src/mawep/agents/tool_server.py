@@ -22,7 +22,7 @@ import structlog
 import mawep.inside
 from mawep.adapters.seldom import worth_telling
 from mawep.agents.base import ToolEndpoint
-from mawep.agents.tools import Said
+from mawep.agents.tools import TOOLS, Said, Tool
 
 log = structlog.get_logger("mawep.tools")
 
@@ -53,8 +53,9 @@ async def make_ready() -> None:
 class ToolServer:
     """One attempt's tools, from `open` to `close`. `strangers` counts those who did not know the token."""
 
-    def __init__(self, path: Path, answer: Answer) -> None:
+    def __init__(self, path: Path, answer: Answer, tools: Mapping[str, type[Tool]] = TOOLS) -> None:
         self.path = path
+        self._tools = tools
         self.strangers = 0
         self._sent_away = 0
         self._answer = answer
@@ -131,7 +132,7 @@ class ToolServer:
         try:
             if await self._knows_the_token(reader):
                 session = await asyncio.to_thread(import_module, SESSION)
-                await session.serve(reader, writer, self._answer)
+                await session.serve(reader, writer, self._answer, self._tools)
         except (OSError, ValueError):
             pass  # it went away, or said something without an end
         except Exception:

@@ -16,7 +16,7 @@ from mcp.server.lowlevel.server import Server
 from mcp.shared.message import SessionMessage
 
 from mawep import __version__
-from mawep.agents.tools import INSTRUCTIONS, TOOLS, Said
+from mawep.agents.tools import INSTRUCTIONS, Said, Tool
 
 AT_ONCE = 8
 """Calls of one connection that are carried out at a time."""
@@ -25,11 +25,16 @@ Answer = Callable[[str, Mapping[str, Any]], Awaitable[Said]]
 Incoming = SessionMessage | Exception
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answer: Answer) -> None:
+async def serve(
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    answer: Answer,
+    tools: Mapping[str, type[Tool]],
+) -> None:
     """Serve until the agent's side ends; what it does not wait for any more is cancelled."""
     heard, inbox = anyio.create_memory_object_stream[Incoming](0)
     outbox, said = anyio.create_memory_object_stream[SessionMessage](0)
-    server = _server(answer)
+    server = _server(answer, tools)
     async with anyio.create_task_group() as group:
         group.start_soon(_hear, reader, heard)
         group.start_soon(_say, said, writer)
@@ -39,11 +44,11 @@ async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answ
         stream.close()
 
 
-def _server(answer: Answer) -> Server[Any]:
+def _server(answer: Answer, tools: Mapping[str, type[Tool]]) -> Server[Any]:
     busy = 0
 
     async def list_tools(_: Any, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=_described())
+        return types.ListToolsResult(tools=_described(tools))
 
     async def call_tool(_: Any, call: types.CallToolRequestParams) -> types.CallToolResult:
         nonlocal busy
@@ -64,9 +69,9 @@ def _server(answer: Answer) -> Server[Any]:
     )
 
 
-def _described() -> list[types.Tool]:
+def _described(tools: Mapping[str, type[Tool]]) -> list[types.Tool]:
     found = []
-    for name, tool in TOOLS.items():
+    for name, tool in tools.items():
         schema = tool.model_json_schema()
         description = " ".join(schema.pop("description").split())
         found.append(types.Tool(name=name, description=description, input_schema=schema))

@@ -107,11 +107,31 @@ class AskHuman(Tool):
     )
 
 
+class CommentOnIssue(Tool):
+    """Comment on your own issue, where people read it. Say only what they need to know; nobody answers."""
+
+    name: ClassVar[str] = "comment_on_issue"
+    most: ClassVar[int] = 5
+
+    text: Text
+
+
+class ReadIssue(Tool):
+    """Read an issue of this repository as it is now, with its comments."""
+
+    name: ClassVar[str] = "read_issue"
+    most: ClassVar[int] = 50
+
+    number: int = Field(ge=1, le=10**9)
+
+
 TOOLS: dict[str, type[Tool]] = {
     tool.name: tool
     for tool in (ReportProgress, ReportBlocked, ClaimFiles, AnnounceBreakingChange, ReadMessages, AskHuman)
 }
-"""Every tool by its name."""
+"""Every tool that all agents have, by its name."""
+FORGE_TOOLS: dict[str, type[Tool]] = {tool.name: tool for tool in (CommentOnIssue, ReadIssue)}
+"""Those of agents whose issues are on a forge."""
 
 
 @dataclass(frozen=True)
@@ -127,11 +147,13 @@ class Refusal(Exception):  # noqa: N818 (an answer to an agent, not a fault)
     """A call that nothing is made of; the sentence goes back to the agent."""
 
 
-def understood(name: str, arguments: Mapping[str, Any] | None) -> Tool:
-    """What a call asks for. Raises Refusal."""
-    tool = TOOLS.get(name)
+def understood(
+    name: str, arguments: Mapping[str, Any] | None, offered: Mapping[str, type[Tool]] = TOOLS
+) -> Tool:
+    """What a call of one of the tools `offered` asks for. Raises Refusal."""
+    tool = offered.get(name)
     if tool is None:
-        raise Refusal(f"there is no tool {name[:100]!r}; there are {', '.join(TOOLS)}")
+        raise Refusal(f"there is no tool {name[:100]!r}; there are {', '.join(offered)}")
     try:
         return tool.model_validate(dict(arguments or {}))
     except ValidationError as error:
@@ -159,6 +181,6 @@ class Allowance:
             raise Refusal("too many calls; wait a few seconds and go on with your work")
         self._left -= 1.0
         calls = self._calls[name] = self._calls.get(name, 0) + 1
-        tool = TOOLS.get(name)
+        tool = TOOLS.get(name) or FORGE_TOOLS.get(name)
         if tool is not None and calls > tool.most:
             raise Refusal(f"{name} has been called {tool.most} times, which is as often as an attempt may")

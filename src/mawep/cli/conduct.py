@@ -30,11 +30,11 @@ from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.landing import first_target, target_of
 from mawep.cli.pricing import price_of
-from mawep.cli.reporting import outbox_of, reporter_of
+from mawep.cli.reporting import errands_of, outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
-from mawep.cli.watching import forge_of_run, watcher_of
+from mawep.cli.watching import forge_of_run, has_forge, watcher_of
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
@@ -266,12 +266,13 @@ class Conductor:
             forge_of_run(self.config, self.repository, self.clock, self.view.forge_left)
         )
         outbox = stack.enter_context(outbox_of(directory, self.clock)) if forge else None
-        await stack.enter_async_context(
+        reporter = await stack.enter_async_context(
             reporter_of(self.config, self.repository, outbox, forge, hall, self.view.live, self.clock)
         )
         watcher = watcher_of(self.config, forge, hall, self.clock, self.view.forge)
         look = (lambda hooked: watcher.poke(hooked=hooked)) if watcher else lambda hooked: None
-        listener = Listener(ours, hall, self.clock, self.view.overhear, look)
+        errands = errands_of(self.config, forge, reporter)
+        listener = Listener(ours, hall, self.clock, self.view.overhear, look, errands=errands)
         hall.attend(listener.witness)
         refiller = Refiller(workspaces)
         stack.push_async_callback(refiller.close)
@@ -358,6 +359,7 @@ def worker_settings(
         run=directory.run,
         directory=directory.path,
         gateway=gateway,
+        forge=has_forge(config),
         runtimes={
             name: Driving(
                 RUNTIMES[way.runtime](options_of(agents, way)),

@@ -16,6 +16,7 @@ from mawep.clock import Clock
 from mawep.config import Config
 from mawep.observe.live import Live
 from mawep.orchestrator import Orchestrator
+from mawep.orchestrator.errands import Errands
 from mawep.orchestrator.reporter import CERTAIN, Reporter, Reporting
 from mawep.state.clone_key import clone_key
 from mawep.state.outbox import Outbox
@@ -67,6 +68,11 @@ async def reporter_of(
             await reporter.finish()
         finally:
             await ended(task)
+
+
+def errands_of(config: Config, forge: Forge | None, reporter: Reporter | None) -> Errands | None:
+    """Who goes to the forge for agents, if issues come from one."""
+    return None if forge is None or reporter is None else Errands(forge, reporter, config.issues.trust)
 
 
 def reporting(config: Config, hall: Orchestrator) -> Reporting:

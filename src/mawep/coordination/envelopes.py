@@ -156,6 +156,16 @@ class ClaimAnswer(Payload):
     held: dict[str, int] = Field(default_factory=dict)
 
 
+class ForgeAnswer(Payload):
+    """What became of a `forge_request`: a text for the attempt's agent, some of it others' words, fenced."""
+
+    issue: int
+    attempt: int
+    request_id: str
+    ok: bool
+    text: str
+
+
 class ClaimsChanged(Payload):
     """An issue claims paths that others may not write, or has given them back."""
 
@@ -216,6 +226,16 @@ class ClaimRequest(Payload):
     attempt: int
     request_id: str
     paths: list[str]
+
+
+class ForgeRequest(Payload):
+    """The agent wants `text` said on its own issue, or else the issue `number` read: answered with `forge_answer`."""
+
+    issue: int
+    attempt: int
+    request_id: str
+    text: str | None = None
+    number: int | None = None
 
 
 class Progress(Payload):
@@ -364,8 +384,9 @@ class Reply(Payload):
 PAYLOADS: dict[str, type[Payload]] = {
     model.type_name: model
     for model in (
-        *(Assignment, Repair, Deliver, Answer, ClaimAnswer, ClaimsChanged, Stop, Release),
-        *(AttemptStarted, SessionOpened, Question, Delivered, ClaimRequest, Progress, Health, Blocker),
+        *(Assignment, Repair, Deliver, Answer, ClaimAnswer, ForgeAnswer, ClaimsChanged, Stop, Release),
+        *(AttemptStarted, SessionOpened, Question, Delivered, ClaimRequest, ForgeRequest),
+        *(Progress, Health, Blocker),
         *(BreakingChange, DependencyUpdate, MergeConflict, TurnResult),
         *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Look, Reply),
     )

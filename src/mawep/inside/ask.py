@@ -89,6 +89,12 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument(
         "--option", dest="options", action="append", default=[], help="a possible answer; repeatable"
     )
+
+    comment = verbs.add_parser("comment", parents=[shared], help="comment on your issue, on a forge")
+    comment.add_argument("text")
+
+    issue = verbs.add_parser("issue", parents=[shared], help="read an issue of the repository, on a forge")
+    issue.add_argument("number", type=int)
     return top
 
 
@@ -99,6 +105,8 @@ TOOLS = {
     "breaking-change": "announce_breaking_change",
     "messages": "read_messages",
     "ask": "ask_human",
+    "comment": "comment_on_issue",
+    "issue": "read_issue",
 }
 """The tool behind each verb."""
 

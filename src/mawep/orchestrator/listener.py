@@ -8,9 +8,9 @@ on resume: its sender has been told nothing, and must not be surprised later.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import assert_never
+from typing import Any, assert_never
 
 import msgspec
 import structlog
@@ -29,6 +29,7 @@ from mawep.core.usage import highest
 from mawep.errors import BusGoneError, MawepError
 from mawep.orchestrator import requests
 from mawep.orchestrator.effects import WORKER
+from mawep.orchestrator.errands import Errands, answered
 from mawep.orchestrator.hall import Incoming, Orchestrator
 from mawep.orchestrator.results import result_events, usage_from
 
@@ -74,7 +75,10 @@ class Listener:
         clock: Clock,
         overhear: Overhear,
         look: Callable[[bool], None] = lambda hooked: None,
+        *,
+        errands: Errands | None = None,
     ) -> None:
+        self._errands = errands
         self._bus = bus
         self._hall = hall
         self._clock = clock
@@ -96,9 +100,12 @@ class Listener:
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Tell the others what an event means for them."""
         for channel, payload in announcements(recorded.event, state):
-            task = asyncio.create_task(self._announce(channel, payload))
-            self._background.add(task)
-            task.add_done_callback(self._background.discard)
+            self._in_background(self._announce(channel, payload))
+
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
 
     async def _announce(self, channel: str, payload: wire.Payload, fence: int | None = None) -> None:
         try:
@@ -123,6 +130,8 @@ class Listener:
             self._asked(received, payload)
         elif isinstance(payload, wire.ClaimRequest):
             self._claimed(received, payload)
+        elif isinstance(payload, wire.ForgeRequest):
+            self._in_background(self._run_errand(received, payload))
         else:
             fence = received.envelope.fence or 0
             self._hall.post(
@@ -157,6 +166,18 @@ class Listener:
             await self._settle(received)
 
         self._hall.post(Incoming(events, settle))
+
+    async def _run_errand(self, received: Received, request: wire.ForgeRequest) -> None:
+        """An agent wants something of the forge, which changes nothing in the run."""
+        fence = received.envelope.fence or 0
+        attempt = requests.at_work(self._hall.state, request.issue, fence)
+        if attempt is None or self._errands is None:
+            why = "the turn is over" if attempt is None else "there is no forge"
+            done = answered(request, why, ok=False)
+        else:
+            done = await self._errands.run(request, f"agent-{attempt.slot}")
+        await self._announce(channels.direct(received.envelope.sender), done, fence)
+        await self._settle(received)
 
     def _asked(self, received: Received, verb: Verb) -> None:
         """A person's verb: refused or journalled, then answered."""

@@ -131,6 +131,10 @@ class Reporter:
         await self._outbox.owe(f"{SAYING}{key}", json.dumps({"issue": issue, "parts": parts}))
         self._woken.set()
 
+    def remarks(self, prefix: str) -> int:
+        """How many remarks of this run have a key that begins so."""
+        return self._outbox.count(f"{SAYING}{prefix}")
+
     async def run(self) -> None:
         """Report until cancelled."""
         while True:

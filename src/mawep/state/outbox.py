@@ -109,6 +109,10 @@ class Outbox:
         entry = self._entries.get(key)
         return entry is not None and entry.stage is Stage.DONE
 
+    def count(self, prefix: str) -> int:
+        """How many entries have a key that begins so, whatever has become of them."""
+        return sum(key.startswith(prefix) for key in self._entries)
+
     def unfinished(self) -> list[Entry]:
         """What is owed or open, oldest first."""
         left = (entry for entry in self._entries.values() if entry.stage is not Stage.DONE)

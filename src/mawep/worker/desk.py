@@ -55,7 +55,7 @@ class WorkerSettings:
     """How this worker drives agents, by the names that the run has for its ways; `directory` is the run's.
 
     `shown` are paths of this machine that agents behind walls may read, `logins` what they sign in with.
-    `gateway` stands between agents and their models.
+    `gateway` stands between agents and their models. `forge`: their issues are on one.
     """
 
     name: str
@@ -66,6 +66,7 @@ class WorkerSettings:
     shown: tuple[Path, ...] = ()
     logins: Logins = field(default_factory=lambda: Logins(Path(), ()))
     gateway: Gateway | None = None
+    forge: bool = False
 
     def driving(self, name: str) -> Driving:
         """The way of that name. Raises AgentFailed when this worker has none."""

@@ -27,7 +27,7 @@ from mawep.worker.talk import Talk
 log = structlog.get_logger("mawep.worker")
 
 ANSWER_SECONDS = 60.0
-"""How long an agent that claims files waits for the orchestrator: longer than an outage of the bus may take."""
+"""How long an agent waits for the orchestrator: longer than an outage of the bus may take."""
 SELDOM = frozenset({"command", "scripted"})
 """Ways of driving agents that seldom connect; all others do as soon as they start."""
 SOCKETS = "t-"
@@ -35,17 +35,27 @@ SOCKETS = "t-"
 
 
 class Toolbox:
-    """The tools of every attempt of one worker."""
+    """The tools of every attempt of one worker. `forge`: their issues are on a forge."""
 
-    def __init__(self, directory: Path, reports: Reports, talk: Talk, claims: Claims, clock: Clock) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        reports: Reports,
+        talk: Talk,
+        claims: Claims,
+        clock: Clock,
+        *,
+        forge: bool = False,
+    ) -> None:
         self._owner = directory
+        self._offered = {**tools.TOOLS, **(tools.FORGE_TOOLS if forge else {})}
         self._reports = reports
         self._talk = talk
         self._claims = claims
         self._clock = clock
         self._sockets: Path | None = None
         self._readying: asyncio.Task[None] | None = None
-        self._asked: dict[str, asyncio.Future[wire.ClaimAnswer]] = {}
+        self._asked: dict[str, asyncio.Future[wire.ClaimAnswer | wire.ForgeAnswer]] = {}
 
     # --- sockets
 
@@ -59,7 +69,7 @@ class Toolbox:
         async def answer(tool: str, arguments: Mapping[str, Any]) -> Said:
             return await self.call(desk, tool, arguments)
 
-        server = ToolServer(self._directory() / name, answer)
+        server = ToolServer(self._directory() / name, answer, self._offered)
         await server.open()
         desk.tools = server
 
@@ -90,7 +100,7 @@ class Toolbox:
         """Carry out one call of the desk's agent."""
         try:
             desk.allowance.take(name, self._clock.awake())
-            said = await self._carry_out(desk, tools.understood(name, arguments))
+            said = await self._carry_out(desk, tools.understood(name, arguments, self._offered))
         except Refusal as refusal:
             return Said(str(refusal), ok=False)
         if desk.undelivered and name != tools.ReadMessages.name:
@@ -129,6 +139,11 @@ class Toolbox:
                 if answer is None:
                     raise Refusal("nobody has answered, and the turn is over")
                 return Said(answer, {"answer": answer})
+            case tools.CommentOnIssue(text=text):
+                text = desk.session.without_secrets(text) if desk.session else text
+                return await self._on_forge(desk, text=text)
+            case tools.ReadIssue(number=number):
+                return await self._on_forge(desk, number=number)
             case _:
                 assert_never(call)  # type: ignore[arg-type]
 
@@ -145,21 +160,15 @@ class Toolbox:
 
     async def _claim(self, desk: Desk, paths: list[str]) -> Said:
         wanted = [self._claimable(desk, path) for path in paths]
-        request = secrets.token_hex(8)
-        waiting = self._asked[request] = asyncio.get_running_loop().create_future()
-        try:
-            await self._reports.tell(
-                desk,
-                wire.ClaimRequest(
-                    issue=desk.issue.number, attempt=desk.work.attempt, request_id=request, paths=wanted
-                ),
-            )
-            async with asyncio.timeout(ANSWER_SECONDS):
-                answer = await waiting
-        except TimeoutError:
-            raise Refusal("there is no answer; the files are not yours, try again later") from None
-        finally:
-            del self._asked[request]
+        request = wire.ClaimRequest(
+            issue=desk.issue.number,
+            attempt=desk.work.attempt,
+            request_id=secrets.token_hex(8),
+            paths=wanted,
+        )
+        answer = await self._answer_to(desk, request)
+        if not isinstance(answer, wire.ClaimAnswer):
+            raise Refusal("there is no answer; the files are not yours, try again later")
         if answer.granted:
             return Said(
                 f"yours until your issue ends: {', '.join(wanted)}", {"granted": True, "paths": wanted}
@@ -168,8 +177,39 @@ class Toolbox:
         text = f"not granted, {answer.why}{': ' + ', '.join(held) if held else ''}; leave those files alone"
         return Said(text, {"granted": False, "why": answer.why, "held": dict(answer.held)}, ok=False)
 
-    def answered(self, answer: wire.ClaimAnswer) -> None:
-        """The orchestrator has decided about a claim."""
+    async def _on_forge(self, desk: Desk, *, text: str | None = None, number: int | None = None) -> Said:
+        """Agents have no token of the forge: the orchestrator says and reads for them."""
+        request = wire.ForgeRequest(
+            issue=desk.issue.number,
+            attempt=desk.work.attempt,
+            request_id=secrets.token_hex(8),
+            text=text,
+            number=number,
+        )
+        answer = await self._answer_to(desk, request)
+        if not isinstance(answer, wire.ForgeAnswer):
+            raise Refusal("there is no answer; go on with your work")
+        return Said(answer.text, ok=answer.ok)
+
+    async def _answer_to(
+        self, desk: Desk, request: wire.ClaimRequest | wire.ForgeRequest
+    ) -> wire.ClaimAnswer | wire.ForgeAnswer | None:
+        """What the orchestrator says to a request; None when it says nothing in time."""
+        waiting: asyncio.Future[wire.ClaimAnswer | wire.ForgeAnswer] = (
+            asyncio.get_running_loop().create_future()
+        )
+        self._asked[request.request_id] = waiting
+        try:
+            await self._reports.tell(desk, request)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                return await waiting
+        except TimeoutError:
+            return None
+        finally:
+            del self._asked[request.request_id]
+
+    def answered(self, answer: wire.ClaimAnswer | wire.ForgeAnswer) -> None:
+        """The orchestrator has decided about a claim, or been on the forge."""
         waiting = self._asked.get(answer.request_id)
         if waiting is not None and not waiting.done():
             waiting.set_result(answer)

@@ -85,7 +85,9 @@ class Worker:
         self._clock = clock
         self._talk = Talk(self._reports)
         self._claims = Claims()
-        self._tools = Toolbox(settings.directory, self._reports, self._talk, self._claims, clock)
+        self._tools = Toolbox(
+            settings.directory, self._reports, self._talk, self._claims, clock, forge=settings.forge
+        )
         self._desks: dict[tuple[int, int], Desk] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sessions = Sessions(
@@ -154,8 +156,8 @@ class Worker:
                 self._in_background(self._deliver(message))
             case wire.Answer() as answer:
                 self._in_background(self._answer(answer))
-            case wire.ClaimAnswer() as claim:
-                self._tools.answered(claim)
+            case wire.ClaimAnswer() | wire.ForgeAnswer() as said:
+                self._tools.answered(said)
             case wire.ClaimsChanged() as news:
                 self._claims.change(news)
             case other:
