@@ -11,7 +11,8 @@ from mawep.clock import VirtualClock
 from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import FailureReason, IssueState, Rules
-from mawep.core.state import State
+from mawep.core.state import Pull, State
+from mawep.orchestrator.differences import Seen, lands_by_itself
 from mawep.orchestrator.hall import Incoming
 from mawep.orchestrator.watcher import Watched, Watcher, Watching
 from mawep.trackers.base import Permission, RateLimited, Unreachable
@@ -367,3 +368,28 @@ async def test_a_parent_outside_stands_for_its_sub_issues() -> None:
     assert kinds(await scene.look(), ev.DependencyAdded) == [ev.DependencyAdded(3, 2, "native")]
     scene.world.edit(3, title="other")
     assert kinds(await scene.look(), ev.DependencyRemoved, ev.DependencyAdded) == []
+
+
+async def test_what_failed_and_a_person_completed_is_waited_for_no_longer() -> None:
+    scene = Scene()
+    scene.world.block(2, 1)
+    await scene.look()
+    scene.run.start(1)
+    scene.run.go(ev.AttemptFailed(1, scene.run.fence(1), FailureReason.AGENT_ERROR))
+    assert scene.run.at(2) is IssueState.BLOCKED
+    scene.world.close(1, by="ann")
+    await scene.look()
+    assert scene.run.at(2) is IssueState.READY
+
+
+async def test_a_pull_request_that_may_have_closed_an_issue_is_not_torn_down() -> None:
+    scene = Scene(many=1)
+    scene.run.start(1)
+    record = scene.run.state.issues[1]
+    issue = read(scene.world.thing(1), scene.world.repository).issue
+    merged = Seen(issue, closed=True, closed_by="ann", reason="completed")
+    given_up = Seen(issue, closed=True, closed_by="ann", reason="not_planned")
+    pulled = msgspec.structs.replace(record, pull=Pull("head", "tree"))
+    assert not lands_by_itself(record, merged)
+    assert lands_by_itself(pulled, merged)
+    assert not lands_by_itself(pulled, given_up)

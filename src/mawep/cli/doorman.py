@@ -35,6 +35,8 @@ log = structlog.get_logger("mawep.serve")
 
 OVERLAP = timedelta(minutes=2)
 """A forge may list a comment a while after it was written."""
+BEGINNING = ("start", "retry")
+"""Commands that begin a run where none is under way."""
 RUNG_SECONDS = 2.0
 """Looks that deliveries ask for are at least so far apart."""
 SIGN_SECONDS = 300.0
@@ -163,7 +165,7 @@ class Doorman:
         asked, heard = [], []
         for comment in comments:
             fresh = comment.created_at is not None and comment.created_at >= since
-            if not (fresh and any(command.verb == "start" for command in commands(comment.body))):
+            if not (fresh and any(command.verb in BEGINNING for command in commands(comment.body))):
                 continue
             one = Asked(comment.id, comment.issue, comment.author or "")
             if comment.issue in worked_on:  # the run hears it itself
@@ -224,7 +226,11 @@ class Doorman:
             await child.stop(END_SECONDS)
             raise
         log.info(
-            "a run has ended", issue=asked.issue, pid=child.pid, status=str(getattr(status, "code", status))
+            "a run has ended",
+            issue=asked.issue,
+            pid=child.pid,
+            status=str(getattr(status, "code", status)),
+            said_in="mawep/serve/run.log",
         )
         self._book.end(asked)
         self.ring()

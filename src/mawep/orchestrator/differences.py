@@ -88,9 +88,9 @@ def met(state: State, number: Number) -> bool:
     return (state.issues[number].cancelled_by or "").startswith(DONE)
 
 
-def merges_by_itself(record: IssueRecord) -> bool:
-    """True when what the agent made is on its way to the target, so that closing the issue may be the forge's doing."""
-    return record.state in (IssueState.QUEUED, IssueState.LANDING)
+def lands_by_itself(record: IssueRecord, new: Seen) -> bool:
+    """True when what the agent made may be what closed the issue: it is landing, or its pull request was merged."""
+    return record.state is IssueState.LANDING or (record.pull is not None and new.reason != "not_planned")
 
 
 def _waiting(number: Number, edge: Dependency) -> Making:
@@ -112,7 +112,7 @@ def _closed(state: State, new: Seen) -> Iterator[ev.AnyEvent]:
     record = state.issues[number]
     if record.cancelled_by is not None or record.state in (IssueState.LANDED, IssueState.CANCELLED):
         return
-    if merges_by_itself(record):
+    if lands_by_itself(record, new):
         return
     by = f" by {new.closed_by}" if new.closed_by else ""
     completed = new.reason != "not_planned"
@@ -148,13 +148,14 @@ def _read_by_people(issue: Issue, new: Seen) -> tuple[str, str, frozenset[str]]:
 
 
 def _over(known: Issue, now: Issue) -> Issue:
-    """What the new text does not say stays as it was planned."""
+    """What the new text does not say stays as it was planned, and so does what agents are shown of the conversation."""
     hours = now.estimate_hours if now.estimate_hours is not None else known.estimate_hours
     return msgspec.structs.replace(
         now,
         depends_on=known.depends_on,
         estimate_hours=hours,
         estimate=known.estimate,
+        remarks=known.remarks,
         runtime=now.runtime or known.runtime,
     )
 

@@ -168,3 +168,25 @@ def test_how_far_the_tracker_was_read_is_remembered() -> None:
     until = START + timedelta(seconds=5)
     run.go(ev.OutsideRead(until))
     assert run.state.outside.read_until == until
+
+
+def test_a_circle_is_never_closed_whoever_says_so() -> None:
+    run = Driver(issue(1), issue(2, 1), issue(3, hours=9), rules=ONE)
+    run.go(ev.DependencyAdded(1, 2, "native"))
+    assert run.state.graph.dependencies[1] == ()
+
+
+def test_what_an_issue_that_ended_waited_for_can_be_taken_away() -> None:
+    run = Driver(issue(1), issue(2, 1), rules=ONE).land(1).start(2)
+    run.go(ev.AttemptFailed(2, run.fence(2), FailureReason.AGENT_ERROR))
+    run.go(ev.DependencyRemoved(2, 1))
+    assert run.at(2) is IssueState.FAILED
+    assert run.state.graph.dependencies[2] == ()
+
+
+def test_what_failed_and_is_cancelled_then_has_spent_no_more() -> None:
+    run = Driver(issue(1)).start(1)
+    run.go(ev.AttemptFailed(1, run.fence(1), FailureReason.AGENT_ERROR))
+    before = run.state.issues[1]
+    run.go(ev.IssueCancelled(1, "closed on the tracker"))
+    assert (run.at(1), run.state.issues[1].turns) == (IssueState.CANCELLED, before.turns)

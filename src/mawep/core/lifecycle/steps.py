@@ -79,7 +79,7 @@ def free_slot(state: State, number: Number) -> State:
 def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> State:
     """The issue is not active any more: slot, claims, queue place and effects are given back."""
     number, before = record.number, state.issues[record.number].state
-    if record.attempt is not None:
+    if record.attempt is not None and not before.terminal:
         record = replace(
             record,
             spent=total(record.spent, record.attempt.usage),
