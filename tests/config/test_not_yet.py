@@ -14,7 +14,6 @@ LATER = [
     "message_bus.url=rediss://host",
     "issues.tracker=gitlab",
     "verify.flaky_reruns=1",
-    "landing.mode=pull_request",
     "landing.mode=branch_only",
     "conflict_resolution.semantic_merge=true",
     "conflict_resolution.on_claim_conflict=wait",
@@ -51,6 +50,6 @@ def test_the_default_may_be_written(key: str) -> None:
 def test_a_command_line_word_is_told_with_its_value() -> None:
     with pytest.raises(
         ProblemsError,
-        match="`branch_only` is not available in this version: landing anywhere but here is still to come",
+        match="`branch_only` is not available in this version: landing on a branch alone is still to come",
     ):
         load("landing.mode=branch_only")

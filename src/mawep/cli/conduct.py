@@ -28,13 +28,13 @@ from mawep.cli.branches import branch_of
 from mawep.cli.confining import confinement, shown
 from mawep.cli.driving import options_of, routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
-from mawep.cli.landing import first_target, target_of
+from mawep.cli.landing import first_target, proposals_of, target_of
 from mawep.cli.pricing import price_of
 from mawep.cli.reporting import errands_of, outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
-from mawep.cli.watching import forge_of_run, has_forge, watcher_of
+from mawep.cli.watching import Eyes, forge_of_run, has_forge, watcher_of
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
@@ -54,10 +54,12 @@ from mawep.observe.live import Live
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
 from mawep.orchestrator.hall import Witness
+from mawep.orchestrator.proposals import Proposals
 from mawep.orchestrator.watcher import Watching
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.attempt import Limits
 from mawep.stages.land import Target
+from mawep.stages.land.branches import FollowedTarget
 from mawep.stages.verify import Gate, GateSettings, ScopeGate, until_gates_ended
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
 from mawep.state import journal as journals
@@ -270,9 +272,9 @@ class Conductor:
             reporter_of(self.config, self.repository, outbox, forge, hall, self.view.live, self.clock)
         )
         watcher = watcher_of(self.config, forge, hall, self.clock, self.view.forge)
-        look = (lambda hooked: watcher.poke(hooked=hooked)) if watcher else lambda hooked: None
+        eyes = Eyes(watcher)
         errands = errands_of(self.config, forge, reporter)
-        listener = Listener(ours, hall, self.clock, self.view.overhear, look, errands=errands)
+        listener = Listener(ours, hall, self.clock, self.view.overhear, eyes.poke, errands=errands)
         hall.attend(listener.witness)
         refiller = Refiller(workspaces)
         stack.push_async_callback(refiller.close)
@@ -293,7 +295,16 @@ class Conductor:
         for part in (listener.run(), worker.run(), *watches):
             stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))
         self.view.began(directory, hall, (ours, workers))
-        target = await target_of(self.config, self.repository, hall.state.target_branch)
+        target = await target_of(self.config, self.repository, hall.state.target_branch, forge=forge)
+        proposals = None
+        if forge is not None and isinstance(target, FollowedTarget):
+            proposals = await proposals_of(
+                *(stack, self.config, target.remote, forge, directory),
+                journal=journal,
+                hall=hall,
+                clock=self.clock,
+            )
+            eyes.proposals = proposals
         reviews = reviews_of(
             *(self.config, self.repository, directory, hall),
             settings=settings,
@@ -301,7 +312,9 @@ class Conductor:
             supervisor=supervisor,
             clock=self.clock,
         )
-        return self._effects(directory, journal, hall, ours, workspaces, supervisor, target, reviews)
+        return self._effects(
+            directory, journal, hall, ours, workspaces, supervisor, target, reviews, proposals
+        )
 
     async def _connection(self, stack: AsyncExitStack, server: EmbeddedServer) -> Connection:
         connection = await Connection.connect(server.url)
@@ -318,6 +331,7 @@ class Conductor:
         supervisor: Supervisor,
         target: Target,
         reviews: Reviews,
+        proposals: Proposals | None,
     ) -> Effects:
         verify = self.config.verify
         settings = GateSettings(
@@ -333,6 +347,7 @@ class Conductor:
             gate=Gate(workspaces, supervisor, settings, directory.gates),
             workspaces=workspaces,
             reviews=reviews,
+            proposals=proposals,
             target=target,
             told=Told(
                 prompt=templates["prompt"],

@@ -72,7 +72,12 @@ async def _farewell(repository: Repository, state: State, by: str) -> AsyncItera
         record = state.issues[number]
         if number in landed or record.state.terminal:
             continue
+        pull = record.pull
+        if pull is not None and pull.queued and record.proposed:  # nobody waits for the forge any more
+            yield ev.PullRequestSeen(number, pull.number, pull.head, state.target)
         yield ev.IssueCancelled(number, by)
+        if pull is not None and record.state is IssueState.LANDING:
+            yield ev.MergeDeferred(number, f"given up by {by}", refused=False)
         if record.state.holds_slot and record.attempt is not None:
             yield ev.AttemptInterrupted(number, record.attempt.fence)
     total = state.landed + len(landed)

@@ -1,28 +1,95 @@
-"""What work lands on, as the configuration says."""
+"""What work lands on, and by way of what, as the configuration says."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_refs import read_ref
-from mawep.adapters.git_remote import open_remote
+from mawep.adapters.git_remote import Login, Remote, SignIn, nobody, open_remote
+from mawep.cli.forging import open_forge
+from mawep.cli.upkeep import ended
+from mawep.clock import Clock, SystemClock
 from mawep.config import Config
 from mawep.core.model import Number
-from mawep.errors import InfrastructureError, UsageError
+from mawep.errors import InfrastructureError, MawepError, UsageError
+from mawep.orchestrator.hall import Orchestrator
+from mawep.orchestrator.proposals import CERTAIN, Proposals, Ways
+from mawep.stages.acceptance import protected_patterns
 from mawep.stages.land import LocalTarget, Target, landed_issues
+from mawep.stages.land.branches import FollowedTarget
 from mawep.stages.land.publish import PushedTarget, push_problems
+from mawep.state.clone_key import clone_key
+from mawep.state.journal import Journal
+from mawep.state.outbox import Outbox
+from mawep.state.runs import RunDirectory
+from mawep.trackers.base import Forge
+from mawep.trackers.credentials import place_of, same_host
 
 
-async def target_of(config: Config, repository: Repository, branch: str) -> Target:
+def proposes(config: Config) -> bool:
+    """True when work lands by pull requests."""
+    return config.landing.mode == "pull_request"
+
+
+def signs_in(config: Config) -> bool:
+    """True when git may sign in as the forge does: work lands by it, or is pushed and it is said as whom."""
+    github = config.github
+    said = github.token is not None or github.app.id is not None or github.provider is not None
+    return proposes(config) or (config.landing.push and said)
+
+
+async def target_of(
+    config: Config, repository: Repository, branch: str, *, forge: Forge | None = None
+) -> Target:
     """What a run on this branch lands on.
 
     Raises:
         UsageError: there is no such remote.
     """
+    if proposes(config):
+        return FollowedTarget(await remote_of(config, repository, forge), branch)
     if not config.landing.push:
         return LocalTarget(repository, branch)
-    return PushedTarget(await open_remote(repository, config.landing.remote), branch)
+    return PushedTarget(await remote_of(config, repository, forge), branch)
+
+
+async def remote_of(config: Config, repository: Repository, forge: Forge | None) -> Remote:
+    """The remote that work goes to; git signs in there as the forge does, where that is one server."""
+
+    def sign_in(url: str) -> SignIn:
+        place = place_of(url)
+        known = forge is not None and place is not None and same_host(config.github.api_url, place[0])
+        return _by(forge) if forge is not None and known else nobody
+
+    return await open_remote(repository, config.landing.remote, sign_in)
+
+
+def _by(forge: Forge) -> SignIn:
+    async def sign_in() -> Login | None:
+        given = await forge.git_credentials()
+        return Login(given.username, given.password) if given else None
+
+    return sign_in
+
+
+@asynccontextmanager
+async def forge_to_land_on(config: Config, repository: Repository) -> AsyncIterator[Forge | None]:
+    """The forge that work is proposed on, or whose credentials git signs in with; None: it lands without one.
+
+    Raises:
+        UsageError: it cannot be told which repository is meant, or how to sign in.
+    """
+    if not signs_in(config):
+        yield None
+        return
+    forge = await open_forge(config, repository, SystemClock(), patient=True)
+    try:
+        yield forge
+    finally:
+        await forge.close()
 
 
 async def first_target(config: Config, repository: Repository) -> Sha:
@@ -31,33 +98,69 @@ async def first_target(config: Config, repository: Repository) -> Sha:
     Raises:
         UsageError: it does not exist, or cannot be told; nothing of a run was touched.
     """
-    target = await target_of(config, repository, config.orchestrator.target_branch)
-    try:
-        return await target.now(None)
-    except InfrastructureError as error:
-        raise UsageError(error.what, cause=error.cause, next_step=error.next_step) from error
+    async with forge_to_land_on(config, repository) as forge:
+        target = await target_of(config, repository, config.orchestrator.target_branch, forge=forge)
+        try:
+            return await target.now(None)
+        except InfrastructureError as error:
+            raise UsageError(error.what, cause=error.cause, next_step=error.next_step) from error
 
 
 async def landing_problems(config: Config, repository: Repository) -> AsyncIterator[str]:
     """Why what a run makes could not land."""
-    if config.landing.push:
-        try:
-            remote = await open_remote(repository, config.landing.remote)
-        except UsageError as error:
-            yield f"`landing.remote`: {error.what}; {error.next_step}"
-            return
-        async for problem in push_problems(remote, config.orchestrator.target_branch):
-            yield problem
+    if not (config.landing.push or proposes(config)):
+        return
+    try:
+        async with forge_to_land_on(config, repository) as forge:
+            if forge is not None and not (await forge.about()).permission.may_write:
+                yield f"`landing.mode`: whoever the token is may not write to {forge.repository}"
+            remote = await remote_of(config, repository, forge)
+            async for problem in push_problems(remote, config.orchestrator.target_branch):
+                yield problem
+    except UsageError as error:
+        yield f"`landing.remote`: {error.what}; {error.next_step}"
+    except MawepError as error:
+        yield f"`landing.mode`: {error.what}; {error.cause}"
 
 
 async def landed(config: Config, repository: Repository) -> dict[Number, Sha]:
     """The issues that have landed on the target, here or, as far as is known, on its remote."""
     branch, remote = config.orchestrator.target_branch, config.landing.remote
     refs = [f"refs/heads/{branch}"]
-    if config.landing.push:
+    if config.landing.push or proposes(config):
         refs.append(f"refs/remotes/{remote}/{branch}")
     found: dict[Number, Sha] = {}
     for ref in refs:
         if await read_ref(repository, ref) is not None:
             found |= await landed_issues(repository, ref)
     return found
+
+
+async def proposals_of(
+    stack: AsyncExitStack,
+    config: Config,
+    remote: Remote,
+    forge: Forge,
+    directory: RunDirectory,
+    *,
+    journal: Journal,
+    hall: Orchestrator,
+    clock: Clock,
+) -> Proposals:
+    """How the run proposes what it makes; it looks at what it has proposed until the stack ends."""
+    outbox = Outbox(directory.path / "proposals.db", clock, certain=CERTAIN)
+    stack.callback(outbox.close)
+    github, protected = config.github, protected_patterns(config.verify.protected_paths)
+    proposals = Proposals(
+        forge,
+        remote,
+        outbox,
+        Ways(config.landing.merge_method, github.poll_seconds, protected),
+        secret=clone_key(remote.repository.common_dir),
+        state=lambda: hall.state,
+        chain=journal.hash_at,
+        clock=clock,
+    )
+    hall.attend(proposals.witness)
+    stack.push_async_callback(ended, asyncio.create_task(hall.guard(proposals.watch(hall.tell))))
+    return proposals

@@ -44,7 +44,7 @@ class Refiller:
         if self._task is not None and not self._task.done():
             return
         event = recorded.event
-        if isinstance(event, ev.AttemptStarted | ev.TargetMoved | ev.RunResumed):
+        if isinstance(event, ev.AttemptStarted | ev.TargetMoved | ev.PullRequestMerged | ev.RunResumed):
             open_issues = len(state.graph.issues) - state.terminal
             self._begin(self._workspaces.refill(state.target, at_most=open_issues))
         elif isinstance(event, ev.LandingSealed) and any(

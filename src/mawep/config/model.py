@@ -177,8 +177,13 @@ class Landing(Section):
     """How work reaches the target branch."""
 
     mode: Annotated[
-        str, Choice(("local",), ("pull_request", "branch_only"), "landing anywhere but here is")
-    ] = Field("local", description="Where work lands: on the branch in this repository.")
+        str, Choice(("local", "pull_request"), ("branch_only",), "landing on a branch alone is")
+    ] = Field(
+        "local",
+        description="`local`: on the branch in this repository; `pull_request`: by pull requests on GitHub, whose "
+        "branch the run then follows.",
+        examples=["pull_request"],
+    )
     push: bool = Field(
         False,
         description="Move the target branch on the remote first, without force, and then the one here.",
@@ -189,6 +194,16 @@ class Landing(Section):
     )
     batch: int = Field(
         8, ge=1, le=1000, description="Candidates composed and gated together.", examples=["1"]
+    )
+    merge_method: Annotated[str, Choice(("merge", "squash", "rebase"))] = Field(
+        "merge", description="How pull requests are merged.", examples=["squash"]
+    )
+    max_review_rounds: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="How often red checks and reviews of a pull request go back to its agent.",
+        examples=["1"],
     )
 
 
@@ -323,6 +338,8 @@ class Config(Section):
             repair_rounds=self.agents.repair_rounds,
             gate_slots=self.verify.slots,
             batch=self.landing.batch,
+            mode=self.landing.mode,
+            max_review_rounds=self.landing.max_review_rounds,
             input_timeout=self.agents.input_timeout_minutes * 60,
             lease_seconds=self.message_bus.lease_seconds * 3,
             reassign_lost=self.agents.on_lost == "reassign",

@@ -237,7 +237,8 @@ class Live(msgspec.Struct):
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Forget attempts that are over."""
         if isinstance(
-            recorded.event, ev.AttemptFailed | ev.AttemptInterrupted | ev.TargetMoved | ev.IssueParked
+            recorded.event,
+            ev.AttemptFailed | ev.AttemptInterrupted | ev.TargetMoved | ev.IssueParked | ev.PullRequestMerged,
         ):
             self.attempts = {key: view for key, view in self.attempts.items() if _goes_on(view, state)}
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from mawep.core import events as ev
 from mawep.core.model import GateRecord, GateResult, IssueState, Number
 from mawep.core.schedule import refusals
-from mawep.core.state import State
+from mawep.core.state import IssueRecord, State
 from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
@@ -100,6 +100,7 @@ def _issue(
     facts = [f"- state: {record.state}", *([f"- depends on: {needed}"] if needed else [])]
     if record.landed_as:
         facts.append(f"- landed as `{record.landed_as}` at {_time(record.ended_at)}")
+    facts += _pull(record)
     verdict = state.gates.get(move.steps[-1].gate) if move else None
     if move and verdict:
         facts += [f"- the target moved to `{move.new}`, whose tree was gated:", *_gate(verdict, "  ")]
@@ -112,6 +113,16 @@ def _issue(
         yield "\n".join(_review(review) for review in record.reviews)
     for attempt in attempts:
         yield from _attempt(attempt)
+
+
+def _pull(record: IssueRecord) -> Iterator[str]:
+    """Its pull request, and whether what was merged is what was gated."""
+    pull = record.pull
+    if pull is not None and pull.number:
+        rounds = f", {pull.rounds} rounds of changes" if pull.rounds else ""
+        yield f"- pull request: #{pull.number}, {text(pull.url)}{rounds}"
+        if pull.exact is not None:
+            yield f"- merged {'exactly as it was gated' if pull.exact else 'not as it was gated'}"
 
 
 def _attempt(attempt: Try) -> Iterator[str]:

@@ -20,6 +20,9 @@ ROUTINE = frozenset(
         ev.SealIntended,
         ev.LandingSealed,
         ev.MoveIntended,
+        ev.PullRequestIntended,
+        ev.UpdateIntended,
+        ev.MergeIntended,
         ev.RetireIntended,
         ev.WorkspacesRetired,
         ev.MessageDelivered,
@@ -99,6 +102,14 @@ def _moved(event: ev.TargetMoved) -> str:
     return f"{_members(event.steps)} {landed} landed: the target is at {short(event.new)}"
 
 
+def _seen(event: ev.PullRequestSeen) -> str:
+    if event.state is not ev.PullState.OPEN:
+        by = f" by {event.by}" if event.by else ""
+        return f"#{event.issue}: its pull request #{event.number} was {event.state}{by}"
+    waits = f"waits for {event.waits_for}" if event.waits_for else "is ready"
+    return f"#{event.issue}: its pull request #{event.number} {waits}"
+
+
 def _started(event: ev.RunStarted) -> str:
     return f"The run starts: {count(len(event.issues), 'issue')} for {event.target_branch} at {short(event.target)}"
 
@@ -167,6 +178,20 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.LandingSealed: lambda e: f"The merge commits of {_members(e.steps)} are made",
     ev.MoveIntended: lambda e: f"The target goes from {short(e.old)} to {short(e.new)}",
     ev.TargetMoved: _moved,
+    ev.PullRequestIntended: lambda e: f"#{e.issue} is to be proposed as {short(e.head)}",
+    ev.PullRequestOpened: lambda e: (
+        f"#{e.issue}: its pull request #{e.number} is at {short(e.head)}, {e.url}"
+    ),
+    ev.PullRequestSeen: _seen,
+    ev.UpdateIntended: lambda e: f"#{e.issue}: its branch is brought up to date",
+    ev.BranchUpdated: lambda e: f"#{e.issue}: its branch is to be at {short(e.commit)}",
+    ev.MergeIntended: lambda e: f"#{e.issue}: its pull request #{e.number} is merged at {short(e.head)}",
+    ev.PullRequestQueued: lambda e: f"#{e.issue}: its pull request is in the merge queue",
+    ev.MergeDeferred: lambda e: f"#{e.issue}: its pull request was not merged{_because(e.why)}",
+    ev.PullRequestMerged: lambda e: (
+        f"#{e.issue} has landed as {short(e.commit)}{'' if e.exact else ', not gated exactly'}: "
+        f"the target is at {short(e.target)}"
+    ),
     ev.MoveBlocked: lambda e: f"Landing waits: {e.where} is not clean ({', '.join(e.files[:5])})",
     ev.MoveUnblocked: lambda e: "The checkout is clean again; landing goes on",
     ev.MoveLost: lambda e: f"The batch is composed again, on {short(e.actual)}, where the target is",

@@ -29,8 +29,10 @@ from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, Issue
 from mawep.core.state import Attempt, State
 from mawep.errors import GitError
 from mawep.orchestrator.feedback import GO_ON, asked_by, go_on
+from mawep.orchestrator.proposals import Proposals, Proposing
 from mawep.orchestrator.reviews import Reviews
 from mawep.stages import acceptance, land
+from mawep.stages.land.branches import Proposed
 from mawep.stages.verify import Gate
 from mawep.stages.workspace import SetupError, Workspaces
 from mawep.state.journal import Journal
@@ -71,6 +73,7 @@ class Effects:
         workspaces: Workspaces,
         target: land.Target,
         reviews: Reviews,
+        proposals: Proposals | None,
         told: Told,
         state: Callable[[], State],
         clock: Clock,
@@ -81,6 +84,7 @@ class Effects:
         self._gate = gate
         self._workspaces = workspaces
         self._target = target
+        self._proposals = proposals
         self._reviews = reviews
         self._told = told
         self._state = state
@@ -92,6 +96,8 @@ class Effects:
         Raises:
             MawepError: what the run stands on failed; the intent stays open and is driven again on resume.
         """
+        if isinstance(recorded.event, Proposing) and self._proposals is not None:
+            return await self._proposals.perform(recorded, recorded.event)
         match recorded.event:
             case ev.AttemptAssigned(issue=issue) | ev.AttemptReclaimed(issue=issue):
                 resume = isinstance(recorded.event, ev.AttemptReclaimed)
@@ -387,6 +393,8 @@ class Effects:
                 await self._workspaces.discard(workspace)
             refs[f"refs/heads/{attempt.branch}"] = attempt.commit
             refs[acceptance.candidate_ref(state.run, number, attempt.number)] = None
+            proposed = Proposed(state.run, number, attempt.number, attempt.branch)
+            refs |= dict.fromkeys((proposed.made, proposed.given))
         await self._forget(refs, recorded.at)
         return ev.WorkspacesRetired(intent.issues)
 

@@ -382,6 +382,12 @@ def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.
                 unblocks = list(state.graph.dependents[step.issue])
                 update = wire.DependencyUpdate(issue=step.issue, commit=step.commit, unblocks=unblocks)
                 yield channels.DEPENDENCY_UPDATES, update
+        case ev.PullRequestMerged(issue=issue, commit=commit):
+            unblocks = list(state.graph.dependents[issue])
+            yield (
+                channels.DEPENDENCY_UPDATES,
+                wire.DependencyUpdate(issue=issue, commit=commit, unblocks=unblocks),
+            )
         case ev.LandingComposed():
             for conflict in event.conflicts:
                 yield (

@@ -90,7 +90,13 @@ def claim_news(event: ev.AnyEvent, state: State) -> Iterator[wire.ClaimsChanged]
             held = state.claims.held_by(issue)
             if taken and set(taken) <= set(held):
                 yield wire.ClaimsChanged(issue=issue, taken=list(taken), released=[])
-        case ev.AttemptFailed() | ev.AttemptInterrupted() | ev.IssueParked() | ev.IssueCancelled():
+        case (
+            ev.AttemptFailed()
+            | ev.AttemptInterrupted()
+            | ev.IssueParked()
+            | ev.IssueCancelled()
+            | ev.PullRequestMerged()
+        ):
             yield from _given_back(event.issue, state)
         case ev.TargetMoved(steps=steps):
             for step in steps:

@@ -101,7 +101,7 @@ class Forge:
         if pull.state is PullState.MERGED:
             return self._done(pull)
         if pull.state is PullState.CLOSED or pull.head != event.head:
-            return ev.MergeDeferred(event.issue, "it is another one now")
+            return ev.MergeDeferred(event.issue, "it is another one now", refused=False)
         if self._rng.random() < self._luck.refuse:
             self._truth.unfit.add(event.issue)
             return ev.MergeDeferred(event.issue, "not now")

@@ -26,6 +26,7 @@ _KINDS = [
     kind.__name__
     for kind in (
         *(ev.RunStarted, ev.RunResumed, ev.AttemptAssigned, ev.RepairIntended, ev.TargetMoved),
+        ev.PullRequestMerged,
         *(ev.AttemptFailed, ev.AttemptInterrupted, ev.ProviderLimitHit, ev.AttemptContinued),
         *(ev.QuestionAsked, ev.QuestionAnswered),
     )
@@ -81,13 +82,19 @@ def _took(events: Iterable[tuple[datetime, ev.AnyEvent]]) -> Iterator[Took]:
                 worked[event.issue] = worked.get(event.issue, 0.0) + clock - since.pop(event.issue, clock)
             case ev.RepairIntended(issue=number):
                 rough.add(number)
-            case ev.TargetMoved(steps=steps):
-                for number in (step.issue for step in steps if step.issue in issues):
+            case ev.TargetMoved() | ev.PullRequestMerged():
+                for number in (one for one in _landed(event) if one in issues):
                     seconds = worked.get(number, 0.0) + clock - since.pop(number, clock)
                     issue = issues[number]
                     yield Took(frozenset(issue.labels), seconds / 3600, _held_for(issue), number not in rough)
             case _:
                 pass
+
+
+def _landed(event: ev.TargetMoved | ev.PullRequestMerged) -> tuple[int, ...]:
+    if isinstance(event, ev.PullRequestMerged):
+        return (event.issue,)
+    return tuple(step.issue for step in event.steps)
 
 
 def _held_for(issue: Issue) -> float:

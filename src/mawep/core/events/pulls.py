@@ -101,10 +101,11 @@ class PullRequestQueued(Event, frozen=True, tag=True):
 
 
 class MergeDeferred(Event, frozen=True, tag=True):
-    """It was not merged as it is, and the forge says why."""
+    """It was not merged as it is. `refused`: the forge did not want to, and says why; else something had moved."""
 
     issue: Number
     why: str
+    refused: bool = True
 
 
 class PullRequestMerged(Event, frozen=True, tag=True):

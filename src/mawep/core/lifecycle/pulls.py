@@ -94,7 +94,9 @@ def queued(state: State, rec: ev.Recorded, event: ev.PullRequestQueued) -> State
 
 def deferred(state: State, rec: ev.Recorded, event: ev.MergeDeferred) -> State:
     pull = state.issues[event.issue].pull
-    return _back(state, rec, event.issue, refusals=pull.refusals + 1 if pull else 0, refused=event.why)
+    return _back(
+        state, rec, event.issue, refusals=pull.refusals + event.refused if pull else 0, refused=event.why
+    )
 
 
 def _back(state: State, rec: ev.Recorded, number: Number, **changes: Any) -> State:
