@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mawep.core import events as ev
 from mawep.core.engine import replay
-from mawep.core.estimate import WEIGHTS, Features, Took, estimate, said_by_label
+from mawep.core.estimate import WEIGHTS, Features, Took, estimate, pace_of, said_by_label
 from mawep.core.features import Change, Surroundings, features_of, with_estimates
 from mawep.core.graph import build
 from mawep.core.model import Estimate, Issue, Risk, Span
@@ -46,12 +46,16 @@ PAST = st.lists(
 )
 
 
+def judged(features: Features, past: list[Took]) -> Estimate:
+    return estimate(features, pace_of(features.labels, past))
+
+
 @given(FEATURES, PAST)
 def test_any_features_give_an_estimate_and_the_same_ones_the_same(
     features: Features, past: list[Took]
 ) -> None:
-    found = estimate(features, past)
-    assert found == estimate(features, past)
+    found = judged(features, past)
+    assert found == judged(features, past)
     assert 0 < found.hours.low <= found.hours.middle <= found.hours.high
     assert found.reasons
     assert found.takes is None or 0 <= found.takes.low <= found.takes.high
@@ -132,19 +136,30 @@ def took(hours: float, estimated: float = 1.0, *labels: str) -> Took:
 
 
 def test_two_past_issues_do_not_tell_how_long_it_takes() -> None:
-    found = estimate(Features(hours=2), [took(0.1), took(0.1)])
+    found = judged(Features(hours=2), [took(0.1), took(0.1)])
     assert found.takes is None
     assert found.reasons[-2].startswith("Past runs do not tell")
 
 
 def test_three_do_and_those_with_its_label_are_asked_first() -> None:
     past = [*(took(0.1) for _ in range(5)), *(took(hours, 1.0, "backend") for hours in (0.5, 1.0, 4.0))]
-    assert estimate(Features(hours=2), past).takes == Span(0.2, 0.2, 8.0)
-    found = estimate(Features(hours=2, labels=("backend",)), past)
+    assert judged(Features(hours=2), past).takes == Span(0.2, 0.2, 8.0)
+    found = judged(Features(hours=2, labels=("backend",)), past)
     assert found.takes == Span(1.0, 2.0, 8.0)
     assert (
         "3 issues of past runs took 1 hours for each estimated hour (30 minutes to 4 hours)." in found.reasons
     )
+
+
+def test_where_past_issues_went_roughly_so_may_this_one() -> None:
+    past = [replace(took(1.0), smoothly=number > 1) for number in range(5)]
+    assert "2 of 5 past issues needed repairs or a second attempt" in judged(Features(), past).reasons[-1]
+
+
+def test_of_many_the_slowest_and_the_quickest_tenth_are_left_out() -> None:
+    pace = pace_of((), [took(float(hours)) for hours in range(1, 21)])
+    assert pace.span == Span(3.0, 10.5, 18.0)
+    assert pace.issues == 20
 
 
 # --- features
@@ -166,6 +181,14 @@ def test_files_are_those_it_declares_those_it_mentions_and_those_that_change_wit
     assert found.files == ("web", "src/pay/card.py", "src/pay/wallet.py", "tests/test_card.py")
     assert (found.named, found.count, found.areas) == (4, 5, 3)
     assert found.lines == (40, 40, 40)
+
+
+def test_a_pattern_counts_for_some_of_what_it_covers() -> None:
+    assert [
+        TREE.size_of(pattern) for pattern in ("src/pay", "src/*/x", "*.md", "web/a.ts", "none/*", "gone")
+    ] == [
+        *(2, 2, 5, 1, 1, 1),
+    ]
 
 
 def test_tasks_words_and_what_is_left_open_are_counted() -> None:

@@ -143,3 +143,30 @@ def test_an_issue_is_confined_to_the_scopes_of_its_labels(tmp_path: Path) -> Non
     assert "web/new.txt" in world.run("explain", "1").out
     assert ran(world) == ["all", "set-up", "api"]
     promises.kept(world, [2])
+
+
+def test_a_run_that_dies_in_a_gate_gates_the_same_scopes_again(tmp_path: Path) -> None:
+    """Also where the configuration has other paths meanwhile: the run keeps the scopes that it began with."""
+    world = mono_repo(tmp_path)
+    scopes = [
+        {"name": "api", "paths": ["api"], "commands": [f"echo api >> {tmp_path}/gated; {waits(tmp_path)}"]},
+        {"name": "web", "paths": ["web"], "commands": [f"echo web >> {tmp_path}/gated"]},
+    ]
+    world.configure(verify={"commands": [], "scopes": scopes})
+    world.issue(1)
+    world.agent(1, "echo 1 > api/new.txt\n")
+    live = world.begin_start()
+    live.until("the gate runs", lambda: ran(world) == ["api"])
+    live.kill()
+    world.let("go")
+    swapped = [{**scopes[0], "paths": ["web"]}, {**scopes[1], "paths": ["api"]}]
+    world.configure(verify={"commands": [], "scopes": swapped})
+    ended = world.resume()
+    assert ended.states == {1: "landed"}, ended.said
+    assert set(ran(world)) == {"api"}
+    assert {record.scopes for record in verdicts(world)} == {("api",)}
+    promises.kept(world)
+
+
+def waits(root: Path) -> str:
+    return f"while [ ! -e {root}/go ]; do sleep 0.02; done"

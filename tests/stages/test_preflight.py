@@ -265,6 +265,7 @@ async def test_programs_that_are_not_there_are_told(
 ) -> None:
     for key, wanted in {
         "verify.commands": needs(place, gate=(command,)),
+        "verify.scopes": needs(place, scopes=(command,)),
         "workspace.setup": needs(place, setup=(command,)),
         "agents.command": needs(place, agents={"agents.command": ("sh", "-c", command)}, setup=("true",)),
     }.items():

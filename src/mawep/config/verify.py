@@ -91,10 +91,9 @@ class Verify(Section):
         raise refused('is missing: there is no gate command; write `["true"]` to say that you want no check')
 
     @property
-    def every_command(self) -> tuple[str, ...]:
-        """All that a gate may run."""
-        scoped = (command for scope in self.scopes for command in (*scope.setup, *scope.commands))
-        return (*self.commands, *scoped)
+    def scope_commands(self) -> tuple[str, ...]:
+        """All that a gate may run besides `commands`."""
+        return tuple(command for scope in self.scopes for command in (*scope.setup, *scope.commands))
 
     def told(self) -> tuple[str, ...]:
         """The gate as agents are told of it: each command, and where it runs."""

@@ -119,13 +119,21 @@ class Took:
     smoothly: bool = True
 
 
-def estimate(features: Features, past: Sequence[Took] = ()) -> Estimate:
-    """Judge one issue; `past` are issues that landed in earlier runs. Total: any features give an estimate."""
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """What so many past issues took for each hour that they were held for; `rough` of them did not go smoothly."""
+
+    issues: int = 0
+    rough: int = 0
+    span: Span | None = None
+
+
+def estimate(features: Features, pace: Pace = Pace()) -> Estimate:
+    """Judge one issue by its features and the pace of past ones. Total: any features give an estimate."""
     hours, source, reasons = _hours(features)
-    alike = _alike(features.labels, past)
-    takes, pace = _takes(hours, alike)
-    risk, why = _risk(features, alike)
-    return Estimate(hours, risk, source, (*reasons, *pace, *why), takes, features.files)
+    takes, sentence = _takes(hours, pace)
+    risk, why = _risk(features, pace)
+    return Estimate(hours, risk, source, (*reasons, sentence, *why), takes, features.files)
 
 
 # --- hours
@@ -221,26 +229,30 @@ def _two_digits(value: float) -> float:
 # --- pace
 
 
-def _alike(labels: Iterable[str], past: Sequence[Took]) -> Sequence[Took]:
-    """Past issues with a label of this one's, if there are enough; else all."""
+def pace_of(labels: Iterable[str], past: Sequence[Took]) -> Pace:
+    """The pace of past issues with one of these labels, if there are enough; else of all."""
     own = frozenset(labels)
     alike = [took for took in past if not own.isdisjoint(took.labels)] if own else []
-    return alike if len(alike) >= LEAST_SIMILAR else past
-
-
-def _takes(hours: Span, past: Sequence[Took]) -> tuple[Span | None, tuple[str, ...]]:
-    """How long it will take, by what past issues took for each hour that they were held for."""
-    paces = sorted(took.hours / took.estimated for took in past if took.estimated >= LEAST_HOURS)
+    if len(alike) < LEAST_SIMILAR:
+        alike = list(past)
+    rough = sum(not took.smoothly for took in alike)
+    paces = sorted(took.hours / took.estimated for took in alike if took.estimated >= LEAST_HOURS)
     if len(paces) < LEAST_SIMILAR:
-        return None, ("Past runs do not tell how long it takes: too few issues have landed in them.",)
-    slow, fast = paces[-1 - len(paces) // 10], paces[len(paces) // 10]
-    pace = median(paces)
-    takes = Span(*map(_two_digits, (hours.low * fast, hours.middle * pace, hours.high * slow)))
-    sentence = (
-        f"{len(paces)} issues of past runs took {_short(pace)} for each estimated hour "
+        return Pace(len(alike), rough)
+    tenth = len(paces) // 10
+    return Pace(len(paces), rough, Span(paces[tenth], median(paces), paces[-1 - tenth]))
+
+
+def _takes(hours: Span, pace: Pace) -> tuple[Span | None, str]:
+    """How long it will take, by what past issues took for each hour that they were held for."""
+    if pace.span is None:
+        return None, "Past runs do not tell how long it takes: too few issues have landed in them."
+    fast, usual, slow = pace.span.low, pace.span.middle, pace.span.high
+    takes = Span(*map(_two_digits, (hours.low * fast, hours.middle * usual, hours.high * slow)))
+    return takes, (
+        f"{pace.issues} issues of past runs took {_short(usual)} for each estimated hour "
         f"({_short(fast)} to {_short(slow)})."
     )
-    return takes, (sentence,)
 
 
 def _short(hours: float) -> str:
@@ -250,11 +262,10 @@ def _short(hours: float) -> str:
 # --- risk
 
 
-def _risk(features: Features, past: Sequence[Took]) -> tuple[Risk, tuple[str, ...]]:
+def _risk(features: Features, pace: Pace) -> tuple[Risk, tuple[str, ...]]:
     for label in features.labels:
         if match := _RISK.fullmatch(label.strip().lower()):
             return Risk(match[1]), (f"Its label `{label}` says how risky it is.",)
-    rough = sum(not took.smoothly for took in past)
     signs = (
         (features.words < FEW_WORDS, 1, f"its text says little ({_count(features.words, 'word')})"),
         (features.open, 1, "it leaves open what is to be done"),
@@ -263,9 +274,9 @@ def _risk(features: Features, past: Sequence[Took]) -> tuple[Risk, tuple[str, ..
         (features.areas > MANY_AREAS, 1, f"it reaches into {_count(features.areas, 'directory')}"),
         (bool(features.hard), min(len(features.hard), 2), f"it is about {', '.join(features.hard[:3])}"),
         (
-            len(past) >= LEAST_SIMILAR and 3 * rough > len(past),
+            pace.issues >= LEAST_SIMILAR and 3 * pace.rough > pace.issues,
             1,
-            f"{rough} of {len(past)} past issues needed repairs or a second attempt",
+            f"{pace.rough} of {pace.issues} past issues needed repairs or a second attempt",
         ),
     )
     found = [(points, why) for holds, points, why in signs if holds]

@@ -11,7 +11,17 @@ from functools import cached_property
 import msgspec
 
 from mawep.core.claims import clean, is_glob, parents
-from mawep.core.estimate import EASY_WORDS, HARD_WORDS, OPEN_SIGNS, OPEN_WORDS, Features, Took, estimate
+from mawep.core.estimate import (
+    EASY_WORDS,
+    HARD_WORDS,
+    OPEN_SIGNS,
+    OPEN_WORDS,
+    Features,
+    Pace,
+    Took,
+    estimate,
+    pace_of,
+)
 from mawep.core.model import Issue, Number
 
 MOST_TEXT = 20_000
@@ -158,10 +168,14 @@ def _leaves_open(text: str) -> bool:
 
 def with_estimates(issues: Iterable[Issue], around: Surroundings) -> list[Issue]:
     """The issues, each with its estimate. The same arguments give the same."""
-    return [
-        msgspec.structs.replace(issue, estimate=estimate(features_of(issue, around), around.past))
-        for issue in issues
-    ]
+    paces: dict[tuple[str, ...], Pace] = {}
+    found = []
+    for issue in issues:
+        if issue.labels not in paces:
+            paces[issue.labels] = pace_of(issue.labels, around.past)
+        judged = estimate(features_of(issue, around), paces[issue.labels])
+        found.append(msgspec.structs.replace(issue, estimate=judged))
+    return found
 
 
 def _area(path: str) -> str:

@@ -39,10 +39,10 @@ _OF_THE_SHELL = re.compile(
 class Needs:
     """What a run will need.
 
-    `target` is a branch name. `setup` and `gate` are shell commands; `agents` are the agents' commands with their
-    arguments, by the key that says them; `scripts` is where a script for each of `issues` must lie, None when none is
-    needed. `provided` are paths that are linked or copied into every worktree, `search_path`
-    is PATH as programs will see it. `disk_floor_gb` is in 10⁹ bytes.
+    `target` is a branch name. `setup`, `gate` and `scopes` are shell commands; `agents` are the agents' commands with
+    their arguments, by the key that says them; `scripts` is where a script for each of `issues` must lie, None when
+    none is needed. `provided` are paths that are linked or copied into every worktree, `search_path` is PATH as
+    programs will see it. `disk_floor_gb` is in 10⁹ bytes.
     """
 
     target: str
@@ -55,6 +55,7 @@ class Needs:
     scripts: Path | None
     issues: tuple[Number, ...]
     search_path: str
+    scopes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,6 +214,7 @@ def _existing(path: Path) -> Path:
 def _programs(needs: Needs) -> Iterator[str]:
     commands: list[tuple[str, Sequence[str]]] = [*needs.agents.items()]
     commands += [("verify.commands", ("sh", "-c", command)) for command in needs.gate]
+    commands += [("verify.scopes", ("sh", "-c", command)) for command in needs.scopes]
     commands += [("workspace.setup", ("sh", "-c", command)) for command in needs.setup]
     for key, command in commands:
         program = _program_of(command)
