@@ -23,6 +23,17 @@ HEADER = re.compile(r"\A---\n(?P<front>.*?)\n---\n(?P<text>.*)\Z", re.DOTALL)
 OTHERS = re.compile(r"#10(\d)\b")
 
 
+def configure(forge: ForgeWorld) -> dict[str, Any]:
+    """The least that a configuration says about a forge, and agents that nobody asks."""
+    return {
+        "issues": {"tracker": "github"},
+        "github": {"repository": forge.repository, "token": "${GITHUB_TOKEN}", "api_url": forge.url},
+        "agents": {"runtime": "command", "command": ["true"], "sandbox": "off"},
+        "workspace": {"disk_floor_gb": 0.01},
+        "verify": {"commands": ["true"]},
+    }
+
+
 class Sprint(World):
     """A clone of the forge's repository at `repo`, five issues with native dependencies, and scripted agents.
 
@@ -62,11 +73,8 @@ class Sprint(World):
         config = yaml.load(file)
         section = config["mawep"]
         section["orchestrator"]["worktree_base"] = "../worktrees"
-        section["issues"] = {"tracker": "github"}
-        section["github"] = {
-            "repository": self.forge.repository,
-            "token": "${GITHUB_TOKEN}",
-            "api_url": self.forge.url,
+        section |= {
+            name: value for name, value in configure(self.forge).items() if name in {"issues", "github"}
         }
         section["landing"] = dict(landing)
         for name, values in more.items():

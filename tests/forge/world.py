@@ -99,14 +99,14 @@ class ForgeWorld:
         self._thread.join()
         self._socket.close()
 
-    def there(self, job: Awaitable[T]) -> T:
+    def there(self, job: Awaitable[T], patience: float = 60) -> T:
         """Do something in the server's own thread."""
 
         async def do() -> T:
             return await job
 
         assert self._loop is not None
-        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(do(), self._loop).result(patience)
 
     # Repositories and git
 
@@ -182,6 +182,20 @@ class ForgeWorld:
         if milestone:
             given["milestone"] = milestone
         return int(self.api("POST", "issues", given, by=by)["number"])
+
+    def many_issues(self, edges: Sequence[Sequence[int]], *, labels: Sequence[str] = ()) -> None:
+        """The first issues of a large repository: for each the numbers that it is blocked by."""
+
+        async def make() -> None:
+            # One after another: the number of an issue is its place in `edges`.
+            for number, on in enumerate(edges, 1):
+                given = {"title": f"Piece {number}", "body": f"Do piece {number}.", "labels": list(labels)}
+                path = f"/repos/{self.repository}/issues"
+                (await self._overlay.client.post(path, json=given)).raise_for_status()
+                self.site.blocked_by[number] = list(on)
+
+        self.there(make(), patience=600)
+        self.site.changed()
 
     def edit(self, number: int, *, by: str = MAINTAINER, **what: Any) -> None:
         """Somebody changes title, body, labels or state of an issue."""
