@@ -59,21 +59,24 @@ def run(root: Path, world: ForgeWorld, seconds: float, idle: int, active: int) -
     """Some at work, many waiting for them, and nothing that happens."""
     edges = [[] if number <= active else [1 + number % active] for number in range(1, active + idle + 1)]
     world.many_issues(edges, labels=["sprint"])
-    repository = scene(root, world, {"orchestrator": {"max_agents": active}}, active)
+    repository = scene(root, world, {"orchestrator": {"max_agents": active}}, active + idle)
     world.push(repository, "main:refs/heads/main")
+    log = root / "log"
     mawep = subprocess.Popen(
         [*MAWEP, "start", "--label", "sprint"],
         cwd=repository,
         env=environment(world),
         stdout=subprocess.DEVNULL,
-        stderr=(root / "log").open("w"),
+        stderr=log.open("w"),
         start_new_session=True,
     )
     try:
-        at_work = f"{active} agents are at work"
-        eventually_now(
-            at_work, lambda: (root / "log").read_text().count("its agent runs") >= active, timeout=120
-        )
+        what = f"{active} agents are at work"
+        try:
+            eventually_now(what, lambda: log.read_text().count("its agent runs") >= active, timeout=60)
+        except AssertionError:
+            print(log.read_text()[-2000:])
+            raise
         let_pass_now(30)
         print(f"to begin: {world.spent()} requests that count, {world.ledger.points(BOT)} points")
         world.ledger.forget()
