@@ -1,0 +1,50 @@
+"""`kill -9` at random moments of a sprint on a forge, each followed by `mawep resume`: everything is there once.
+
+`MAWEP_FORGE_KILLS` says at how many moments; each takes some ten seconds.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.forge.outside import everything_once
+from tests.forge.sprint import NUMBERS, Sprint
+from tests.forge.world import ForgeWorld
+from tests.support import promises
+from tests.support.waiting import let_pass_now
+
+pytestmark = [pytest.mark.forge, pytest.mark.timeout(300)]
+
+KILLS = int(os.environ.get("MAWEP_FORGE_KILLS", "4"))
+EVENTS = 95
+"""About how many events the sprint has."""
+LABELS = {"working": "mawep: working", "landed": "mawep: landed"}
+
+
+@pytest.mark.parametrize("seed", range(KILLS))
+def test_a_sprint_killed_at_any_moment_leaves_everything_once(
+    seed: int, forge_world: ForgeWorld, tmp_path: Path
+) -> None:
+    world, chance = forge_world, random.Random(seed)
+    landing = {"push": True}
+    sprint = Sprint(tmp_path / "sprint", world, landing=landing, more={"github": {"labels": LABELS}})
+    live, after = sprint.begin_start(), chance.uniform(0, EVENTS)
+    live.until(f"event {after:.0f} or the end", lambda: len(sprint.journal()) >= after or over(sprint))
+    let_pass_now(chance.uniform(0, 0.5))  # also between the last event and the last word to the forge
+    live.kill()
+    ended = sprint.resume() if sprint.has_run else sprint.start()
+    assert ended.code == 0, ended.said
+    assert sprint.state().ended is not None
+    promises.kept(sprint)
+    assert world.head() == sprint.git("rev-parse", "main")
+    everything_once(world, NUMBERS)
+    assert {world.show(number)["state"] for number in NUMBERS} == {"closed"}
+
+
+def over(sprint: Sprint) -> bool:
+    """True when the run has written down its end."""
+    return sprint.has_run and sprint.state().ended is not None
