@@ -19,6 +19,14 @@ FIRST = 101
 """What the issues of the demonstration begin with; on the forge they are 1 to 5."""
 EDGES = {2: (1,), 3: (1,), 4: (1,), 5: (1, 4)}
 NUMBERS = (1, 2, 3, 4, 5)
+REMARK: dict[int, dict[str, Any]] = {
+    number: {"append": {"path": f"payments/providers/{name}.py", "text": f"\n# {said}\n"}}
+    for number, name, said in (
+        (2, "card", "Declined codes are those of the provider."),
+        (3, "wallet", "As asked for."),
+    )
+}
+"""What the agents of two issues do when they are told that something is wrong."""
 HEADER = re.compile(r"\A---\n(?P<front>.*?)\n---\n(?P<text>.*)\Z", re.DOTALL)
 OTHERS = re.compile(r"#10(\d)\b")
 
