@@ -117,7 +117,11 @@ class Pulls:
         for status in site.statuses.get(sha, []):
             found[status["context"]] = None if status["state"] == "pending" else status["state"]
         path = f"/repos/{site.name}/commits/{sha}/check-runs"
-        for run in sorted((await self._overlay.fetch(path, site))["check_runs"], key=lambda run: run["id"]):
+        try:
+            runs = (await self._overlay.fetch(path, site))["check_runs"]
+        except Problem:  # it is being pushed, and the stateful server has not heard of it
+            runs = []
+        for run in sorted(runs, key=lambda run: run["id"]):
             found[run["name"]] = run["conclusion"]
         return found
 
