@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -11,12 +12,36 @@ from mawep.trackers.base import Forge, ForgeSettings
 from mawep.trackers.registry import FORGES
 from tests.support.forge import FakeForge
 from tests.support.forge_world import World
+from tests.support.forgejo_stub import ForgejoStub
 from tests.support.github_stub import GitHubStub
 
+LACKS = {
+    "forgejo": {
+        "test_it_says_who_we_are_and_what_we_may": "its tokens do not tell what they may",
+        "test_an_issue_is_read_whole": "no sub-issues, no counts, no association",
+        "test_issues_are_chosen_by_everything_that_is_asked": "boards are not in its API",
+        "test_many_issues_are_asked_for_by_number": "no association but by permission",
+        "test_edges_are_the_forges_own": "no sub-issues",
+        "test_an_issue_is_closed_once": "it says neither why nor by whom",
+        "test_what_a_branch_demands_is_read_and_holds": "it does not say what keeps a merge",
+        "test_reviews_and_remarks_are_read_and_answered": "no association, no answers",
+        "test_the_queue_merges_when_it_likes": "no merge queue",
+        "test_a_queue_that_does_not_take_it_says_why": "no merge queue",
+    },
+}
+"""What a forge cannot promise, by test; its own tests say what it does instead."""
 
-@pytest.fixture(params=["fake", "github", "github one by one", "github enterprise"])
+
+@pytest.fixture(params=["fake", "github", "github one by one", "github enterprise", "forgejo"])
 async def forge(request: pytest.FixtureRequest, world: World) -> AsyncIterator[Forge]:
     """One forge over the world; its clock moves when it waits."""
+    test = request.node.originalname
+    if test in LACKS.get(request.param, {}):
+        pytest.skip(LACKS[request.param][test])
+    if request.param == "forgejo":
+        async with experimental(request.param, ForgejoStub(world, prefix="/api/v1")) as forge:
+            yield forge
+        return
     if request.param == "fake":
         yield FakeForge(world)
         return
@@ -25,6 +50,18 @@ async def forge(request: pytest.FixtureRequest, world: World) -> AsyncIterator[F
     async with stub.running():
         settings = ForgeSettings(world.repository, stub.url, token=stub.token)
         forge = FORGES["github"](settings, VirtualClock(), None)
+        try:
+            yield forge
+        finally:
+            await forge.close()
+
+
+@asynccontextmanager
+async def experimental(kind: str, stub: GitHubStub) -> AsyncIterator[Forge]:
+    """One of the thin adapters, in front of its stub."""
+    async with stub.running():
+        settings = ForgeSettings(stub.world.repository, stub.url, token=stub.token)
+        forge = FORGES[kind](settings, VirtualClock(), None)
         try:
             yield forge
         finally:

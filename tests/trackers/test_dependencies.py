@@ -53,7 +53,6 @@ UNDERSTOOD = [
         "Depends on https://gitlab.example/a/group/repo/-/issues/7, a/group/repo#8",
         ["a/group/repo#7", "a/group/repo#8"],
     ),
-    ("Depends on https://gitlab.example/a/repo/-/merge_requests/9", ["a/repo#9"]),
     ("Depends on https://gitlab.example/a/repo/-/work_items/10", ["a/repo#10"]),
 ]
 

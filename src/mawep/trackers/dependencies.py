@@ -2,7 +2,7 @@
 
     KEY     := depends on | depends-on | blocked by | blocked-by | requires   (any case, optional emphasis)
     REF     := #N | GH-N | owner/repo#N | https://HOST/owner/repo/(issues|pull|pulls)/N
-             | https://HOST/group/…/repo/-/(issues|work_items|merge_requests)/N | [text](URL)
+             | https://HOST/group/…/repo/-/(issues|work_items)/N | [text](URL)
     LINE    := KEY [:] REF ((","|"and"|"&"|space) REF)*     up to the first thing that is not a REF
     SECTION := heading "Depends on|Blocked by|Requires|Dependencies|Blockers", then list items that begin with REF
 
@@ -28,7 +28,7 @@ _TITLE = re.compile(rf"{_EMPHASIS}(?:{_KEY}|dependencies|blockers){_EMPHASIS}[ \
 _REF = re.compile(
     r"(?:\[[^\]\n]{0,300}\]\()?"
     r"(?:https?://(?P<host>[\w.-]+(?::[0-9]+)?)/(?P<url_repository>[\w.-]+(?:/[\w.-]+){1,20}?)/(?:-/)?"
-    r"(?:issues|pulls?|work_items|merge_requests)/(?P<url_number>[1-9][0-9]{0,17})(?![\w/])"
+    r"(?:issues|pulls?|work_items)/(?P<url_number>[1-9][0-9]{0,17})(?![\w/])"
     r"|(?:(?P<repository>[A-Za-z0-9][\w.-]*(?:/[\w.-]+){1,20}))?#(?P<number>[1-9][0-9]{0,17})(?![\w-])"
     r"|GH-(?P<gh>[1-9][0-9]{0,17})\b)\)?"
 )

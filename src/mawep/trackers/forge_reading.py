@@ -75,25 +75,15 @@ class ForgeReading:
         ]
 
     async def look(self, numbers: Sequence[Number]) -> None:
-        """Find out what is behind numbers, in one request as long as all of them are issues."""
+        """Find out what is behind numbers; those behind which there is nothing stay unknown."""
         if not numbers:
             return
-        try:
-            found = await self._forge.issues(Query(numbers=tuple(numbers)))
-        except NotThere:
-            found = []
-            if len(numbers) > 1:
-                middle = len(numbers) // 2
-                await self.look(numbers[:middle])
-                await self.look(numbers[middle:])
+        found = await self._forge.issues(Query(numbers=tuple(numbers)))
         for issue in found:
             if issue.is_pull:
                 self.outside[issue.number] = Outside.PULL if issue.state == "open" else Outside.DONE
             else:
                 self.seen[issue.number] = issue
-        left = [number for number in numbers if number not in self.seen and number not in self.outside]
-        if found or len(numbers) == 1:
-            await together(self._look_for_a_pull, left)
 
     def issues(self) -> tuple[Issue, ...]:
         """Every issue whose text was read, with what it waits for in this repository."""
@@ -162,13 +152,6 @@ class ForgeReading:
         for number in wanted:
             if self.outside.get(number) is Outside.OPEN:
                 del self.outside[number]
-
-    async def _look_for_a_pull(self, number: Number) -> None:
-        try:
-            pull = await self._forge.pull(number)
-        except NotThere:
-            return
-        self.outside[number] = Outside.PULL if pull.state == "open" else Outside.DONE
 
     async def _look_elsewhere(self, targets: Iterable[Target]) -> None:
         unknown = dict.fromkeys(target for target in targets if target not in self._elsewhere)

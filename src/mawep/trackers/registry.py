@@ -20,7 +20,13 @@ def _github(settings: ForgeSettings, clock: Clock, observer: AllowanceObserver |
     return GitHubForge(settings, clock, observer)
 
 
+def _forgejo(settings: ForgeSettings, clock: Clock, observer: AllowanceObserver | None = None) -> Forge:
+    from mawep.trackers.forgejo import ForgejoForge
+
+    return ForgejoForge(settings, clock, observer)
+
+
 FORGES: Mapping[str, Callable[[ForgeSettings, Clock, AllowanceObserver | None], Forge]] = MappingProxyType(
-    {"github": _github}
+    {"github": _github, "forgejo": _forgejo}
 )
 """Each makes a forge that tells its observer what is left of its budgets."""
