@@ -26,7 +26,13 @@ def _forgejo(settings: ForgeSettings, clock: Clock, observer: AllowanceObserver 
     return ForgejoForge(settings, clock, observer)
 
 
+def _gitlab(settings: ForgeSettings, clock: Clock, observer: AllowanceObserver | None = None) -> Forge:
+    from mawep.trackers.gitlab import GitLabForge
+
+    return GitLabForge(settings, clock, observer)
+
+
 FORGES: Mapping[str, Callable[[ForgeSettings, Clock, AllowanceObserver | None], Forge]] = MappingProxyType(
-    {"github": _github, "forgejo": _forgejo}
+    {"github": _github, "gitlab": _gitlab, "forgejo": _forgejo}
 )
 """Each makes a forge that tells its observer what is left of its budgets."""
