@@ -175,7 +175,10 @@ class GitLabStub(GitHubStub):
         known = self.world.comments.get(int(comment))
         if known is None or known.issue != int(number):
             raise NotThere("404 Not Found")
-        return note(self.world.reword(int(comment), body["body"]))
+        changed = self.world.reword(int(comment), body["body"])
+        self.world.edit(int(number), title=self.world.thing(int(number)).title)  # GitLab touches the issue
+        self.world.edited.pop(int(number))
+        return note(changed)
 
     def pulls(self, *, params: Params, body: Any) -> Any:
         every = map(self.world.pull, sorted(self.world.pulls, reverse=True))
