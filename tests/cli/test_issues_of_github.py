@@ -12,7 +12,9 @@ import pytest
 from mawep.trackers.base import Permission
 from tests.cli.site import Said, Site, make_site, untouched
 from tests.support.forge_world import World
+from tests.support.forgejo_stub import ForgejoStub
 from tests.support.github_stub import GitHubStub
+from tests.support.gitlab_stub import GitLabStub
 from tests.support.repos import git
 
 
@@ -119,8 +121,9 @@ async def test_issues_of_github_land_here(github: Github, world: World) -> None:
     ]
     log = git(github.site.repository, "log", "--format=%s", "--first-parent", "main")
     assert "101" in log and "102" in log
-    nothing = [seen for seen in github.stub.requests if seen.method != "GET" and "graphql" not in seen.target]
-    assert nothing == [], "landing here only reads"
+    posted = [seen for seen in github.stub.requests if seen.method != "GET" and "graphql" not in seen.target]
+    assert all("/comments" in seen.target for seen in posted), "landing here only reports"
+    assert [world.issues[number].state for number in (101, 102)] == ["open", "open"]
     files = [path for path in github.site.runs.rglob("*") if path.is_file()]
     assert not [path for path in files if github.stub.token.encode() in path.read_bytes()]
 
@@ -140,6 +143,34 @@ async def test_a_remote_that_is_elsewhere_says_nothing_of_the_repository(github:
     assert "github.repository: owner/name" in said.err
     said = await github.mawep("plan", "--issues", "101", "--set", "github.repository=acme/shop", code=0)
     assert "#101" in said.out
+
+
+@pytest.mark.parametrize("kind", ["gitlab", "forgejo"])
+async def test_issues_of_other_forges_are_planned(
+    kind: str, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (101, 102):  # these forges say by permission what an author is
+        world.seed(
+            f"Issue {number}", number=number + 100, author="ann", blocked_by=[201] if number == 102 else []
+        )
+    if kind == "gitlab":
+        world.repository = "acme/group/shop"
+    stub = GitLabStub(world, "/api/v4") if kind == "gitlab" else ForgejoStub(world, "/api/v1")
+    async with stub.running():
+        monkeypatch.setenv("SHOP_TOKEN", stub.token)
+        site = make_site(tmp_path, {})
+        file = site.repository / "mawep.yaml"
+        section = f"  issues: {{tracker: {kind}}}\n  {kind}: {{token: '${{SHOP_TOKEN}}'}}\n"
+        file.write_text(file.read_text() + section)
+        server = stub.url.partition("/api/")[0]
+        git(site.repository, "remote", "add", "origin", f"{server}/{world.repository}.git")
+        other = Github(site, stub)
+        said = await other.mawep("plan", "--issues", "202", "--with-dependencies", "--json", code=0)
+        assert said.document["edges"] == [{"from": 201, "to": 202, "source": "native"}]
+        said = await other.mawep("plan", "--issues", "105", code=2)
+        assert "is by eve (NONE)" in said.err
+        said = await other.mawep("plan", "--set", f"{kind}.token=wrong", "--issues", "105", code=2)
+        assert f"check `{kind}.token`" in said.err
 
 
 async def test_two_thousand_issues_with_native_edges_take_thirty_requests(

@@ -30,7 +30,7 @@ def test_every_key_has_a_meaning() -> None:
 def test_examples_of_keys_are_accepted(tmp_path: Path, key: str, example: str) -> None:
     config = load_config(write(tmp_path), (f"{key}={example}",), {"HOME": "/home/me"})
     assert config.public() != load_config(write(tmp_path, ENOUGH), (), {}).public() or key.startswith(
-        ("github.", "agents.sandbox")
+        ("github.", "gitlab.", "forgejo.", "agents.sandbox")
     )
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from mawep.adapters.git import Repository
 from mawep.adapters.git_remote import open_remote
 from mawep.clock import Clock
 from mawep.config import Config
+from mawep.config.github import here
 from mawep.errors import UsageError
 from mawep.trackers.base import AllowanceObserver, App, Forge, ForgeSettings
 from mawep.trackers.credentials import get_provider_config, place_of, read_private, same_host
 from mawep.trackers.registry import FORGES
 
+_API = {"gitlab": "/api/v4", "forgejo": "/api/v1"}
+"""Where the API of a forge is on its host."""
 SHORT_WAIT = 30.0
 """Seconds that a verb somebody is waiting for stands a limit of the forge."""
 
@@ -49,6 +53,8 @@ async def forge_settings(
     Raises:
         UsageError: it cannot be told which repository is meant, or how to sign in.
     """
+    if config.issues.tracker in _API:
+        return await _plain(config, repository), ()
     github = config.github
     api_url, token = github.api_url, github.token
     warnings: tuple[str, ...] = ()
@@ -64,6 +70,34 @@ async def forge_settings(
         max_requests_per_hour=github.max_requests_per_hour,
     )
     return settings, warnings
+
+
+async def _plain(config: Config, repository: Repository | None) -> ForgeSettings:
+    """GitLab and Forgejo: what is not written is told by the remote's address."""
+    kind = config.issues.tracker
+    section = config.gitlab if kind == "gitlab" else config.forgejo
+    name, api_url = section.repository, section.api_url
+    if name is None or api_url is None:
+        write = f"write `{kind}.repository: owner/name` and `{kind}.api_url`"
+        if repository is None:
+            raise UsageError(f"which repository on {kind}?", next_step=write)
+        remote = await open_remote(repository, config.landing.remote)
+        place = place_of(remote.url)
+        if place is None:
+            raise UsageError(
+                f"which repository on {kind}? The remote `{remote.name}` is not on one", next_step=write
+            )
+        host, _ = place
+        clear = remote.url.startswith("http://") and here(host.partition(":")[0])
+        api_url = api_url or f"{'http' if clear else 'https'}://{host}{_API[kind]}"
+        name = name or _whole_name(remote.url)
+    return ForgeSettings(name, api_url, token=section.token)
+
+
+def _whole_name(url: str) -> str:
+    """The name of a repository with all the groups that it lies in."""
+    path = urlsplit(url).path if "://" in url else url.partition(":")[2]
+    return path.strip("/").removesuffix(".git")
 
 
 def _app(config: Config) -> App | None:

@@ -41,12 +41,13 @@ def _api_url(value: str, info: ValidationInfo) -> str:
         raise refused("is not an address, such as `https://ghe.example/api/v3`")
     if "@" in parts.netloc:
         raise refused("holds a user name; write the token in `github.token`")
-    if parts.scheme == "http" and not _here(parts.hostname):
+    if parts.scheme == "http" and not here(parts.hostname):
         raise refused("would send the token in clear; write `https://`")
     return value.rstrip("/")
 
 
-def _here(host: str) -> bool:
+def here(host: str) -> bool:
+    """True for this machine, to which a token may go in clear."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

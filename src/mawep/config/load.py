@@ -15,10 +15,11 @@ from mawep.config.environment import Resolved, names_in, resolve
 from mawep.config.fields import Section, Surroundings, suggestion
 from mawep.config.github import HIDDEN, forge_wanted
 from mawep.config.model import Config
+from mawep.config.plain_forge import PLAIN_FORGES
 from mawep.config.written import Place, Problem, Written, dotted, read
 from mawep.errors import ProblemsError
 
-RUN_SECTIONS = frozenset(Config.model_fields) - {"github"}
+RUN_SECTIONS = frozenset(Config.model_fields) - {"github", *PLAIN_FORGES}
 """The sections that every run uses; that of a forge is used where issues or landing need it.
 
 In the others nothing is required and no `${VAR}` is looked up.
@@ -170,6 +171,7 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
         for key, message in sections["github"].at_odds():
             path = ("github", *key)
             yield Problem(written.place_of(path), dotted(path), message)
+    if uses and {"github", *PLAIN_FORGES}.intersection(uses):
         yield from _lent(sections, written)
     if "workspace" in sections and "orchestrator" in sections:
         agents = sections["orchestrator"].max_agents
@@ -182,7 +184,8 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
 
 def _lent(sections: Mapping[str, Any], written: Written) -> Iterator[Problem]:
     """The forge's token is MAWEP's alone: it is not passed on to agents or to the gate under its name."""
-    tokens = set().union(*(names_in(str(written.value_at(("github", key)) or "")) for key in HIDDEN))
+    keys = [("github", key) for key in HIDDEN] + [(name, "token") for name in PLAIN_FORGES]
+    tokens = set().union(*(names_in(str(written.value_at(key) or "")) for key in keys))
     for section in ("agents", "verify", "review"):
         for name in tokens.intersection(getattr(sections.get(section), "env", None) or ()):
             path = (section, "env")

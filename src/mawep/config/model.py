@@ -33,6 +33,7 @@ from mawep.config.fields import (
     Text,
 )
 from mawep.config.github import GitHub
+from mawep.config.plain_forge import PLAIN_FORGES, Forgejo, GitLab
 from mawep.config.review import Review
 from mawep.config.verify import Verify
 from mawep.core.model import Rules
@@ -84,9 +85,10 @@ class MessageBus(Section):
 class Issues(Section):
     """Where issues come from."""
 
-    tracker: Annotated[str, Choice(("folder", "github"), ("gitlab", "forgejo"), "this tracker is")] = Field(
+    tracker: Annotated[str, Choice(("folder", "github", "gitlab", "forgejo"))] = Field(
         "folder",
-        description="The tracker; `folder` is a folder of Markdown files, the others are forges.",
+        description="The tracker; `folder` is a folder of Markdown files, the others are forges, "
+        "GitLab and Forgejo experimental.",
         examples=["github"],
     )
     path: SomePath = Field(
@@ -270,24 +272,26 @@ class Config(Section):
     verify: Verify
     landing: Landing
     github: GitHub
+    gitlab: GitLab
+    forgejo: Forgejo
     review: Review
     conflict_resolution: ConflictResolution
     monitoring: Monitoring
     cleanup: Cleanup
 
     _written: dict[tuple[str | int, ...], str] = PrivateAttr(default_factory=dict)
-    _uses_forge: bool = PrivateAttr(default=False)
+    _forges: tuple[str, ...] = PrivateAttr(default=())
 
     def model_post_init(self, context: Any) -> None:
         """Remember which values came from the environment."""
         if isinstance(context, Surroundings):
             self._written.update(context.written)
-            self._uses_forge = "github" in context.uses
+            self._forges = tuple(name for name in (*PLAIN_FORGES, "github") if name in context.uses)
 
     @property
     def uses_forge(self) -> bool:
         """True when issues or landing need the section of a forge."""
-        return self._uses_forge
+        return bool(self._forges)
 
     def __repr__(self) -> str:
         return f"Config({self.public()})"
@@ -296,9 +300,8 @@ class Config(Section):
 
     def public(self) -> dict[str, Any]:
         """Every value in use, fit for JSON and the journal; `${VAR}` stays as it was written."""
-        values = self.model_dump(mode="json", by_alias=True, exclude={"github"})
-        if self._uses_forge:
-            values["github"] = self.github.public()
+        values = self.model_dump(mode="json", by_alias=True, exclude={"github", *PLAIN_FORGES})
+        values |= {name: getattr(self, name).public() for name in self._forges}
         for path, text in self._written.items():
             if path[0] in values:
                 _put(values, path, text)
@@ -312,7 +315,8 @@ class Config(Section):
             self.verify.env, self.review.env or (), keys, *routes, *map(names_in, self._written.values())
         )
         values = {environ[name] for name in named if name in environ and not always_given(name)}
-        values.update(self.github.secrets() if self._uses_forge else ())
+        for name in self._forges:
+            values.update(getattr(self, name).secrets())
         return tuple(sorted(value for value in values if len(value) >= SHORTEST_SECRET))
 
     def worktree_base(self, common_dir: Path, environ: Mapping[str, str]) -> Path:
