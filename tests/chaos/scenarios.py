@@ -77,6 +77,21 @@ def failing(root: Path) -> World:
     return world
 
 
+def reviewed(root: Path) -> World:
+    """A reviewer asks for a second line, and the agent adds it when it is told, both behind walls."""
+    root.mkdir(exist_ok=True)
+    (root / "review.sh").write_text(
+        'grep -q two good && v=approve || v=request_changes\nprintf \'{"verdict": "%s", "summary": "two?"}\\n\' $v\n'
+    )
+    review = {"runtime": "command", "command": ["sh", str(root / "review.sh")]}
+    write = 'echo one > good; if [ -n "$MAWEP_FEEDBACK_FILE" ]; then echo two >> good; fi'
+    world = World(
+        root / "world", review=review, agents={"command": ["sh", "-c", write], "sandbox": "required"}
+    )
+    world.issue(101)
+    return world
+
+
 def many(root: Path) -> World:
     """An issue that lands so many files that a checkout takes its time."""
     world = World(root)
@@ -91,4 +106,5 @@ STOPPED = Scenario(stopped, 1, ({101: "failed: gate_failed", 102: "landed"},))
 LIMITED = Scenario(limited, 0, ({101: "landed"},))
 CLASHING = Scenario(clashing, 1, ({101: "landed", 102: "parked"}, {101: "parked", 102: "landed"}))
 FAILING = Scenario(failing, 1, ({101: "failed: agent_error", 102: "landed"},))
+REVIEWED = Scenario(reviewed, 0, ({101: "landed"},))
 MANY = Scenario(many, 0, ({101: "landed"},))

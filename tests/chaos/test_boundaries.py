@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.scenarios import CHAIN, CLASHING, FAILING, LIMITED, MANY, REPAIRED, STOPPED, Scenario
+from tests.chaos.scenarios import (
+    CHAIN,
+    CLASHING,
+    FAILING,
+    LIMITED,
+    MANY,
+    REPAIRED,
+    REVIEWED,
+    STOPPED,
+    Scenario,
+)
 from tests.support import promises
 from tests.support.world import Ended, World
 
@@ -31,6 +41,7 @@ INTENTS = {
     "AttemptContinued": (LIMITED, "AttemptContinued"),
     "StopIntended": (STOPPED, "AttemptFailed"),
     "ProbeIntended": (CLASHING, "ProbeComposed"),
+    "ReviewIntended": (REVIEWED, "ReviewFinished"),
 }
 """Every intent with a run that has it, and its done event (or itself, if nothing is journalled when it is done)."""
 
@@ -74,6 +85,16 @@ INSIDE = {
         (
             "call mawep.stages.acceptance:make_durable after 1",
             "call mawep.stages.acceptance:hold after 1",
+        ),
+    ),
+    "a review is made": (
+        REVIEWED,
+        (
+            "call mawep.stages.workspace.reading:Readings.forget after 1",
+            "call mawep.worker.reviewer:open_recorded after 1",
+            "call mawep.worker.reviewer:Reviewer._converse after 1",
+            "call mawep.worker.reviewer:Reviewer.review after 1",
+            "journal ReviewFinished before 2",
         ),
     ),
     "a gate has run": (CHAIN, ("call mawep.stages.verify:run after 1",)),
@@ -140,6 +161,15 @@ def test_a_run_that_dies_there_is_gone_on_with(scenario: Scenario, point: str, t
     world = scenario.make(tmp_path)
     die_at(world, point, *START)
     scenario.must_have_come_true(world, world.resume())
+
+
+def test_what_a_reviewer_had_beside_its_checkout_is_gone_after_a_resume(tmp_path: Path) -> None:
+    world = REVIEWED.make(tmp_path)
+    die_at(world, "call mawep.worker.reviewer:Reviewer._converse after 1", *START)
+    places = [world.root / "worktrees" / name for name in (".private", ".homes", ".tmp")]
+    assert any(path for place in places if place.exists() for path in place.iterdir())
+    REVIEWED.must_have_come_true(world, world.resume())
+    assert [path for place in places if place.exists() for path in place.iterdir()] == []
 
 
 @pytest.mark.parametrize(

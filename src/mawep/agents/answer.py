@@ -33,14 +33,14 @@ class NothingSaidError(NoAnswerError):
     """There is nothing that could be one."""
 
 
-def read_answer(said: str) -> tuple[Verdict, str, tuple[Remark, ...]]:
-    """The verdict, its summary and its comments.
+def read_answer(said: str, told: str = "") -> tuple[Verdict, str, tuple[Remark, ...]]:
+    """The verdict, its summary and its comments. What stands like that in what it was `told` is not its own word.
 
     Raises:
         NothingSaidError: there is none.
         NoAnswerError: there is more than one, or it is not as it has to be.
     """
-    found = list(_objects(said[-LONGEST:]))
+    found = list(_objects(said[-LONGEST:], told))
     if not found:
         raise NothingSaidError("has not answered with a verdict in a fenced JSON object")
     answers = list(dict.fromkeys(map(_checked, found)))
@@ -49,8 +49,8 @@ def read_answer(said: str) -> tuple[Verdict, str, tuple[Remark, ...]]:
     return answers[-1]
 
 
-def _objects(said: str) -> Iterator[dict[str, Any]]:
-    """Every JSON object with a verdict that stands alone on its lines."""
+def _objects(said: str, told: str) -> Iterator[dict[str, Any]]:
+    """Every JSON object with a verdict that stands alone on its lines, and is none that it only repeats."""
     decoder = json.JSONDecoder(object_pairs_hook=_once, parse_constant=_refuse)
     place = 0
     for _ in range(MOST_TRIED):
@@ -64,7 +64,8 @@ def _objects(said: str) -> Iterator[dict[str, Any]]:
             continue
         begins = said.rfind("\n", 0, place) + 1
         alone = _BEFORE.search(said[begins:place]) and _AFTER.match(said, end)
-        if alone and isinstance(value, dict) and "verdict" in value:
+        own = said[place:end] not in told
+        if alone and own and isinstance(value, dict) and "verdict" in value:
             yield value
         place = end
 

@@ -79,14 +79,14 @@ class _Heard:
             case _:
                 pass
 
-    def answer(self) -> tuple[Verdict, str, tuple[Remark, ...]]:
+    def answer(self, told: str) -> tuple[Verdict, str, tuple[Remark, ...]]:
         """Its answer: in the last thing it said, else in all of it. Raises NoAnswerError."""
         if self.lines:
-            return read_answer("\n".join(self.lines))
+            return read_answer("\n".join(self.lines), told)
         try:
-            return read_answer("".join(self.messages))
+            return read_answer("".join(self.messages), told)
         except NothingSaidError:
-            return read_answer(self.whole)
+            return read_answer(self.whole, told)
 
 
 class _Listening(Turn):
@@ -142,7 +142,7 @@ class Reviewer:
         verdict, remarks, limit = Verdict.NONE, tuple[Remark, ...](), None
         try:
             await self._ask(issue, intent, seq, prompt, heard)
-            verdict, summary, remarks = heard.answer()
+            verdict, summary, remarks = heard.answer(prompt)
         except NoAnswerError as error:
             summary = str(error)
         except AgentFailed as failure:
