@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from tests.forge.accounts import HUNG, LOST
 from tests.forge.sprint import NUMBERS, Sprint
@@ -71,3 +72,27 @@ def test_killed_between_a_request_and_its_answer_it_posts_nothing_twice(
     ended = sprint.resume()
     assert ended.code == 0, ended.said
     told(checked_world)
+
+
+def test_an_agent_comments_on_its_issue_and_reads_another(checked_world: ForgeWorld, tmp_path: Path) -> None:
+    sprint = sprint_on(checked_world, tmp_path)
+    checked_world.comment(2, "Mind the refunds, @ann.")
+    script = sprint.repo / "scripts" / "1.yaml"
+    document = YAML().load(script)
+    document["steps"][:0] = [
+        {"tool": {"name": "read_issue", "arguments": {"number": 2}}},
+        {"tool": {"name": "comment_on_issue", "arguments": {"text": "I begin, @ann. Closes #3"}}},
+    ]
+    YAML().dump(document, script)
+    sprint.git("commit", "--quiet", "--all", "--message", "talk on the forge")
+    checked_world.push(sprint.repo, "main:refs/heads/main")
+    ended = sprint.start("--issues", "1")
+    assert ended.code == 0, ended.said
+    status, remark = sorted(
+        checked_world.comments(1, by=BOT), key=lambda one: "agent-0, the agent" in one["body"]
+    )
+    assert "### Landed on main" in status["body"]
+    assert "I begin, @\u200bann. Closes \\#\u200b3" in remark["body"]
+    [transcript] = sprint.directory.path.glob("attempts/1-a1/transcript.jsonl")
+    assert "Mind the refunds" in transcript.read_text()
+    assert checked_world.show(3)["state"] == "open"

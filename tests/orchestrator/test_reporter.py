@@ -365,6 +365,18 @@ async def test_the_end_waits_for_a_forge_that_comes_back_and_no_longer(stage: Ca
     assert scene.live.owed.reports == 1
 
 
+async def test_a_run_that_stops_in_the_middle_says_so(stage: Callable[..., Stage]) -> None:
+    scene = stage()
+    scene.stands(1, IssueState.WORKING)
+    async with scene.reporter() as reporter:
+        await reporter.deliver()
+        await reporter.finish()
+    assert "### Interrupted" in scene.only(1) and "`mawep resume` goes on with it" in scene.only(1)
+    async with scene.reporter() as reporter:
+        await reporter.deliver()
+    assert "### An agent is at work" in scene.only(1)
+
+
 async def test_after_failures_it_waits_longer_and_longer(stage: Callable[..., Stage]) -> None:
     scene = stage()
     scene.stands(1, IssueState.WORKING)

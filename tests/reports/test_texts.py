@@ -89,6 +89,7 @@ def standings() -> dict[str, Standing]:
         "at work": AT_WORK,
         "by its own word": replace(BARE, state=IssueState.WORKING, percent=10.0, claimed=True, tokens=5),
         "asks": replace(ended, state=IssueState.NEEDS_INPUT, question="Which tax rate?", options=("7", "19")),
+        "left behind": replace(ended, state=IssueState.WORKING, left_behind=True),
         "estimated": replace(
             BARE, state=IssueState.WORKING, eta=7200.0, estimated=True, late_edges=((99, "it is at work"),)
         ),

@@ -104,6 +104,7 @@ class Reporter:
         self._on_remote: dict[Number, bool] = {}
         self._elsewhere: set[Number] = set()
         self._summarized = -1
+        self._leaving = False
         self._refused: set[str] = set()
         self._woken = asyncio.Event()
         self._woken.set()
@@ -145,6 +146,7 @@ class Reporter:
     async def finish(self, seconds: float = FINISH_SECONDS) -> None:
         """Deliver what is owed now that the run is over for this process, for so long at most."""
         until = self._clock.awake() + seconds
+        self._leaving = True
         self._elsewhere.clear()
         try:
             async with asyncio.timeout(seconds):
@@ -226,7 +228,7 @@ class Reporter:
             self._next_look = now + timedelta(seconds=self._settings.every)
             self._elsewhere.clear()
         for number in state.graph.order:
-            seen = face(state, number)
+            seen = (*face(state, number), self._left_behind(state, number))
             if self._faces.get(number) != seen:
                 self._faces[number] = seen
                 self._stale |= {number}
@@ -379,7 +381,15 @@ class Reporter:
     def _standing(self, number: Number) -> Standing:
         of = standing(self._state(), number, self._clock.now(), self._live, self._hide)
         closed = of.landed_as is not None and self._outbox.done(_closing(number, of.landed_as))
-        return replace(of, on_remote=True if closed else self._on_remote.get(number))
+        return replace(
+            of,
+            on_remote=True if closed else self._on_remote.get(number),
+            left_behind=self._left_behind(self._state(), number),
+        )
+
+    def _left_behind(self, state: State, number: Number) -> bool:
+        """Whether this process leaves it in the middle, for `mawep resume`."""
+        return self._leaving and state.ended is None and number in state.active
 
     async def _known(self) -> Markers:
         """Our marks; they need our login, which only the forge can tell."""

@@ -95,6 +95,8 @@ def times(number: int) -> str:
 
 def headline(of: Standing) -> str:
     """The state in a few words."""
+    if of.left_behind:
+        return "Interrupted: MAWEP has stopped in the middle of it"
     if of.state is IssueState.FAILED and of.reason:
         return f"Failed: {_REASONS.get(of.reason, inline(of.reason))}"
     if of.state is IssueState.LANDED:
@@ -133,6 +135,9 @@ def blockers(of: Standing) -> Iterator[str]:
 
 def next_steps(of: Standing) -> Iterator[str]:
     """What happens next, or what a person can do."""
+    if of.left_behind:
+        yield f"{code('mawep resume')} goes on with it; nothing is lost."
+        return
     retry = f"{code(f'mawep retry {of.number}')}, or {code('/mawep retry')} in a comment,"
     yield _NEXT[of.state].format(retry=retry)
     if of.salvage:

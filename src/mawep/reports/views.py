@@ -30,9 +30,9 @@ class Standing:
 
     `stage` says more exactly what `state` means now; `reason` is why it failed; `waiting_for` why it is not running or
     landing yet; `blockers` what its agent says keeps it; `on_remote` whether the remote's target has what landed;
-    `exact` is False when the tree on the target was not gated; `estimated`: time left is nobody's word; `late_edges`
-    are issues that it does not wait for though the forge says so, and why; `transcript` is a path below the git
-    directory of the clone.
+    `left_behind`: its run has stopped and can be resumed; `exact` is False when the tree on the target was not gated;
+    `estimated`: time left is nobody's word; `late_edges` are issues that it does not wait for though the forge says
+    so, and why; `transcript` is a path below the git directory of the clone.
     """
 
     number: Number
@@ -67,6 +67,7 @@ class Standing:
     landed_as: str | None = None
     on_remote: bool | None = None
     exact: bool | None = None
+    left_behind: bool = False
     salvage: str | None = None
     transcript: str | None = None
 
