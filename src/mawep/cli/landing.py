@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_refs import read_ref
 from mawep.adapters.git_remote import Login, Remote, SignIn, nobody, open_remote
-from mawep.cli.forging import open_forge
+from mawep.cli.forging import forge_settings, open_forge
 from mawep.cli.upkeep import ended
 from mawep.clock import Clock, SystemClock
 from mawep.config import Config
@@ -58,11 +59,13 @@ async def target_of(
 
 async def remote_of(config: Config, repository: Repository, forge: Forge | None) -> Remote:
     """The remote that work goes to; git signs in there as the forge does, where that is one server."""
+    api_url = (await forge_settings(config, repository, os.environ))[0].api_url if forge else ""
 
     def sign_in(url: str) -> SignIn:
         place = place_of(url)
-        known = forge is not None and place is not None and same_host(config.github.api_url, place[0])
-        return _by(forge) if forge is not None and known else nobody
+        if forge is None or place is None or not same_host(api_url, place[0]):
+            return nobody
+        return _by(forge)
 
     return await open_remote(repository, config.landing.remote, sign_in)
 

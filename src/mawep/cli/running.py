@@ -17,7 +17,7 @@ from mawep.cli.confining import exposed, walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
-from mawep.cli.landing import landing_problems
+from mawep.cli.landing import landing_problems, proposes
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
@@ -242,4 +242,5 @@ def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue
         scripts=config.agents.script_dir if scripted else None,
         issues=scripted,
         search_path=os.environ.get("PATH", os.defpath),
+        goes_along=not proposes(config),
     )

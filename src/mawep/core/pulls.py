@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from mawep.core import budget, rules
 from mawep.core import events as ev
@@ -34,7 +35,8 @@ def commands(state: State, run: list[budget.Line], now: datetime) -> Iterator[ev
                 continue
             taken = True
         elif command is None and _asks(record.pull):
-            command = _answer(state, record, free, over=_over(state, number, run, now), now=now)
+            over = _over(state, number, run, now)
+            command = _answer(state, record.attempt, record.pull, free, _Asked(number, over, now))
         if command is not None:
             yield command
 
@@ -92,14 +94,20 @@ def _over(state: State, number: Number, run: list[budget.Line], now: datetime) -
     return next((line.told(now) for line in lines), "")
 
 
+class _Asked(NamedTuple):
+    """Whose pull request, which of its budgets is used up, and when it is."""
+
+    number: Number
+    over: str
+    now: datetime
+
+
 def _answer(
-    state: State, record: IssueRecord, free: list[int], *, over: str, now: datetime
+    state: State, attempt: Attempt, pull: Pull, free: list[int], of: _Asked
 ) -> ev.RepairIntended | ev.IssueParked | None:
     """The agent is told, if it may be and a slot is free; else it waits, or a person has to answer."""
-    attempt, pull = record.attempt, record.pull
-    if attempt is None or pull is None or pull.seen is None:
-        return None
-    number, feedback, asked = record.number, pull.seen.feedback, f"changes are asked for in {_name(pull)}"
+    number, over, now = of
+    feedback, asked = pull.seen.feedback if pull.seen else "", f"changes are asked for in {_name(pull)}"
     if pull.theirs:
         return ev.IssueParked(number, f"{asked}, to which somebody else has pushed", hunks=feedback)
     if pull.rounds >= state.rules.max_review_rounds:

@@ -309,6 +309,9 @@ def _cancel(numbers: Iterable[Number], by: str, state: State) -> tuple[str, list
         if record.state in (IssueState.LANDED, IssueState.LANDING):
             raise Refused(f"#{number} is {record.state}; it cannot be cancelled any more")
     text = ", ".join(f"#{number}" for number in wanted) or "nothing"
+    pulls = [pull.url for number in wanted if (pull := state.issues[number].pull) and pull.number]
+    if pulls:
+        text += f"; pull requests stay open: {', '.join(pulls)}"
     return f"cancelled {text}", [ev.IssueCancelled(number, by) for number in wanted]
 
 

@@ -42,7 +42,8 @@ class Needs:
     `target` is a branch name. `setup`, `gate` and `scopes` are shell commands; `agents` are the agents' commands with
     their arguments, by the key that says them; `scripts` is where a script for each of `issues` must lie, None when
     none is needed. `provided` are paths that are linked or copied into every worktree, `search_path` is PATH as
-    programs will see it. `disk_floor_gb` is in 10⁹ bytes.
+    programs will see it. `disk_floor_gb` is in 10⁹ bytes. `goes_along`: checkouts of
+    the target are brought up to date by landing.
     """
 
     target: str
@@ -56,6 +57,7 @@ class Needs:
     issues: tuple[Number, ...]
     search_path: str
     scopes: tuple[str, ...] = ()
+    goes_along: bool = True
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ async def preflight(repository: Repository | None, needs: Needs) -> Findings:
     facts = await inspect(repository, f"refs/heads/{needs.target}")
     problems += _room(needs, base, repository.common_dir)
     problems += _repository(facts)
-    problems += [problem async for problem in _target(repository, facts, needs.target)]
+    problems += [problem async for problem in _target(repository, facts, needs)]
     problems += _base(base, repository)
     if facts.commit is not None:
         for key, command in needs.agents.items():
@@ -119,13 +121,14 @@ def _repository(facts: Facts) -> Iterator[str]:
         yield f"paths differ only in case, on a disk that ignores case: {_some(groups)}; rename all but one"
 
 
-async def _target(repository: Repository, facts: Facts, target: str) -> AsyncIterator[str]:
+async def _target(repository: Repository, facts: Facts, needs: Needs) -> AsyncIterator[str]:
+    target = needs.target
     if facts.commit is None:
         heads = await list_refs(repository, "refs/heads/")
         known = ", ".join(f"`{ref.removeprefix('refs/heads/')}`" for ref in list(heads)[:SHOWN])
         others = f", or set `orchestrator.target_branch` to one that does ({known})" if known else ""
         yield f"the target branch `{target}` does not exist; make it{others}"
-    for checkout in facts.checkouts:
+    for checkout in facts.checkouts if needs.goes_along else ():
         if checkout.under_way:
             yield f"a {checkout.under_way} is under way in {checkout.path}, which is on `{target}`; finish or abort it"
         elif changed := await _changed(repository, checkout):

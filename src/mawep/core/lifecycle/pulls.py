@@ -15,10 +15,9 @@ def proposed(state: State, number: Number) -> State:
     """The attempt's candidate is to be what its pull request proposes."""
     record = state.issues[number]
     attempt = record.attempt
-    if attempt is None or attempt.commit is None or attempt.tree is None:
-        return state
-    pull = _of(record.pull or Pull(attempt.commit, attempt.tree), attempt.commit, attempt.tree)
-    return put(state, replace(record, pull=replace(pull, scopes=attempt.scopes)))
+    head, tree, scopes = (attempt.commit, attempt.tree, attempt.scopes) if attempt else (None, None, None)
+    pull = _of(record.pull or Pull(head or "", tree or ""), head or "", tree or "")
+    return put(state, replace(record, pull=replace(pull, scopes=scopes)))
 
 
 def _of(pull: Pull, head: str, tree: str) -> Pull:
