@@ -12,6 +12,7 @@ from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.errors import MawepError
 from mawep.trackers.base import About, Forge, SignedIn
+from mawep.trackers.registry import FORGES
 
 
 async def check_forge(config: Config, repository: Repository) -> AsyncIterator[Check]:
@@ -22,8 +23,9 @@ async def check_forge(config: Config, repository: Repository) -> AsyncIterator[C
         settings, warnings = await forge_settings(config, repository, os.environ)
         for warning in warnings:
             yield Check("forge", "warning", warning)
+        section = config.issues.tracker if config.issues.tracker in FORGES else "github"
         if settings.token is None and settings.app is None:
-            yield Check("forge", "failed", "there is nothing to sign in with; set `github.token`")
+            yield Check("forge", "failed", f"there is nothing to sign in with; set `{section}.token`")
             return
         forge = await open_forge(config, repository, SystemClock())
         try:
