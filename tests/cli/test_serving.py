@@ -13,8 +13,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from mawep.cli.reading import read_run
 from mawep.clock import SystemClock
-from mawep.state.runs import RunDirectory, is_alive
+from mawep.core.events import CommandTaken
+from mawep.state.runs import RunDirectory, is_alive, list_runs
 from mawep.trackers.base import Permission
 from mawep.trackers.webhooks import signature_of
 from tests.cli.site import WAIT, Site, make_site
@@ -148,6 +150,26 @@ async def test_a_comment_starts_a_run_that_ends_with_the_server_and_is_gone_on_w
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 60) == 0
     assert len(list(town.site.runs.iterdir())) == 1
+
+
+async def test_hazard_a_run_that_is_killed_takes_a_command_once(town: Town) -> None:
+    with town.serving("--webhooks") as (_, where):
+        with town.site.running("start", "--issues", "101,102") as run:
+            await eventually("both are worked on", lambda: _working(town) == 2, timeout=30)
+            await eventually("the run watches", lambda: _asked(town, "/issues/comments"), timeout=30)
+            town.world.say(102, "/mawep stop", author="ann")
+            assert await town.deliver(where) == 202
+            run.kill()
+            await asyncio.to_thread(run.wait, 30)
+        with town.site.running("resume") as run:
+            await eventually(
+                "it is cancelled", lambda: town.site.states().get(102) == "cancelled", timeout=60
+            )
+            town.site.go()
+            await asyncio.to_thread(run.wait, 60)
+    (summary,) = list_runs(town.site.repository / ".git")
+    _, records = read_run(summary)
+    assert sum(isinstance(one.event, CommandTaken) for one in records) == 1
 
 
 def _runs(town: Town) -> list[RunDirectory]:
