@@ -26,7 +26,7 @@ from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
 from mawep.reports.views import Proposal
 from mawep.stages import acceptance
-from mawep.stages.land import branches
+from mawep.stages.land import affects, branches
 from mawep.stages.land.branches import Clash, FollowedTarget, Proposed
 from mawep.state.outbox import Outbox
 from mawep.trackers.base import (
@@ -200,7 +200,9 @@ class Proposals:
         if unfit:
             return ev.IssueParked(number, f"the branch is not fit to land: {'; '.join(unfit)}")
         tree = await rev_parse(self._repository, commit, "tree")
-        return ev.BranchUpdated(number, intent.head, commit, tree, theirs)
+        rules, labels = self._state().rules, self._state().graph.issues[number].labels
+        scopes = await affects(self._repository, target, commit, rules.scopes, labels)
+        return ev.BranchUpdated(number, intent.head, commit, tree, theirs, scopes)
 
     # --- merged
 

@@ -10,7 +10,6 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Number, Sha, Usage
-from mawep.core.scopes import affected
 from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.simulate.repository import Commit
 from mawep.simulate.scenario import Import
@@ -75,7 +74,7 @@ class Effects:
         commit = self._repository[event.head]
         turn = commit.own.turn if commit.own else None
         if turn is None or turn.imported is Import.ACCEPTED:
-            scopes = self._affected({event.issue})
+            scopes = self._repository.affected({event.issue})
             return ev.CandidateImported(event.issue, event.attempt, commit.sha, commit.tree, FILES, scopes)
         repairable = turn.imported is Import.REPAIRABLE
         self._truth.causes[event.issue].add(turn.reason)
@@ -96,10 +95,6 @@ class Effects:
                 *(event.tree, event.tree, result, (), 1.0, "gate.log", result.value), scopes=event.scopes
             )
         )
-
-    def _affected(self, who: set[int]) -> tuple[str, ...] | None:
-        scopes, changes = self._scenario.rules.scopes, self._scenario.changes
-        return affected(scopes, [path for one in sorted(who) for path in changes.get(one, ())])
 
     def _not_green(self, commit: Commit) -> None:
         for issue in self._repository.contained(commit.sha):
@@ -159,7 +154,7 @@ class Effects:
             self._truth.unfit.add(issue)
             conflicts.append(ev.MergeConflict(issue, FILES, "<<<<<<<", () if with_target else merged))
         if steps:
-            scopes = self._affected(self._repository.differing(base, steps[-1].commit))
+            scopes = self._repository.affected(self._repository.differing(base, steps[-1].commit))
             steps[-1] = msgspec.structs.replace(steps[-1], scopes=scopes)
         return tuple(steps), tuple(conflicts)
 

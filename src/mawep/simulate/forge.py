@@ -94,7 +94,8 @@ class Forge:
                 return ev.IssueParked(event.issue, "does not merge cleanly")
             top = merged
         theirs = any(patch.who <= -1000 for patch in top.patches - repository[event.target].patches)
-        return ev.BranchUpdated(event.issue, event.head, top.sha, top.tree, theirs)
+        scopes = repository.affected(repository.differing(event.target, top.sha))
+        return ev.BranchUpdated(event.issue, event.head, top.sha, top.tree, theirs, scopes)
 
     def _merge(self, event: ev.MergeIntended) -> ev.AnyEvent:
         pull = self._pulls[event.issue, event.attempt]

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mawep.core.model import Number, Sha
+from mawep.core.scopes import affected
 from mawep.simulate.scenario import Scenario, Turn
 
 
@@ -103,6 +104,11 @@ class Repository:
             top = path.partition("/")[0]
             found |= {"api": {"api", "web"}, "web": {"web"}, "docs": {"docs"}}.get(top, self.parts)
         return frozenset(found) if self._scenario.rules.scopes else self.parts
+
+    def affected(self, who: set[int]) -> tuple[str, ...] | None:
+        """The scopes that the core says these changes affect; None: everything."""
+        paths = [path for one in sorted(who) for path in self._scenario.changes.get(one, ("README.md",))]
+        return affected(self._scenario.rules.scopes, paths)
 
     def differing(self, old: Sha, new: Sha) -> set[int]:
         """Whose changes only one of two commits contains."""

@@ -75,13 +75,17 @@ class UpdateIntended(Event, frozen=True, tag=True):
 
 
 class BranchUpdated(Event, frozen=True, tag=True):
-    """What the branch should be now. `theirs`: somebody else has pushed to it."""
+    """What the branch should be now. `theirs`: somebody else has pushed to it.
+
+    `scopes` is what it affects, compared with the target; None: everything.
+    """
 
     issue: Number
     head: Sha
     commit: Sha
     tree: Sha
     theirs: bool = False
+    scopes: tuple[str, ...] | None = None
 
 
 class MergeIntended(Event, frozen=True, tag=True):

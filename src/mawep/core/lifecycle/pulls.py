@@ -79,7 +79,8 @@ def updated(state: State, rec: ev.Recorded, event: ev.BranchUpdated) -> State:
     pull = replace(pull, theirs=pull.theirs or event.theirs)
     if event.commit == pull.head:
         return _put(state, event.issue, replace(pull, seen=None))
-    return _put(state, event.issue, _of(pull, event.commit, event.tree))
+    pull = _of(pull, event.commit, event.tree)
+    return _put(state, event.issue, replace(pull, scopes=event.scopes))
 
 
 def merge(state: State, rec: ev.Recorded, event: ev.MergeIntended) -> State:

@@ -91,8 +91,18 @@ async def scoped(
     """The composition with what it affects, whoever brought it: git says so, as a merge can move a file."""
     if not (steps and scopes):
         return steps
-    paths = [change.path for change in await changed_paths_raw(repository, base, steps[-1].commit)]
-    return (*steps[:-1], msgspec.structs.replace(steps[-1], scopes=affected(scopes, paths, labels)))
+    found = await affects(repository, base, steps[-1].commit, scopes, labels)
+    return (*steps[:-1], msgspec.structs.replace(steps[-1], scopes=found))
+
+
+async def affects(
+    repository: Repository, base: Sha, commit: Sha, scopes: Sequence[Scope], labels: Iterable[str]
+) -> tuple[str, ...] | None:
+    """The scopes that what differs between two commits affects; None: everything."""
+    if not scopes:
+        return None
+    changes = await changed_paths_raw(repository, base, commit)
+    return affected(scopes, [change.path for change in changes], labels)
 
 
 async def _conflict(
