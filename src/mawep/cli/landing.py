@@ -28,6 +28,7 @@ from mawep.state.outbox import Outbox
 from mawep.state.runs import RunDirectory
 from mawep.trackers.base import Forge
 from mawep.trackers.credentials import place_of, same_host
+from mawep.trackers.registry import FORGES
 
 
 def proposes(config: Config) -> bool:
@@ -158,7 +159,12 @@ async def proposals_of(
         forge,
         remote,
         outbox,
-        Ways(config.landing.merge_method, github.poll_seconds, protected),
+        Ways(
+            config.landing.merge_method,
+            github.poll_seconds,
+            protected,
+            closes=config.issues.tracker in FORGES,
+        ),
         secret=clone_key(remote.repository.common_dir),
         state=lambda: hall.state,
         chain=journal.hash_at,

@@ -61,11 +61,15 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Ways:
-    """How it is proposed and merged. `every`: seconds between two looks; `protected` are paths nobody may change."""
+    """How it is proposed and merged. `every`: seconds between two looks; `protected` are paths nobody may change.
+
+    `closes`: issues are on the same forge as pull requests.
+    """
 
     method: str = "merge"
     every: float = 30.0
     protected: tuple[str, ...] = ()
+    closes: bool = True
 
 
 class Proposals:
@@ -160,6 +164,7 @@ class Proposals:
             repairs=attempt.repairs,
             tokens=attempt.usage.tokens,
             cost_usd=attempt.usage.cost_usd,
+            closes=self._ways.closes,
         )
 
     async def _answer_remarks(self, number: Number, pull: Pull, on: int, head: str) -> None:
@@ -245,7 +250,8 @@ class Proposals:
             f"Mawep-Journal: {self._chain(seq)}",
         )
         trailers = "\n".join((self._proposed(number, attempt).trailers, *proof))
-        return f"Merge #{number} into {state.target_branch}: {title}", trailers
+        name = f"#{number}" if self._ways.closes else f"issue {number}"
+        return f"Merge {name} into {state.target_branch}: {title}", trailers
 
     async def _landed(self, number: Number, commit: str | None) -> ev.PullRequestMerged:
         _, pull = self._parts(number)

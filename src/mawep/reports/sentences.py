@@ -196,12 +196,14 @@ def foot(run: str) -> str:
 
 def pull_title(of: Proposal) -> str:
     """What it does, and for which issue."""
-    return f"{bare(of.title, 200)} (#{of.number})"
+    return f"{bare(of.title, 200)} (#{of.number})" if of.closes else bare(of.title, 200)
 
 
 def pull_text(of: Proposal, sentences: Sequence[str] = ()) -> Iterator[str]:
     """Its parts, to be set off from one another by empty lines."""
-    yield f"Closes #{of.number}."
+    yield (
+        f"Closes #{of.number}." if of.closes else f"For issue {of.number} of the tracker, which is not here."
+    )
     yield quoted(of.summary, 4000) if of.summary.strip() else "The agent wrote no summary."
     yield f"Made by MAWEP: {', '.join(_made_by(of))}."
     if of.plan:

@@ -85,7 +85,10 @@ class Landing:
 
 @dataclass(frozen=True)
 class Proposal:
-    """What a pull request says of itself. `summary` is the agent's own; `gate` is the newest verdict on its commit."""
+    """What a pull request says of itself. `summary` is the agent's own; `gate` is the newest verdict on its commit.
+
+    `closes`: its issue is on the same forge; elsewhere its number is that of something else.
+    """
 
     number: Number
     title: str
@@ -104,6 +107,7 @@ class Proposal:
     tokens: int | None = None
     cost_usd: float | None = None
     transcript: str | None = None
+    closes: bool = True
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ async def bring_up_to_date(
         if isinstance(merged, Conflicted):
             hunks = await conflict_hunks(repository, merged)
             return Clash(merged.files, "\n\n".join(f"--- {path}\n{hunk}" for path, hunk in hunks.items()))
-        message = f"Merge {what} into #{proposed.issue}\n\n{proposed.trailers}\n"
+        message = f"Merge {what} for issue {proposed.issue}\n\n{proposed.trailers}\n"
         top = await commit_tree(
             repository, merged.tree, [top, other], message, author=MAWEP, date=date, fsync=True
         )
