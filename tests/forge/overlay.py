@@ -9,8 +9,9 @@ import hashlib
 import json
 import re
 import time
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -35,6 +36,7 @@ SHOWN_OF_A_PERSON = frozenset(
 )
 SAFE = "/:@,;=+$&!*'()~"
 CHECKED = "x-checked"
+RELAY = "/_relay"
 HOP_BY_HOP = frozenset(
     {"connection", "keep-alive", "transfer-encoding", "content-length", "content-encoding", "date"}
 )
@@ -110,6 +112,7 @@ class Overlay:
         self.pushing = asyncio.Lock()
         self.pushed: Callable[[Site, Mapping[str, str]], Awaitable[None]]
         self.answers("GET", "/rate_limit", self._rate_limit)
+        self.answers("POST", "{r}/hooks", self._hook)
         self.app = Starlette(
             routes=[Route("/{path:path}", self._serve, methods=METHODS)], lifespan=self._lifespan
         )
@@ -145,6 +148,8 @@ class Overlay:
         raw = await request.body()
         if git := GIT.fullmatch(path):
             return await self._git(request, git["repo"], git["rest"], raw)
+        if path == RELAY:
+            return await self._relayed(request, raw)
         login, token = self._who(request)
         if self.checker and login == PEOPLE[1] and path != "/graphql" and CHECKED not in request.headers:
             return await self._through_checker(request, path, raw)
@@ -162,6 +167,22 @@ class Overlay:
         if entry.fault == HUNG:
             await self._stopping.wait()
         return response
+
+    async def _hook(self, asked: Asked) -> Reply:
+        """Deliveries go through us: the stateful server does not name them as GitHub does."""
+        config = {
+            **asked.body["config"],
+            "url": f"{self.url}{RELAY}?to={quote(asked.body['config']['url'], safe='')}",
+        }
+        return await self.forward(replace(asked, body={**asked.body, "config": config}))
+
+    async def _relayed(self, request: Request, raw: bytes) -> Response:
+        kept = {
+            name: value for name, value in request.headers.items() if name.startswith(("x-", "content-type"))
+        }
+        named = {**kept, "x-github-delivery": str(uuid.uuid4())}
+        sent = await self.client.post(request.query_params["to"], content=raw, headers=named)
+        return Response(sent.content, sent.status_code)
 
     async def _through_checker(self, request: Request, path: str, raw: bytes) -> Response:
         """Send it to Prism, which sends it to us again and says what is wrong with it."""

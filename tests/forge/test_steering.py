@@ -94,6 +94,24 @@ def delivery(site: Site, name: str, secret: str = SECRET) -> tuple[bytes, dict[s
     return body, {**headers, "X-Hub-Signature-256": f"sha256={signature}"}
 
 
+def test_what_the_forge_tells_is_heard_at_once(
+    served: tuple[Site, Live, str], forge_world: ForgeWorld
+) -> None:
+    site, _, url = served
+    events = ["issues", "issue_comment"]
+    hook = {
+        "name": "web",
+        "active": True,
+        "events": events,
+        "config": {"url": url, "secret": SECRET, "content_type": "json"},
+    }
+    live = site.at_work()
+    forge_world.api("POST", "hooks", hook)
+    forge_world.comment(site.number, "/mawep stop", by=MAINTAINER)
+    ended = live.wait()
+    assert ended.states[site.number] == "cancelled"
+
+
 def test_forged_and_replayed_deliveries_are_refused(served: tuple[Site, Live, str]) -> None:
     site, server, url = served
     before = len(site.forge.requests())
