@@ -77,7 +77,9 @@ def run(root: Path, world: ForgeWorld, seconds: float, idle: int, active: int) -
         except AssertionError:
             print(log.read_text()[-2000:])
             raise
-        let_pass_now(30)
+        told = f"each of {active + idle} issues has its comment"
+        eventually_now(told, lambda: len(world.requests("POST", "comments$")) >= active + idle, timeout=300)
+        let_pass_now(20)
         print(f"to begin: {world.spent()} requests that count, {world.ledger.points(BOT)} points")
         world.ledger.forget()
         let_pass_now(seconds)
