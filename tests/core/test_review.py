@@ -7,7 +7,7 @@ import pytest
 from mawep.core import events as ev
 from mawep.core.model import Budget, FailureReason, IssueState, Rules, Usage
 from mawep.core.schedule import refusals
-from mawep.core.verdict import Remark, ReviewRecord, Verdict
+from mawep.core.verdict import Remark, ReviewRecord, Verdict, review_digest
 from tests.core.driver import Driver, green, issue
 
 BY = {"": "other"}
@@ -217,3 +217,37 @@ def test_a_limit_of_the_reviewers_provider_parks_one_and_lets_the_others_wait() 
     assert run.count(ev.ReviewIntended) == 2
     run.go(said(run, Verdict.APPROVE, runtime="other"))
     assert "other" not in run.state.limits
+
+
+def test_what_lands_names_the_review_that_approved_it() -> None:
+    run = reviewed()
+    approval = said(run, Verdict.APPROVE)
+    run.go(approval)
+    steps = run.compose()
+    run.go(green(steps[-1].tree))
+    assert run.last(ev.SealIntended).reviews == ((1, review_digest(approval.record)),)
+
+
+def test_an_interrupted_run_begins_no_round_of_repair() -> None:
+    run = reviewed()
+    run.go(ev.Interrupted(1))
+    run.go(said(run, Verdict.REQUEST_CHANGES))
+    assert run.count(ev.RepairIntended) == 0
+    assert run.last(ev.StopIntended).reason is None
+
+
+def test_a_request_waits_while_the_writers_provider_takes_nothing_more() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(reviewers=BY))
+    run.queue(1)
+    run.start(2).go(ev.ProviderLimitHit(2, run.fence(2), None, "a limit"))
+    run.go(said(run, Verdict.REQUEST_CHANGES))
+    assert run.count(ev.RepairIntended) == run.count(ev.StopIntended) == 0
+    run.wait(301).settle()
+    assert run.last(ev.RepairIntended).review
+
+
+def test_where_nothing_is_reviewed_nothing_names_a_review() -> None:
+    run = Driver(issue(1)).queue(1)
+    steps = run.compose()
+    run.go(green(steps[-1].tree))
+    assert run.last(ev.SealIntended).reviews == ()
