@@ -12,9 +12,11 @@ from mawep.adapters.git import Repository, find_repository
 from mawep.cli.check import Check
 from mawep.cli.forge_check import check_forge
 from mawep.cli.forging import forge_settings
+from mawep.cli.landing import remote_of
 from mawep.config import Config, load_config
 from mawep.errors import UsageError
 from mawep.trackers.base import Permission
+from tests.support.forge import FakeForge
 from tests.support.forge_world import World
 from tests.support.github_stub import GitHubStub
 from tests.support.repos import git, make_repository
@@ -80,6 +82,40 @@ async def test_the_key_of_an_app_is_read_from_a_private_file(tmp_path: Path, rep
     key.chmod(0o644)
     with pytest.raises(UsageError, match="can be read by others"):
         await forge_settings(config, repository, {})
+
+
+@pytest.mark.parametrize(
+    ("url", "signed"),
+    [
+        ("https://ghe.example/acme/shop.git", True),
+        ("http://ghe.example/acme/shop.git", False),
+        ("https://elsewhere.example/acme/shop.git", False),
+        ("/srv/shop.git", False),
+    ],
+)
+async def test_hazard_git_signs_in_only_where_the_token_belongs(
+    tmp_path: Path, repository: Repository, url: str, signed: bool
+) -> None:
+    git(tmp_path / "shop", "remote", "set-url", "origin", url)
+    where = ("github.repository=acme/shop", "github.api_url=https://ghe.example/api/v3")
+    remote = await remote_of(configured(tmp_path, *where), repository, FakeForge(World()))
+    login = await remote.sign_in()
+    assert (login is not None) == signed
+
+
+async def test_git_signs_in_with_what_mgit_knows(
+    tmp_path: Path, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / ".config" / "mgit" / "config.yaml"
+    file.parent.mkdir(parents=True)
+    file.write_text("providers: {work: {type: github, url: 'https://ghe.example', token: abc}}")
+    file.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    git(tmp_path / "shop", "remote", "set-url", "origin", "https://ghe.example/acme/shop.git")
+    remote = await remote_of(
+        configured(tmp_path, "github.provider=mgit:work"), repository, FakeForge(World())
+    )
+    assert await remote.sign_in() is not None
 
 
 async def looked(config: Config, repository: Repository) -> list[Check]:

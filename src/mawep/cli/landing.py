@@ -14,6 +14,7 @@ from mawep.cli.forging import forge_settings, open_forge
 from mawep.cli.upkeep import ended
 from mawep.clock import Clock, SystemClock
 from mawep.config import Config
+from mawep.config.github import here
 from mawep.core.model import Number
 from mawep.errors import InfrastructureError, MawepError, UsageError
 from mawep.orchestrator.hall import Orchestrator
@@ -66,7 +67,8 @@ async def remote_of(config: Config, repository: Repository, forge: Forge | None)
         place = place_of(url)
         if forge is None or place is None or not same_host(api_url, place[0]):
             return nobody
-        return _by(forge)
+        in_clear = url.startswith("http://") and not here(place[0].partition(":")[0])
+        return nobody if in_clear else _by(forge)
 
     return await open_remote(repository, config.landing.remote, sign_in)
 
