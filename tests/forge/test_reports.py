@@ -74,6 +74,22 @@ def test_killed_between_a_request_and_its_answer_it_posts_nothing_twice(
     told(checked_world)
 
 
+def test_killed_when_the_run_has_ended_the_rest_is_told_on_resume(
+    checked_world: ForgeWorld, tmp_path: Path
+) -> None:
+    sprint = sprint_on(checked_world, tmp_path)
+    hung = checked_world.fault(HUNG, "POST", rf"/issues/{PLAN}/comments$")
+    live = sprint.begin_start("--issues", "1")
+    live.until("the end was told and nobody heard that it was", lambda: hung.happened)
+    live.kill()
+    ended = sprint.resume()
+    assert ended.code == 0, ended.said
+    assert ended.states == {1: "landed"}
+    [summary] = checked_world.comments(PLAN, by=BOT)
+    assert "1 of 1 issues landed" in summary["body"]
+    assert "There is nothing to resume" in sprint.resume().said
+
+
 def test_an_agent_comments_on_its_issue_and_reads_another(checked_world: ForgeWorld, tmp_path: Path) -> None:
     sprint = sprint_on(checked_world, tmp_path)
     checked_world.comment(2, "Mind the refunds, @ann.")

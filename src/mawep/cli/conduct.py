@@ -267,7 +267,7 @@ class Conductor:
         forge = await stack.enter_async_context(
             forge_of_run(self.config, self.repository, self.clock, self.view.forge_left)
         )
-        outbox = stack.enter_context(outbox_of(directory, self.clock)) if forge else None
+        outbox = stack.enter_context(outbox_of(directory, self.clock)) if has_forge(self.config) else None
         reporter = await stack.enter_async_context(
             reporter_of(self.config, self.repository, outbox, forge, hall, self.view.live, self.clock)
         )

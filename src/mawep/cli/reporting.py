@@ -6,21 +6,28 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 
 from mawep.adapters.git import Repository
 from mawep.agents.redaction import Redactor
+from mawep.cli.forging import open_forge
 from mawep.cli.upkeep import ended
 from mawep.clock import Clock
 from mawep.config import Config
+from mawep.core import events as ev
+from mawep.core.engine import replay
+from mawep.core.state import State
+from mawep.errors import UsageError
 from mawep.observe.live import Live
 from mawep.orchestrator import Orchestrator
 from mawep.orchestrator.errands import Errands
 from mawep.orchestrator.reporter import CERTAIN, Reporter, Reporting
+from mawep.state import journal as journals
 from mawep.state.clone_key import clone_key
-from mawep.state.outbox import Outbox
-from mawep.state.runs import RunDirectory
+from mawep.state.journal import Journal
+from mawep.state.outbox import Outbox, told_until
+from mawep.state.runs import RunDirectory, RunSummary
 from mawep.trackers.base import Forge
 from mawep.trackers.registry import FORGES
 
@@ -49,16 +56,7 @@ async def reporter_of(
     if forge is None or outbox is None or config.issues.tracker not in FORGES:
         yield None
         return
-    reporter = Reporter(
-        forge,
-        outbox,
-        reporting(config, hall),
-        secret=clone_key(repository.common_dir),
-        state=lambda: hall.state,
-        live=live,
-        clock=clock,
-        hide=Redactor(config.secrets(os.environ)).text,
-    )
+    reporter = _reporter(config, repository, outbox, forge, lambda: hall.state, live, clock)
     hall.attend(reporter.witness)
     task = asyncio.create_task(reporter.run())
     try:
@@ -75,12 +73,68 @@ def errands_of(config: Config, forge: Forge | None, reporter: Reporter | None) -
     return None if forge is None or reporter is None else Errands(forge, reporter, config.issues.trust)
 
 
-def reporting(config: Config, hall: Orchestrator) -> Reporting:
+def owes(run: RunSummary) -> bool:
+    """True when a run has ended and its process died before the forge knew all of it. Raises OutboxError."""
+    told = told_until(run.directory.outbox) if run.ended and not run.alive else None
+    if told is None:
+        return False
+    ends = (one.seq for one in journals.read(run.directory.journal) if isinstance(one.event, ev.RunEnded))
+    return told < max(ends, default=0)
+
+
+async def tell_the_rest(config: Config, repository: Repository, run: RunSummary, clock: Clock) -> int:
+    """Tell the forge what a run that has ended still owes; how many reports are left.
+
+    Raises:
+        JournalError: another process is at it.
+        UsageError: it cannot be told which repository is meant, or how to sign in.
+    """
+    if config.issues.tracker not in FORGES:
+        raise UsageError(
+            f"Run {run.directory.run} took its issues from a forge, which does not know all of it yet",
+            next_step="name that forge as `issues.tracker`",
+        )
+    journal = Journal.open(run.directory.journal)  # nobody else may have the outbox open
+    try:
+        state = replay(journals.read(run.directory.journal))
+        forge = await open_forge(config, repository, clock)
+        try:
+            with outbox_of(run.directory, clock) as outbox:
+                reporter = _reporter(config, repository, outbox, forge, lambda: state, Live(), clock)
+                return await reporter.finish()
+        finally:
+            await forge.close()
+    finally:
+        journal.close()
+
+
+def _reporter(
+    config: Config,
+    repository: Repository,
+    outbox: Outbox,
+    forge: Forge,
+    state: Callable[[], State],
+    live: Live,
+    clock: Clock,
+) -> Reporter:
+    return Reporter(
+        forge,
+        outbox,
+        reporting(config, state()),
+        secret=clone_key(repository.common_dir),
+        state=state,
+        live=live,
+        clock=clock,
+        hide=Redactor(config.secrets(os.environ)).text,
+    )
+
+
+def reporting(config: Config, state: State) -> Reporting:
     """How it is reported; the template is that of the run's beginning."""
     github = config.github
     return Reporting(
         every=config.agents.update_frequency_minutes * 60,
-        template=json.loads(hall.state.settings)["templates"].get("update"),
+        template=json.loads(state.settings)["templates"].get("update"),
         labels=github.labels,
         summary=github.summary_issue,
     )

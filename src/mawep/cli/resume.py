@@ -30,9 +30,11 @@ async def _resume(
     config: Path | None, set_: list[str] | None, *, run: str | None, rerun: bool, json: bool
 ) -> int:
     from mawep.cli.context import open_repository, run_to_steer
+    from mawep.cli.reporting import owes
     from mawep.cli.visit import ask
     from mawep.coordination.envelopes import Resume
     from mawep.errors import UsageError
+    from mawep.state.runs import list_runs
 
     common_dir = (await open_repository(config)).common_dir
     try:
@@ -40,7 +42,10 @@ async def _resume(
     except UsageError as nothing:
         if run is not None:
             raise
-        raise UsageError("There is nothing to resume: every run has ended") from nothing
+        owing = next((one for one in list_runs(common_dir) if owes(one)), None)
+        if owing is None:
+            raise UsageError("There is nothing to resume: every run has ended") from nothing
+        chosen = owing
     if chosen.alive:
         print(await ask(common_dir, chosen, Resume()))
         return 0

@@ -21,22 +21,25 @@ from mawep.cli.landing import landing_problems, proposes
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
+from mawep.cli.reporting import owes, tell_the_rest
 from mawep.cli.reviewing import review_problems, used_ways
 from mawep.cli.showing import show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
 from mawep.config import Config
+from mawep.core.engine import replay
 from mawep.core.graph import Graph
 from mawep.core.model import Issue
 from mawep.core.state import State
-from mawep.errors import GitError, ProblemsError, UsageError
+from mawep.errors import GitError, InfrastructureError, ProblemsError, UsageError
 from mawep.observe.documents import result_document
+from mawep.observe.text import count
 from mawep.stages.intake import Selection, Wanted
 from mawep.stages.land import target_now
 from mawep.stages.preflight import Findings, Needs, preflight
 from mawep.stages.workspace import unprovided
 from mawep.state import journal
-from mawep.state.runs import list_runs
+from mawep.state.runs import RunSummary, list_runs
 
 
 async def begin_run(
@@ -66,10 +69,13 @@ async def resume_run(
     """Go on with a run that is not finished and that no process conducts; its exit code."""
     context = await open_context(path, overrides)
     common = context.repository.common_dir
-    unended = [summary for summary in list_runs(common) if not summary.ended]
-    if run is None and not unended:
+    runs = list_runs(common)
+    left = [summary for summary in runs if not summary.ended] or [one for one in runs if owes(one)]
+    if run is None and not left:
         raise UsageError("There is nothing to resume: every run has ended")
-    summary = choose_run(common, run) if run else unended[0]
+    summary = choose_run(common, run) if run else left[0]
+    if owes(summary):
+        return await _tell_the_rest(context, summary, json=json)
     if summary.ended:
         raise UsageError(
             f"Run {summary.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
@@ -79,6 +85,18 @@ async def resume_run(
     async with _audience(context) as audience:
         conducted = await _conductor(context, audience.view).resume(summary, rerun=rerun)
     return finish(conducted, json=json)
+
+
+async def _tell_the_rest(context: Context, run: RunSummary, *, json: bool) -> int:
+    """The run has ended; what of it the forge does not know yet is told now."""
+    left = await tell_the_rest(context.config, context.repository, run, SystemClock())
+    code = finish(Conducted(run.directory, replay(journal.read(run.directory.journal)), None), json=json)
+    if left:
+        print(
+            f"mawep: the forge still does not know {count(left, 'report')}; `mawep resume`", file=sys.stderr
+        )
+        return InfrastructureError.exit_code
+    return code
 
 
 async def _nothing_to_do(context: Context) -> dict[str, Any]:

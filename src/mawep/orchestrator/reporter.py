@@ -31,7 +31,7 @@ from mawep.orchestrator.standing import face, outcome, standing
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
 from mawep.reports.views import Standing
-from mawep.state.outbox import Outbox
+from mawep.state.outbox import TOLD, Outbox
 from mawep.trackers.base import Forge, NotAllowed, NotThere, RateLimited, Refused
 
 log = structlog.get_logger("mawep.reporter")
@@ -143,8 +143,8 @@ class Reporter:
             await self._clock.sleep(DEBOUNCE)
             await self.deliver()
 
-    async def finish(self, seconds: float = FINISH_SECONDS) -> None:
-        """Deliver what is owed now that the run is over for this process, for so long at most."""
+    async def finish(self, seconds: float = FINISH_SECONDS) -> int:
+        """Deliver what is owed now that the run is over for this process, for so long at most; how much is left."""
         until = self._clock.awake() + seconds
         self._leaving = True
         self._elsewhere.clear()
@@ -158,6 +158,9 @@ class Reporter:
             self._tell(len(list(self._due())), self._owed.why or "there was no time left")
         if self._owed.reports:
             log.warning("reports are still owed", reports=self._owed.reports, cause=self._owed.why)
+        elif self._state().ended is not None:
+            await self._outbox.remember(TOLD, str(self._state().seq))
+        return self._owed.reports
 
     async def deliver(self) -> None:
         """Deliver all that is owed, or as much of it as the forge takes now."""

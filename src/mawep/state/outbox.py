@@ -14,6 +14,7 @@ import sqlite3
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -22,6 +23,7 @@ from typing import TypeVar
 
 import msgspec
 
+from mawep.adapters.sqlite_files import open_to_read
 from mawep.clock import Clock
 from mawep.errors import InfrastructureError
 
@@ -44,6 +46,10 @@ CREATE TABLE IF NOT EXISTS entries (
 INSERT OR IGNORE INTO meta VALUES ('schema_version', '1');
 COMMIT;
 """
+
+
+TOLD = "told"
+"""The entry that says up to which event of the journal everything has been told."""
 
 
 class OutboxError(InfrastructureError):
@@ -202,6 +208,22 @@ class Outbox:
                 cause=str(error),
                 next_step="make room, then `mawep resume`",
             ) from error
+
+
+def told_until(path: Path) -> int | None:
+    """The number of the event up to which everything has been told; None: there is no outbox.
+
+    Raises:
+        OutboxError: it cannot be read.
+    """
+    if not path.exists():
+        return None
+    try:
+        with closing(open_to_read(path)) as db:
+            found = db.execute("SELECT payload FROM entries WHERE key = ?", (TOLD,)).fetchone()
+    except sqlite3.Error as error:
+        raise OutboxError(f"The outbox {path} cannot be read", cause=str(error)) from error
+    return int(found[0]) if found else 0
 
 
 def _opened(path: Path) -> sqlite3.Connection:
