@@ -75,17 +75,17 @@ def test_killed_between_a_request_and_its_answer_it_posts_nothing_twice(
 
 
 def test_killed_when_the_run_has_ended_the_rest_is_told_on_resume(
-    checked_world: ForgeWorld, tmp_path: Path
+    forge_world: ForgeWorld, tmp_path: Path
 ) -> None:
-    sprint = sprint_on(checked_world, tmp_path)
-    hung = checked_world.fault(HUNG, "POST", rf"/issues/{PLAN}/comments$")
+    sprint = sprint_on(forge_world, tmp_path)
+    hung = forge_world.fault(HUNG, "POST", rf"/issues/{PLAN}/comments$")
     live = sprint.begin_start("--issues", "1")
     live.until("the end was told and nobody heard that it was", lambda: hung.happened)
     live.kill()
     ended = sprint.resume()
     assert ended.code == 0, ended.said
     assert ended.states == {1: "landed"}
-    [summary] = checked_world.comments(PLAN, by=BOT)
+    [summary] = forge_world.comments(PLAN, by=BOT)
     assert "1 of 1 issues landed" in summary["body"]
     assert "There is nothing to resume" in sprint.resume().said
 
