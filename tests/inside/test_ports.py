@@ -131,9 +131,9 @@ def test_a_connection_that_both_sides_leave_at_once_takes_no_other_with_it(tmp_p
             assert far.recv(1) == b"x"
             far.close()
             assert near.recv(1) == b""
-        eventually_now("it has let go of both", lambda: len(bridge.selector.get_map()) == 2)
+        eventually_now("it has let go of both", lambda: not bridge.carried)
         owner.kill()
         thread.join()
         os.close(bridge.owner)
-        bridge.selector.close()
+        bridge.poll.close()
         listener.close()
