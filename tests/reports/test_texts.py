@@ -147,6 +147,7 @@ def test_the_end_of_a_run(snapshot: SnapshotAssertion) -> None:
 def test_answers_and_questions(snapshot: SnapshotAssertion) -> None:
     asks = standings()["asks"]
     assert {
+        "taken_up": sentences.taken_up("1f" * 20),
         "accepted": sentences.accepted("ann", "/mawep retry", "#102 is tried again"),
         "refused": sentences.refused("ann", "/mawep retry", "#102 is landed (see `mawep explain 102`)"),
         "remark": "\n\n".join(sentences.remark("agent-0", "Half way.\n@octocat, see #3")),

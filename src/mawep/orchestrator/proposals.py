@@ -183,7 +183,7 @@ class Proposals:
 
         async def act() -> ReviewComment:
             mark = markers.mark(number, "reply", run, key)
-            return await self._forge.reply(on, remark, f"{mark}\n\nThe agent has been told; see {head[:12]}.")
+            return await self._forge.reply(on, remark, f"{mark}\n\n{sentences.taken_up(head)}")
 
         with contextlib.suppress(Refused, NotThere, NotAllowed):  # the remark may be gone
             await self._outbox.once(f"{number}/{key}", look, act, as_=ReviewComment)

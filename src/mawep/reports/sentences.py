@@ -286,6 +286,11 @@ def refused(by: str, command: str, why: str) -> str:
     return f"{code(command)}, said {inline(by)}, cannot be done: {inline(why, 1000)}"
 
 
+def taken_up(commit: str) -> str:
+    """What is answered to a remark on a line of a pull request."""
+    return f"The agent has been told; what it made of it is in {commit[:12]}."
+
+
 def remark(agent: str, text: str) -> Iterator[str]:
     """What an agent wants said on its own issue."""
     yield f"{inline(agent)}, the agent on this issue, writes:"
