@@ -20,7 +20,7 @@ REFERENCES = re.compile(
     r"@\w|(?<!&)#\d|\bGH-\d|https?://\w|www\.\w|\w@\w+\.\w|[\w-]+/[\w-]+#\d", re.IGNORECASE | re.ASCII
 )
 HOSTILE = [
-    "@octocat and @acme/team",
+    "@octocat and @acme/team", "\x08 \x1a",
     "Closes #12, fixes acme/shop#3, GH-4",
     "https://github.com/acme/shop/issues/12 http://x.y www.example.com mailto:a@b.cd",
     "![picture](https://x.y/z.png) [link](https://x.y) [ref]: https://x.y <https://x.y>",

@@ -26,13 +26,13 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 
 def bare(text: str, limit: int = 300) -> str:
     """On one line where nothing is rendered but references count, as in a title or a commit's message."""
-    words = _shortened(visible(" ".join(without_sequences(text[: 4 * limit]).split())), limit)
+    words = _line(text, limit)
     return _BARE_REFERENCE.sub(lambda found: found[0] + _BREAK, words)
 
 
 def inline(text: str, limit: int = 300) -> str:
     """On one line, as plain words, of at most `limit` characters before they are escaped."""
-    words = _shortened(visible(" ".join(without_sequences(text[: 4 * limit]).split())), limit)
+    words = _line(text, limit)
     return _REFERENCE.sub(lambda found: found[0] + _BREAK, _escaped(words))
 
 
@@ -45,13 +45,19 @@ def _escaped(words: str) -> str:
     )
 
 
+def _line(text: str, limit: int) -> str:
+    """Its visible words with one space between them; where nothing visible stands between two spaces, one is left."""
+    words = visible(" ".join(without_sequences(text[: 4 * limit]).split()))
+    return _shortened(" ".join(words.split()), limit)
+
+
 def _shortened(words: str, limit: int) -> str:
     return words if len(words) <= limit else words[: limit - 1].rstrip() + "…"
 
 
 def code(text: str, limit: int = 200) -> str:
     """As code within a line: nothing in it is looked at."""
-    words = _shortened(visible(" ".join(without_sequences(text[: 4 * limit]).split())), limit)
+    words = _line(text, limit)
     if not words:
         return ""
     ticks = "`" * (_longest_run(words, "`") + 1)
