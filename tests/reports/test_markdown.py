@@ -57,6 +57,11 @@ def harmless(markdown: str) -> None:
             assert not REFERENCES.search(token.content), token.content
 
 
+def in_words(text: str) -> str:
+    """What can be seen of it, on one line."""
+    return " ".join(visible(" ".join(without_sequences(text).split())).split())
+
+
 def all_hostile(test):  # type: ignore[no-untyped-def]
     """Let the test see every text of the list, and not only those that are drawn."""
     for text in HOSTILE:
@@ -84,14 +89,14 @@ def test_words_mention_nobody_and_break_out_of_nothing(text: str) -> None:
 def test_a_title_refers_to_nothing_and_is_not_escaped(text: str) -> None:
     shown = bare(text, 1000)
     assert not REFERENCES.search(shown)
-    assert shown.replace("\u200b", "") == visible(" ".join(without_sequences(text).split()))
+    assert shown.replace("\u200b", "") == in_words(text)
 
 
 @all_hostile
 @given(text=FOREIGN)
 def test_words_read_as_they_were_written(text: str) -> None:
     read = "".join(token.content for token in tokens(f"x{inline(text, 1000)}") if token.type == "text")
-    expected = visible(" ".join(without_sequences(text).split()))
+    expected = in_words(text)
     assert read.replace("\u200b", "").strip() == f"x{expected}".strip()
 
 
