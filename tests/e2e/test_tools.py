@@ -41,9 +41,9 @@ def test_a_breaking_change_reaches_who_works_and_holds_who_has_not_started(tmp_p
         orchestrator={"max_agents": 2},
         agents=SCRIPTS,
     )
-    world.issue(101, runtime="scripted")
-    world.issue(102, files=["web/cart.ts"])
-    world.issue(103, files=["lib/api.py"])
+    world.issue(101, runtime="scripted", estimate_hours=3)
+    world.issue(102, files=["web/cart.ts"], estimate_hours=2)
+    world.issue(103, files=["lib/api.py"], estimate_hours=1)
     change = {
         "file": "lib/api.py",
         "change": "pay() is async",

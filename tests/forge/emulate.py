@@ -1,4 +1,4 @@
-"""The stateful server: Vercel's `emulate`, one process for a session of tests, a repository for each world."""
+"""The stateful server: Vercel's `emulate`, a process and a repository for each world."""
 
 from __future__ import annotations
 

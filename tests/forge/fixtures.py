@@ -24,9 +24,9 @@ def forge_servers() -> Path:
         pytest.fail(f"the servers that stand for GitHub are {error}", pytrace=False)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def emulate(forge_servers: Path) -> Iterator[Emulate]:
-    """The stateful server, one for each test process."""
+    """The stateful server, one for each test: it has limits of its own, which several tests would use up."""
     directory = Path(tempfile.mkdtemp(dir="/tmp", prefix="mw-"))
     try:
         with Emulate(forge_servers, directory) as server:

@@ -31,6 +31,14 @@ async def write_object(repository: Repository, kind: str, content: bytes, *, fsy
 
 
 def _write(objects: Path, name: Sha, packed: bytes, *, fsync: bool) -> None:
+    """Twice if need be: a person's `git gc --prune=now` takes a draft of ours, or the directory that it is for."""
+    try:
+        _write_once(objects, name, packed, fsync=fsync)
+    except FileNotFoundError:
+        _write_once(objects, name, packed, fsync=fsync)
+
+
+def _write_once(objects: Path, name: Sha, packed: bytes, *, fsync: bool) -> None:
     # Who may read and write in a repository that is shared is seen from its directory.
     mode = objects.stat().st_mode
     directory = objects / name[:2]
