@@ -190,3 +190,12 @@ def test_what_failed_and_is_cancelled_then_has_spent_no_more() -> None:
     before = run.state.issues[1]
     run.go(ev.IssueCancelled(1, "closed on the tracker"))
     assert (run.at(1), run.state.issues[1].turns) == (IssueState.CANCELLED, before.turns)
+
+
+def test_a_refusal_of_what_the_issue_waits_for_already_says_nothing() -> None:
+    run = Driver(issue(1), issue(2, 1))
+    run.go(
+        ev.DependencyRefused(2, 1, "native", "came too late"), ev.DependencyRefused(2, 2, "native", "itself")
+    )
+    assert not run.state.outside.refused
+    assert run.state.issues[2].state is IssueState.WAITING
