@@ -20,6 +20,13 @@ def test_the_payment_sprint_has_three_waves() -> None:
     assert plan.below(105) == ()
 
 
+def test_the_way_from_one_issue_to_another_is_the_shortest() -> None:
+    plan = graph.build([issue(1), issue(2, 1), issue(3, 1), issue(4, 2, 3), issue(5)])
+    assert graph.way(plan, 4, 1) == (4, 2, 1)
+    assert graph.way(plan, 1, 1) == (1,)
+    assert graph.way(plan, 4, 5) == ()
+
+
 def test_what_waits_twice_for_an_issue_is_below_it_once() -> None:
     assert graph.build([issue(1), issue(2, 1), issue(3, 1), issue(4, 2, 3)]).below(1) == (2, 3, 4)
 

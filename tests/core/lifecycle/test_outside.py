@@ -199,3 +199,45 @@ def test_a_refusal_of_what_the_issue_waits_for_already_says_nothing() -> None:
     )
     assert not run.state.outside.refused
     assert run.state.issues[2].state is IssueState.WAITING
+
+
+def test_an_agent_is_not_told_of_an_edit_that_leaves_the_text_as_it_was() -> None:
+    run = Driver(issue(1)).start(1)
+    known = run.state.graph.issues[1]
+    run.go(ev.IssueEdited(1, Issue(1, known.title, body=known.body, labels=("urgent",))))
+    assert run.count(ev.MessageSent) == 0
+    assert run.state.graph.issues[1].labels == ("urgent",)
+
+
+def test_what_changes_nothing_changes_nothing() -> None:
+    run = Driver(issue(1), issue(2, 1))
+    before = run.state
+    run.go(ev.DependencyRemoved(1, 2), ev.IssueNoticed(1, "it was opened again"))
+    assert (run.state.graph, run.state.issues, run.state.outside) == (
+        before.graph,
+        before.issues,
+        before.outside,
+    )
+
+
+def test_an_issue_goes_on_waiting_for_what_is_left() -> None:
+    run = Driver(issue(1), issue(2), issue(3, 1, 2))
+    run.go(ev.DependencyRemoved(3, 1))
+    assert run.at(3) is IssueState.WAITING
+    assert run.state.graph.dependencies[3] == (2,)
+
+
+def test_what_is_freed_frees_nothing_that_something_else_blocks() -> None:
+    run = Driver(issue(1, hours=9), issue(2), issue(3), issue(4, 2, 3), rules=ONE)
+    add(run, 3, 77)
+    run.go(ev.IssueCancelled(2, "ada"), ev.DependencyRemoved(3, 77, "closed"))
+    assert (run.at(3), run.at(4)) == (IssueState.READY, IssueState.BLOCKED)
+    assert run.state.issues[4].blocked_by == 2
+
+
+def test_a_new_dependency_of_what_was_cancelled_counts_when_it_is_tried_again() -> None:
+    run = Driver(issue(1, hours=9), issue(2), rules=ONE)
+    run.go(ev.IssueCancelled(2, "ada"))
+    (refused,) = add(run, 2, 1)
+    assert isinstance(refused, ev.DependencyRefused)
+    assert "tried again" in refused.why
