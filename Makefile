@@ -5,7 +5,8 @@
 #   make lint        style and format         make typecheck  strict types
 #   make contracts   who may import whom      make bench      measure the overhead against a plain loop
 #   make clis        install the coding agents that `make e2e` drives (npm; into ~/.cache/mawep)
-#   make forge-servers  install the servers that stand for GitHub in `make e2e` (npm and a Node; into ~/.cache/mawep)
+#   make e2e-forge   runs with servers that stand for GitHub
+#   make forge-servers  install those servers (npm and a Node; into ~/.cache/mawep)
 #   make agents-table   write what `make e2e` found out about them into docs/agents.md
 #   make check       all of the above but the benchmark
 #
@@ -27,7 +28,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 EDITABLE := $(PIP) --no-deps --no-build-isolation --editable .
 
-.PHONY: demo test e2e clis forge-servers agents-table lint format typecheck contracts bench check locks
+.PHONY: demo test e2e e2e-forge clis forge-servers agents-table lint format typecheck contracts bench check locks
 .DEFAULT_GOAL := test
 .DELETE_ON_ERROR:
 
@@ -38,9 +39,12 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto -m "not e2e and not chaos and not clis and not forge" $(ARGS)
 
 e2e: $(VENV)/.dev
-	@clis=$$($(BIN)/python -m tests.clis) && forge=$$($(BIN)/python -m tests.forge) && \
-	export MAWEP_CLIS="$$clis" MAWEP_FORGE_SERVERS="$$forge" && set -x && \
-	$(BIN)/python -m pytest -n auto -m "e2e or chaos or clis or forge" $(ARGS)
+	@clis=$$($(BIN)/python -m tests.clis) && export MAWEP_CLIS="$$clis" && set -x && \
+	$(BIN)/python -m pytest -n auto -m "(e2e or chaos or clis) and not forge" $(ARGS)
+
+e2e-forge: $(VENV)/.dev
+	@forge=$$($(BIN)/python -m tests.forge) && export MAWEP_FORGE_SERVERS="$$forge" && set -x && \
+	$(BIN)/python -m pytest -n auto -m forge $(ARGS)
 
 clis: $(VENV)/.dev
 	@$(BIN)/python -m tests.clis
@@ -68,7 +72,7 @@ contracts: $(VENV)/.dev
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.overhead $(ARGS)
 
-check: lint typecheck contracts test e2e
+check: lint typecheck contracts test e2e e2e-forge
 
 # Both stamps describe one environment: the development pins contain the run-time ones. They are complete, so pip
 # need not resolve anything: an old one looks for newer versions of what is named with an extra.

@@ -88,6 +88,7 @@ def test_killed_when_the_run_has_ended_the_rest_is_told_on_resume(
     [summary] = forge_world.comments(PLAN, by=BOT)
     assert "1 of 1 issues landed" in summary["body"]
     assert "There is nothing to resume" in sprint.resume().said
+    assert sprint.run("cleanup").code == 0  # it ends the server that the killed run has left
 
 
 def test_an_agent_comments_on_its_issue_and_reads_another(checked_world: ForgeWorld, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_what_the_forge_tells_is_heard_at_once(
 
 def test_forged_and_replayed_deliveries_are_refused(served: tuple[Site, Live, str]) -> None:
     site, server, url = served
+    eventually_now("it has looked where comments begin", site.forge.requests)
     before = len(site.forge.requests())
 
     def sent(name: str, secret: str = SECRET) -> int:
