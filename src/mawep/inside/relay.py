@@ -3,7 +3,7 @@
 Started as `python -I -S relay.py`. `MAWEP_TOOLS_SOCKET` and `MAWEP_TOOLS_TOKEN` say where to and who speaks. It reads
 nothing of what it carries; it ends when either side does.
 
-There is one of it for every agent, all the time: `_socket` spares it the quarter of its memory that `socket` takes.
+There is one of it for every agent, all the time: `_socket` spares it the fifth of its memory that `socket` takes.
 """
 
 import _socket

@@ -216,9 +216,7 @@ def failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
     )
     if record.cancelled_by is not None:
         return leave(state, record, IssueState.CANCELLED, rec.at)
-    if (
-        event.reason is FailureReason.REVIEW
-    ):  # its agent did what it was asked to; a person says how it goes on
+    if event.reason is FailureReason.REVIEW:  # its agent has done its part; a person says how it goes on
         why = event.detail or "review: nobody approved it"
         return leave(state, replace(record, detail=why), IssueState.PARKED, rec.at)
     over = event.reason is FailureReason.BUDGET_EXCEEDED  # another attempt would only spend as much again
