@@ -22,7 +22,6 @@ from mawep.trackers.base import (
     CheckState,
     Comment,
     Conflicted,
-    Edges,
     ForgeIssue,
     ForgeSettings,
     GitCredentials,
@@ -34,17 +33,14 @@ from mawep.trackers.base import (
     Permission,
     PullRequest,
     Query,
-    QueueEntry,
     Reference,
     Refused,
     Required,
     Review,
     ReviewComment,
-    SignedIn,
 )
-from mawep.trackers.github.decode import Json, moment, number, text, thing, things, word
-from mawep.trackers.github.limiter import Limiter
-from mawep.trackers.rest import Rest
+from mawep.trackers.json_values import Json, moment, number, text, thing, things, word
+from mawep.trackers.plain import PlainForge, as_listed
 from mawep.trackers.together import together
 
 STATES = {
@@ -63,30 +59,22 @@ _PERMISSIONS = {
 COLOUR = "#6e7781"
 
 
-class ForgejoForge:
+class ForgejoForge(PlainForge):
     """See `mawep.trackers.base.Forge`."""
 
     name = "forgejo"
+    page_size = 50
+    page_size_key = "limit"
 
     def __init__(
         self, settings: ForgeSettings, clock: Clock, observer: AllowanceObserver | None = None
     ) -> None:
-        self.repository = settings.repository
+        super().__init__(settings, clock, observer)
         self._path = f"/repos/{settings.repository}"
-        self._token = settings.token
-        limiter = Limiter(
-            clock, settings.max_requests_per_hour, observer=observer, longest_wait=settings.longest_wait
-        )
-        self._api = Rest(
-            settings.api_url, settings.token, limiter, key="forgejo.token", size=50, size_key="limit"
-        )
         self._permissions: dict[str, Permission] = {}
 
     async def whoami(self) -> str:
         return text(thing(await self._api.get("/user")).get("login"))
-
-    async def signed_in(self) -> SignedIn:
-        return SignedIn(await self.whoami())
 
     async def about(self) -> About:
         data = thing(await self._api.get(self._path))
@@ -113,7 +101,7 @@ class ForgejoForge:
         found = await self._one(number, repository or self.repository)
         if found.is_pull:
             raise NotThere(f"#{number} is a pull request")
-        return (await self._with_authors([found]))[0] if repository in {None, self.repository} else found
+        return (await self._introduced([found]))[0] if repository in {None, self.repository} else found
 
     async def issues(self, wanted: Query) -> list[ForgeIssue]:
         if wanted.project is not None:
@@ -139,28 +127,7 @@ class ForgejoForge:
         listed = [decode.issue(one) async for one in self._api.pages(f"{self._path}/issues", params)]
         # An issue with one of the labels is listed, one with all of them is wanted.
         fit = [one for one in listed if not one.is_pull and set(wanted.labels) <= set(one.labels)]
-        return await self._with_authors(sorted(fit, key=lambda one: one.number))
-
-    async def edges(self, numbers: Collection[Number]) -> Edges:
-        supported = True
-
-        async def blockers(number: Number) -> tuple[Reference, ...]:
-            nonlocal supported
-            try:
-                path = f"{self._path}/issues/{number}/dependencies"
-                return tuple([self._reference(one) async for one in self._api.pages(path)])
-            except NotThere:
-                await self._one(number, self.repository)  # raises when it is the issue that is gone
-                supported = False
-                return ()
-
-        wanted = sorted(set(numbers))
-        found = dict(zip(wanted, await together(blockers, wanted), strict=True))
-        return Edges(
-            {one: references for one, references in found.items() if references},
-            dependencies_supported=supported,
-            sub_issues_supported=False,
-        )
+        return await self._introduced(sorted(fit, key=lambda one: one.number))
 
     async def labelled(self, number: Number) -> list[Labelled]:
         return [
@@ -180,17 +147,17 @@ class ForgejoForge:
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:
         params = {} if since is None else {"since": since.isoformat()}
         found = things(await self._api.get(f"{self._path}/issues/{number}/comments", **params))
-        return await self._comments_of([decode.comment(one, number) for one in found])
+        return await self._introduced([decode.comment(one, number) for one in found])
 
     async def recent_comments(self, since: datetime) -> list[Comment]:
         path = f"{self._path}/issues/comments"
         found = [decode.comment(one) async for one in self._api.pages(path, {"since": since.isoformat()})]
-        return await self._comments_of(sorted(found, key=lambda one: str(one.updated_at)))
+        return await self._introduced(sorted(found, key=lambda one: str(one.updated_at)))
 
     async def comment(self, number: Number, body: str) -> Comment:
         path = f"{self._path}/issues/{number}/comments"
         made = decode.comment(thing(await self._api.send("POST", path, {"body": body})), number)
-        return (await self._comments_of([made]))[0]
+        return (await self._introduced([made]))[0]
 
     async def edit_comment(self, comment_id: int, body: str) -> None:
         await self._api.send("PATCH", f"{self._path}/issues/comments/{comment_id}", {"body": body})
@@ -226,12 +193,7 @@ class ForgejoForge:
 
     async def pulls(self, *, head: str | None = None, state: str = "open") -> list[PullRequest]:
         found = [decode.pull(one) async for one in self._api.pages(f"{self._path}/pulls", {"state": state})]
-        listed = [
-            msgspec.structs.replace(one, mergeable=None, mergeable_state="unknown")
-            for one in found
-            if head in {None, one.head}
-        ]
-        return sorted(listed, key=lambda one: one.number)
+        return as_listed([one for one in found if head in {None, one.head}])
 
     async def pull(self, number: Number) -> PullRequest:
         return decode.pull(thing(await self._api.get(f"{self._path}/pulls/{number}")))
@@ -328,12 +290,6 @@ class ForgejoForge:
             raise MergeRefused(f"#{number} is not merged", reason="Forgejo says nothing of a merge")
         return Merged(merged)
 
-    async def enqueue(self, number: Number, *, sha: Sha) -> None:
-        raise MergeRefused(f"#{number} is not queued", reason="Forgejo has no merge queue")
-
-    async def queued(self, number: Number) -> QueueEntry | None:
-        return None
-
     async def reachable(self, commit: Sha, branch: str) -> bool:
         name = quote(branch, safe="")
         await self._api.get(f"{self._path}/branches/{name}")
@@ -348,9 +304,6 @@ class ForgejoForge:
 
     async def git_credentials(self) -> GitCredentials | None:
         return GitCredentials(await self.whoami(), self._token) if self._token else None
-
-    async def close(self) -> None:
-        await self._api.close()
 
     async def _one(self, number: Number, repository: str) -> ForgeIssue:
         return decode.issue(thing(await self._api.get(f"/repos/{repository}/issues/{number}")))
@@ -368,30 +321,28 @@ class ForgejoForge:
             for one in found
             if set(wanted.labels) <= set(one.labels) and wanted.milestone in {None, one.milestone}
         ]
-        return await self._with_authors(fit)
+        return await self._introduced(fit)
 
     async def _timeline(self, number: Number) -> list[Json]:
         return [one async for one in self._api.pages(f"{self._path}/issues/{number}/timeline")]
 
-    async def _association(self, login: str | None) -> str:
-        if login is None:
-            return "NONE"
+    async def _associations(self, logins: Collection[str]) -> dict[str, str]:
+        known = sorted(logins)
+        return dict(zip(known, await together(self._association, known), strict=True))
+
+    async def _association(self, login: str) -> str:
         if login.casefold() == self.repository.partition("/")[0].casefold():
             return "OWNER"
         may = await self.permission(login)
         return "OWNER" if may is Permission.ADMIN else "COLLABORATOR" if may.may_write else "NONE"
 
-    async def _associations(self, logins: Collection[str | None]) -> dict[str | None, str]:
-        known = sorted(set(logins), key=str)
-        return dict(zip(known, await together(self._association, known), strict=True))
-
-    async def _with_authors(self, issues: list[ForgeIssue]) -> list[ForgeIssue]:
-        known = await self._associations([one.author for one in issues])
-        return [msgspec.structs.replace(one, association=known[one.author]) for one in issues]
-
-    async def _comments_of(self, comments: list[Comment]) -> list[Comment]:
-        known = await self._associations([one.author for one in comments])
-        return [msgspec.structs.replace(one, association=known[one.author]) for one in comments]
+    async def _blockers(self, number: Number) -> tuple[Reference, ...] | None:
+        path = f"{self._path}/issues/{number}/dependencies"
+        try:
+            return tuple([self._reference(one) async for one in self._api.pages(path)])
+        except NotThere:
+            await self._one(number, self.repository)  # raises when it is the issue that is gone
+            return None
 
     def _reference(self, data: Json) -> Reference:
         return Reference(

@@ -11,8 +11,6 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from urllib.parse import quote
 
-import msgspec
-
 from mawep.clock import Clock
 from mawep.core.model import Number, Sha
 from mawep.trackers import gitlab_decode as decode
@@ -23,7 +21,6 @@ from mawep.trackers.base import (
     CheckState,
     Comment,
     Conflicted,
-    Edges,
     ForgeIssue,
     ForgeSettings,
     GitCredentials,
@@ -35,18 +32,16 @@ from mawep.trackers.base import (
     Permission,
     PullRequest,
     Query,
-    QueueEntry,
     Reference,
     Refused,
     Required,
     Review,
     ReviewComment,
-    SignedIn,
 )
-from mawep.trackers.github.decode import Json, moment, text, thing, things, word
-from mawep.trackers.github.decode import number as whole
-from mawep.trackers.github.limiter import Limiter
-from mawep.trackers.rest import Params, Rest
+from mawep.trackers.json_values import Json, moment, text, thing, things, word
+from mawep.trackers.json_values import number as whole
+from mawep.trackers.plain import PlainForge, as_listed
+from mawep.trackers.rest import Params
 from mawep.trackers.together import together
 
 AT_ONCE = 50
@@ -62,30 +57,22 @@ STATES = {"open": "opened", "closed": "closed", "all": "all"}
 EDITS = ("changed the description", "changed title")
 
 
-class GitLabForge:
+class GitLabForge(PlainForge):
     """See `mawep.trackers.base.Forge`. `repository` may lie in groups within groups."""
 
     name = "gitlab"
+    page_size = 100
+    page_size_key = "per_page"
 
     def __init__(
         self, settings: ForgeSettings, clock: Clock, observer: AllowanceObserver | None = None
     ) -> None:
-        self.repository = settings.repository
+        super().__init__(settings, clock, observer)
         self._path = f"/projects/{quote(settings.repository, safe='')}"
-        self._token = settings.token
-        limiter = Limiter(
-            clock, settings.max_requests_per_hour, observer=observer, longest_wait=settings.longest_wait
-        )
-        self._api = Rest(
-            settings.api_url, settings.token, limiter, key="gitlab.token", size=100, size_key="per_page"
-        )
         self._levels: dict[str, int] | None = None
 
     async def whoami(self) -> str:
         return text(thing(await self._api.get("/user")).get("username"))
-
-    async def signed_in(self) -> SignedIn:
-        return SignedIn(await self.whoami())
 
     async def about(self) -> About:
         data = thing(await self._api.get(self._path))
@@ -107,7 +94,7 @@ class GitLabForge:
     async def issue(self, number: Number, *, repository: str | None = None) -> ForgeIssue:
         path = self._path if repository is None else f"/projects/{quote(repository, safe='')}"
         found = decode.issue(thing(await self._api.get(f"{path}/issues/{number}")))
-        return (await self._with_authors([found]))[0] if path == self._path else found
+        return (await self._introduced([found]))[0] if path == self._path else found
 
     async def issues(self, wanted: Query) -> list[ForgeIssue]:
         if wanted.project is not None:
@@ -127,30 +114,7 @@ class GitLabForge:
         if wanted.since is not None:
             params["updated_after"] = wanted.since.isoformat()
         listed = [one for some in _batches(wanted.numbers) for one in await self._listed(params, some)]
-        return await self._with_authors(sorted(listed, key=lambda one: one.number))
-
-    async def edges(self, numbers: Collection[Number]) -> Edges:
-        async def blockers(number: Number) -> tuple[Reference, ...]:
-            path = f"{self._path}/issues/{number}/links"
-            links = things(await self._api.get(path))
-            return tuple(
-                self._reference(one) for one in links if text(one.get("link_type")) == "is_blocked_by"
-            )
-
-        wanted, supported = sorted(set(numbers)), True
-        found: dict[Number, tuple[Reference, ...]] = {}
-        try:
-            found = dict(zip(wanted, await together(blockers, wanted), strict=True))
-        except NotThere:
-            known = {one.number for one in await self.issues(Query(numbers=tuple(wanted)))}
-            if not known.issuperset(wanted):
-                raise
-            supported = False
-        return Edges(
-            {one: references for one, references in found.items() if references},
-            dependencies_supported=supported,
-            sub_issues_supported=False,
-        )
+        return await self._introduced(sorted(listed, key=lambda one: one.number))
 
     async def labelled(self, number: Number) -> list[Labelled]:
         path = f"{self._path}/issues/{number}/resource_label_events"
@@ -173,7 +137,7 @@ class GitLabForge:
         notes = [one for one in await self._notes(number) if not one.get("system")]
         found = [decode.comment(one, number) for one in notes]
         fit = [one for one in found if since is None or (one.updated_at and one.updated_at >= since)]
-        return await self._with_speakers(fit)
+        return await self._introduced(fit)
 
     async def recent_comments(self, since: datetime) -> list[Comment]:
         changed = await self.issues(Query(since=since, state="all"))
@@ -186,7 +150,7 @@ class GitLabForge:
 
     async def comment(self, number: Number, body: str) -> Comment:
         made = await self._api.send("POST", f"{self._path}/issues/{number}/notes", {"body": body})
-        return (await self._with_speakers([decode.comment(thing(made), number)]))[0]
+        return (await self._introduced([decode.comment(thing(made), number)]))[0]
 
     async def edit_comment(self, comment_id: int, body: str) -> None:
         issue, note = decode.place(comment_id)
@@ -211,12 +175,7 @@ class GitLabForge:
         if head is not None:
             params["source_branch"] = head
         found = [decode.pull(one) async for one in self._api.pages(f"{self._path}/merge_requests", params)]
-        listed = [
-            msgspec.structs.replace(one, mergeable=None, mergeable_state="unknown")
-            for one in found
-            if state in {"all", one.state}
-        ]
-        return sorted(listed, key=lambda one: one.number)
+        return as_listed([one for one in found if state in {"all", one.state}])
 
     async def pull(self, number: Number) -> PullRequest:
         return decode.pull(thing(await self._api.get(f"{self._path}/merge_requests/{number}")))
@@ -301,12 +260,6 @@ class GitLabForge:
             raise MergeRefused(f"!{number} is not merged", reason="GitLab does not say that it is")
         return Merged(commit)
 
-    async def enqueue(self, number: Number, *, sha: Sha) -> None:
-        raise MergeRefused(f"!{number} is not queued", reason="merge trains are not used")
-
-    async def queued(self, number: Number) -> QueueEntry | None:
-        return None
-
     async def reachable(self, commit: Sha, branch: str) -> bool:
         await self._api.get(f"{self._path}/repository/branches/{quote(branch, safe='')}")
         path = f"{self._path}/repository/commits/{commit}/refs"
@@ -322,9 +275,6 @@ class GitLabForge:
 
     async def git_credentials(self) -> GitCredentials | None:
         return GitCredentials("oauth2", self._token) if self._token else None
-
-    async def close(self) -> None:
-        await self._api.close()
 
     async def _listed(self, params: Params, numbers: Sequence[Number]) -> list[ForgeIssue]:
         asked = {**params, "iids[]": tuple(numbers)} if numbers else params
@@ -356,19 +306,18 @@ class GitLabForge:
             }
         return self._levels
 
-    async def _with_authors(self, issues: list[ForgeIssue]) -> list[ForgeIssue]:
-        levels = await self._access() if issues else {}
-        return [
-            msgspec.structs.replace(one, association=decode.association(levels.get(one.author or "", 0)))
-            for one in issues
-        ]
+    async def _associations(self, logins: Collection[str]) -> dict[str, str]:
+        levels = await self._access()
+        return {login: decode.association(levels.get(login, 0)) for login in logins}
 
-    async def _with_speakers(self, comments: list[Comment]) -> list[Comment]:
-        levels = await self._access() if comments else {}
-        return [
-            msgspec.structs.replace(one, association=decode.association(levels.get(one.author or "", 0)))
-            for one in comments
-        ]
+    async def _blockers(self, number: Number) -> tuple[Reference, ...] | None:
+        path = f"{self._path}/issues/{number}"
+        try:
+            links = things(await self._api.get(f"{path}/links"))
+        except NotThere:
+            await self._api.get(path)  # raises when it is the issue that is gone
+            return None
+        return tuple(self._reference(one) for one in links if text(one.get("link_type")) == "is_blocked_by")
 
     def _reference(self, data: Json) -> Reference:
         return Reference(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mawep.core.model import Number
 from mawep.trackers.forge_values import Comment, ForgeIssue, Permission, PullRequest, ReviewComment
-from mawep.trackers.github.decode import Json, moment, number, text, thing, things, word
+from mawep.trackers.json_values import Json, moment, number, text, thing, things, word
 
 _STATES = {"opened": "open"}
 _NOTE_BITS = 40

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from mawep.clock import VirtualClock
 from mawep.core.model import Sha
+from mawep.trackers import transport
 from mawep.trackers.base import (
     Allowance,
     Ambiguous,
@@ -34,7 +35,7 @@ from mawep.trackers.base import (
     Required,
     Unreachable,
 )
-from mawep.trackers.github import api, transport
+from mawep.trackers.github import api
 from mawep.trackers.github.client import GitHubForge
 from tests.support.forge_world import World
 from tests.support.github_stub import Fault, GitHubStub

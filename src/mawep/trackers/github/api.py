@@ -13,48 +13,27 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-import msgspec
 from githubkit import GitHub
 from githubkit.auth import BaseAuthStrategy
 from githubkit.exception import RateLimitExceeded, RequestError, RequestFailed
 
 from mawep import __version__
-from mawep.trackers.base import (
-    Ambiguous,
-    Conflicted,
-    ForgeError,
-    NotAllowed,
-    NotThere,
-    RateLimited,
-    Refused,
-    Unreachable,
-)
+from mawep.trackers.base import ForgeError, RateLimited, Refused, Unreachable
+from mawep.trackers.failures import MOST_REFUSALS, decoded, refusal, said, unanswered
 from mawep.trackers.github.auth import Bearer, Signer
-from mawep.trackers.github.decode import Json, text, thing, things
-from mawep.trackers.github.limiter import Limiter
-from mawep.trackers.github.transport import Transport
+from mawep.trackers.json_values import Json, text, thing, things
+from mawep.trackers.limiter import Limiter
+from mawep.trackers.transport import Transport
 
 SECONDS = 120
 """For one request, whole; GitHub itself gives up after ten."""
 TIMEOUT = httpx.Timeout(30, connect=10)
 MOST_PAGES = 200
 """Of a list; a page has a hundred entries."""
-MOST_REFUSALS = 8
-"""So often in a row one request is refused for a limit before we give up."""
 KEPT_BYTES = 1 << 25
 """Replies kept for the next time we ask, in all."""
 GRAPHQL = "/graphql"
 HEADERS = {"X-GitHub-Api-Version": "2022-11-28", "GraphQL-Features": "sub_issues"}
-
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_BY_STATUS: Mapping[int, type[ForgeError]] = {
-    401: NotAllowed,
-    403: NotAllowed,
-    404: NotThere,
-    409: Conflicted,
-    410: NotThere,
-    451: NotAllowed,
-}
 
 
 class GraphQLError(ForgeError):
@@ -240,13 +219,7 @@ class Api:
         elif asked.method == "GET" and "etag" in headers:
             self._keep(asked.name, _Kept(headers, content))
         is_json = "json" in headers.get("content-type", "json")
-        data: Any = None
-        if content and is_json:
-            try:
-                data = msgspec.json.decode(content)
-            except (msgspec.DecodeError, RecursionError):
-                failure = Ambiguous if asked.writes else Unreachable
-                raise failure(f"the answer to {asked} makes no sense", cause="it is no JSON") from None
+        data = decoded(asked, content, writes=asked.writes) if is_json else None
         if asked.path == GRAPHQL and _kinds(data) & {"RATE_LIMITED", "RATE_LIMIT"}:
             raise _HadEnoughError(headers)
         return Reply(response.status_code, headers, data, b"" if is_json else content)
@@ -263,30 +236,18 @@ class Api:
         if isinstance(error, RequestFailed):
             return self._refusal(error, asked)
         cause = error.exc if isinstance(error, RequestError) else error
-        reason = f"{type(cause).__name__}: {cause}" if str(cause) else type(cause).__name__
-        if asked.writes and not isinstance(cause, NEVER_SENT):
-            return Ambiguous(f"no answer to {asked}", cause=reason)
-        return Unreachable(f"the forge does not answer {asked}", cause=reason)
+        return unanswered(asked, cause, writes=asked.writes)
 
     def _refusal(self, error: RequestFailed, asked: _Asked) -> Exception:
         response = error.response.raw_response
         headers = {key.lower(): value for key, value in response.headers.items()}
-        status = response.status_code
-        message = _message(response)
+        status, message = response.status_code, said(response)
         if isinstance(error, RateLimitExceeded) or status == 429 or "rate limit" in message.lower():
             return _HadEnoughError(headers)
         self._limiter.answered(asked.resource, headers, free=False)
-        said = f"{status} {message}".strip()
-        if status >= 500:
-            if asked.writes:
-                return Ambiguous(f"no clear answer to {asked}", cause=said)
-            return Unreachable(f"the forge is in trouble: {asked}", cause=said)
         if status == 401:
             self._signer.refused()
-        kind = _BY_STATUS.get(status, Refused)
-        if kind is NotAllowed:
-            return NotAllowed(f"{asked} is not allowed", cause=said, next_step=_leave(headers))
-        return kind(f"the forge refuses {asked}", cause=said)
+        return refusal(asked, status, message, writes=asked.writes, leave=_leave(headers))
 
 
 class _HadEnoughError(Exception):
@@ -313,17 +274,6 @@ def _next_page(link: str) -> dict[str, str | int]:
         if 'rel="next"' in rest:
             return dict(parse_qsl(urlsplit(address.strip().strip("<>")).query))
     return {}
-
-
-def _message(response: httpx.Response) -> str:
-    """What the forge says itself, short; it goes into errors and logs."""
-    try:
-        data = thing(msgspec.json.decode(response.content))
-    except msgspec.DecodeError:
-        return response.reason_phrase
-    more = [text(one.get("message")) or text(one.get("code")) for one in things(data.get("errors"))]
-    said = ": ".join(part for part in (text(data.get("message")), "; ".join(filter(None, more))) if part)
-    return " ".join(said.split())[:300]
 
 
 def _leave(headers: Mapping[str, str]) -> str:

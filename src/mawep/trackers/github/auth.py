@@ -17,7 +17,7 @@ from githubkit.auth import BaseAuthStrategy
 
 from mawep.clock import Clock
 from mawep.trackers.base import App, ForgeError, NotAllowed
-from mawep.trackers.github.decode import moment
+from mawep.trackers.json_values import moment
 
 MARGIN = timedelta(minutes=5)
 """A token is renewed that long before it ends: what began with it has to end with it."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 from mawep.core.model import Sha
 from mawep.trackers.base import Check, CheckState, ForgeError, NotAllowed, NotThere, RateLimited
 from mawep.trackers.github.api import Api
-from mawep.trackers.github.decode import Json, number, text, thing, things, word
+from mawep.trackers.json_values import Json, number, text, thing, things, word
 
 MOST_CHARACTERS = 8000
 """Of one check's excerpt."""

@@ -10,7 +10,7 @@ from mawep.core.model import Number
 from mawep.trackers.base import ForgeIssue, NotThere, Query, Refused
 from mawep.trackers.github import decode
 from mawep.trackers.github.api import Api, GraphQLError
-from mawep.trackers.github.decode import Json, number, text, thing, things
+from mawep.trackers.json_values import Json, moment, number, text, thing, things, word
 
 AT_ONCE = 100
 """Issues asked for by number in one query."""
@@ -158,15 +158,15 @@ def _issue(data: Json) -> ForgeIssue:
         node_id=text(data.get("id")),
         body=text(data.get("body")),
         state="open" if text(data.get("state")).upper() == "OPEN" else "closed",
-        state_reason=(decode.word(data.get("stateReason")) or "").lower() or None,
+        state_reason=(word(data.get("stateReason")) or "").lower() or None,
         author=decode.login(data.get("author")),
-        association=decode.word(data.get("authorAssociation")) or "NONE",
+        association=word(data.get("authorAssociation")) or "NONE",
         labels=tuple(text(node.get("name")) for node in _nodes(data.get("labels"))),
         assignees=tuple(text(node.get("login")) for node in _nodes(data.get("assignees"))),
-        milestone=decode.word(thing(data.get("milestone")).get("title")),
-        created_at=decode.moment(data.get("createdAt")),
-        updated_at=decode.moment(data.get("updatedAt")),
-        closed_at=decode.moment(data.get("closedAt")),
+        milestone=word(thing(data.get("milestone")).get("title")),
+        created_at=moment(data.get("createdAt")),
+        updated_at=moment(data.get("updatedAt")),
+        closed_at=moment(data.get("closedAt")),
         url=text(data.get("url")),
         comments=number(thing(data.get("comments")).get("totalCount")),
         is_pull=data.get("__typename") == "PullRequest",
@@ -194,7 +194,7 @@ async def _on_board(api: Api, repository: str, board: int) -> frozenset[Number]:
             if home.lower() == repository.lower():
                 numbers.add(number(content.get("number")))
         page = thing(items.get("pageInfo"))
-        cursor = decode.word(page.get("endCursor"))
+        cursor = word(page.get("endCursor"))
         if page.get("hasNextPage") is not True or cursor in (None, after):
             return frozenset(numbers)
         after = cursor

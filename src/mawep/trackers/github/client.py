@@ -40,11 +40,11 @@ from mawep.trackers.github.api import Api, GraphQLError
 from mawep.trackers.github.auth import Given, Installation
 from mawep.trackers.github.checks import CheckReader
 from mawep.trackers.github.choice import choose, stamp
-from mawep.trackers.github.decode import number as whole_number
-from mawep.trackers.github.decode import text, thing, things, word
 from mawep.trackers.github.demands import demands
 from mawep.trackers.github.edges import EdgeReader
-from mawep.trackers.github.limiter import Limiter
+from mawep.trackers.json_values import moment, text, thing, things, whole, word
+from mawep.trackers.json_values import number as whole_number
+from mawep.trackers.limiter import Limiter
 
 ENQUEUE = """
 mutation($pull: ID!, $sha: GitObjectID!) {
@@ -142,7 +142,7 @@ class GitHubForge:
             Labelled(
                 text(thing(data.get("label")).get("name")),
                 decode.login(data.get("actor")),
-                decode.moment(data.get("created_at")),
+                moment(data.get("created_at")),
             )
             async for data in self._api.pages(f"{self._path}/issues/{number}/events")
             if data.get("event") == "labeled"
@@ -156,7 +156,7 @@ class GitHubForge:
         issue = thing(thing(answer.get("repository")).get("issue"))
         renamed = things(thing(issue.get("timelineItems")).get("nodes"))
         told = [issue.get("lastEditedAt"), *(node.get("createdAt") for node in renamed)]
-        return max((at for at in map(decode.moment, told) if at is not None), default=None)
+        return max((at for at in map(moment, told) if at is not None), default=None)
 
     async def comments(self, number: Number, *, since: datetime | None = None) -> list[Comment]:
         params: dict[str, Any] = {} if since is None else {"since": stamp(since)}
@@ -280,7 +280,7 @@ class GitHubForge:
             raise
         entry = thing(thing(thing(data.get("repository")).get("pullRequest")).get("mergeQueueEntry"))
         state = word(entry.get("state"))
-        return None if state is None else QueueEntry(state, decode.whole(entry.get("position")))
+        return None if state is None else QueueEntry(state, whole(entry.get("position")))
 
     # Git
 

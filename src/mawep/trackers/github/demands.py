@@ -6,7 +6,8 @@ from urllib.parse import quote
 
 from mawep.trackers.base import NotAllowed, NotThere, Refused, Required
 from mawep.trackers.github.api import Api, GraphQLError
-from mawep.trackers.github.decode import METHODS, Json, number, text, thing, things
+from mawep.trackers.github.decode import METHODS
+from mawep.trackers.json_values import Json, number, text, thing, things
 
 QUEUE = """
 query($owner: String!, $name: String!, $branch: String!) {

@@ -12,7 +12,7 @@ from mawep.core.model import Number
 from mawep.trackers.base import Edges, NotThere, Reference, Refused, Unreachable
 from mawep.trackers.github import decode
 from mawep.trackers.github.api import Api, GraphQLError
-from mawep.trackers.github.decode import Json, number, text, thing, things
+from mawep.trackers.json_values import Json, number, text, thing, things, word
 
 AT_ONCE = 250
 """Issues in one query, until the server shows that it cannot do so many."""
@@ -161,7 +161,7 @@ class EdgeReader:
             repository=home or self._repository,
             number=number(node.get("number")),
             state="open" if text(node.get("state")).upper() == "OPEN" else "closed",
-            state_reason=(decode.word(node.get("stateReason")) or "").lower() or None,
+            state_reason=(word(node.get("stateReason")) or "").lower() or None,
             title=text(node.get("title")),
             url=text(node.get("url")),
         )

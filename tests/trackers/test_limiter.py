@@ -9,7 +9,7 @@ import pytest
 
 from mawep.clock import VirtualClock
 from mawep.trackers.base import Allowance, RateLimited
-from mawep.trackers.github.limiter import Limiter
+from mawep.trackers.limiter import Limiter
 
 
 class Site:
