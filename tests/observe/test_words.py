@@ -12,9 +12,11 @@ from mawep.core import events as ev
 from mawep.core.model import (
     CommandResult,
     FailureReason,
+    Far,
     GateRecord,
     GateResult,
     Issue,
+    IssueState,
     Question,
     Rules,
     Session,
@@ -44,6 +46,8 @@ def example(kind: type) -> typing.Any:
         Session: Session("s"),
         ReviewRecord: ReviewRecord(1, 1, sha("c"), sha("t"), Verdict.NONE),
         Issue: Issue(1, "x"),
+        Far: Far("acme/api", 5),
+        IssueState: IssueState.FAILED,
         GateRecord: GateRecord("k", sha("t"), GateResult.NONE, (), 1.0, "log"),
     }
 

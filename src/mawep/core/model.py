@@ -94,6 +94,23 @@ class Dependency(Value, frozen=True):
     source: str = "front_matter"
 
 
+class Far(Value, frozen=True):
+    """An issue of another repository, which is `owner/name` in lower case."""
+
+    repository: str
+    number: Number
+
+    def __str__(self) -> str:
+        return f"{self.repository}#{self.number}"
+
+
+class FarDependency(Value, frozen=True):
+    """One edge out of the repository: this issue waits for `on`. `source` says who said so, as in `Dependency`."""
+
+    on: Far
+    source: str = "front_matter"
+
+
 class Remark(Value, frozen=True):
     """What somebody wrote below an issue; `association` is what the forge says of them."""
 
@@ -138,9 +155,10 @@ class Estimate(Value, frozen=True):
 class Issue(Value, frozen=True):
     """A unit of work, as its tracker gave it; `estimate` is what MAWEP made of it.
 
-    `origin` is a path or URL for people; `files` are the paths it declares it will write; `runtime` is the way
-    of driving an agent that it asks for. `association` is the author's, in the forge's words; `remarks` are what
-    agents are shown of the conversation, oldest first.
+    `far` is what it waits for in other repositories that take part in the run. `origin` is a path or URL for people;
+    `files` are the paths it declares it will write; `runtime` is the way of driving an agent that it asks for.
+    `association` is the author's, in the forge's words; `remarks` are what agents are shown of the conversation, oldest
+    first.
     """
 
     number: Number
@@ -158,6 +176,7 @@ class Issue(Value, frozen=True):
     association: str | None = None
     remarks: tuple[Remark, ...] = ()
     estimate: Estimate | None = None
+    far: tuple[FarDependency, ...] = ()
 
 
 class Routed(Value, frozen=True):
@@ -318,7 +337,8 @@ class Rules(Value, frozen=True):
     Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker. Without `scopes` every
     gate is the whole one. `reviewers` says by the way in which a writer is driven how its reviewer is; empty: nothing
     is reviewed. `mode` is how work lands: local or pull_request; `max_review_rounds` how often a pull request may be
-    repaired.
+    repaired. `shared`: the runs of other repositories have `max_agents` together with this one, which has those that it
+    is allowed.
     """
 
     max_agents: int = 5
@@ -337,6 +357,7 @@ class Rules(Value, frozen=True):
     review_slots: int = 1
     mode: str = "local"
     max_review_rounds: int = 3
+    shared: bool = False
 
 
 class Session(Value, frozen=True):

@@ -12,6 +12,9 @@ from mawep.core.model import Dependency, Issue, Number
 MOST_TAKEN = 1000
 """Comments that are remembered as taken; the tracker is asked for changes since a moment, so old ones do not return."""
 
+DONE = "closed as completed on the tracker"
+"""How `cancelled_by` begins; what waits for an issue that a person completed does not wait any longer."""
+
 EDITED = (
     "The text of your issue was edited on its tracker while you work on it. This is how it reads now; "
     "finish what it asks for now, as far as it differs from what you were told."

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from mawep.core import budget, rules
+from mawep.core import budget, rules, slots
 from mawep.core import events as ev
 from mawep.core.events import PullState, PullVerdict
 from mawep.core.model import GateResult, Number
@@ -23,8 +23,7 @@ MOST_REFUSALS = 3
 
 def commands(state: State, run: list[budget.Line], now: datetime) -> Iterator[ev.Command]:
     """What follows now for every pull request, oldest attempt first."""
-    free = [slot for slot in range(state.rules.max_agents) if rules.slot_is_free(state, slot)]
-    taken = False
+    free, taken = slots.free(state), False
     for number in state.active:
         record = state.issues[number]
         if not record.proposed or record.pull is None or record.attempt is None or _is_busy(state, number):

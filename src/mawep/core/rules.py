@@ -12,6 +12,7 @@ from datetime import datetime
 from mawep.core import changes
 from mawep.core.budget import Line
 from mawep.core.claims import ClaimTable
+from mawep.core.far import FarRecord
 from mawep.core.limits import Limit
 from mawep.core.model import GateRecord, GateResult, IssueState, Number, Sha
 from mawep.core.state import Attempt, IssueRecord, Landing, State
@@ -38,6 +39,16 @@ def claims_are_free(claims: ClaimTable, files: Iterable[str], number: Number, no
 def changes_are_settled(state: State, number: Number) -> bool:
     """What an announced breaking change affects starts when that has landed or its issue has ended."""
     return next(changes.holding(state, number), None) is None
+
+
+def far_is_lost(record: FarRecord) -> bool:
+    """What waits for an issue of another repository that will not land there is blocked as well."""
+    return not record.landed and (record.over or failure_blocks(record.state))
+
+
+def agent_is_left(state: State, at_work: int) -> bool:
+    """Repositories that share their agents have no more at work than each of them is allowed."""
+    return at_work < state.agents
 
 
 def slot_is_free(state: State, slot: int) -> bool:

@@ -7,15 +7,17 @@ with running work (nothing predicts yet; declared overlaps are refused outright)
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
 
-from mawep.core import budget, changes, limits, pulls, review, rules
-from mawep.core.events import AttemptAssigned
-from mawep.core.model import IssueState, Number
-from mawep.core.state import Attempt, IssueRecord, Progress, State
+from mawep.core import budget, changes, limits, pulls, review, rules, slots
+from mawep.core.events import AttemptAssigned, RepairIntended
+from mawep.core.far import awaited
+from mawep.core.model import Far, IssueState, Number
+from mawep.core.state import Attempt, IssueRecord, Progress, State, replace
 
 
 class RefusalKind(StrEnum):
@@ -54,21 +56,36 @@ def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
     """The attempts that start now, in schedule order."""
     if not state.dispatching or run_budget(state, now) is not None:
         return []
-    free = [slot for slot in range(state.rules.max_agents) if rules.slot_is_free(state, slot)]
-    claims = state.claims
-    chosen: list[AttemptAssigned] = []
+    return [
+        _assign(state, number, slot, now)
+        for slot, number in zip(slots.free(state), _startable(state, now), strict=False)
+    ]
+
+
+def agents_wanted(state: State, now: datetime) -> int:
+    """How many agents could be at work now if the run was allowed all that there are."""
+    alone = replace(state, allowed=state.rules.max_agents)
+    repairs = sum(
+        isinstance(command, RepairIntended) for command in pulls.commands(alone, budget.run_lines(alone), now)
+    )
+    return min(len(state.slots) + repairs + len(assignments(alone, now)), state.rules.max_agents)
+
+
+def _startable(state: State, now: datetime) -> Iterator[Number]:
+    """The issues that an agent could begin now, in schedule order, as far as they do not exclude each other."""
+    claims, until = state.claims, _lease(state, now)
     for rank in state.ready:
-        if not free:
-            break
         number = state.graph.by_rank[rank]
         files = state.graph.issues[number].files
         if not rules.provider_allows(state, state.runtime_of(number)) or issue_budget(state, number, now):
             continue
         if rules.changes_are_settled(state, number) and rules.claims_are_free(claims, files, number, now):
-            assigned = _assign(state, number, free.pop(0), now)
-            claims = claims.take(number, files, assigned.lease_until)
-            chosen.append(assigned)
-    return chosen
+            claims = claims.take(number, files, until)
+            yield number
+
+
+def _lease(state: State, now: datetime) -> datetime:
+    return now + timedelta(seconds=state.rules.lease_seconds)
 
 
 def _assign(state: State, number: Number, slot: int, now: datetime) -> AttemptAssigned:
@@ -83,7 +100,7 @@ def _assign(state: State, number: Number, slot: int, now: datetime) -> AttemptAs
         name=f"agent-{slot}-issue-{number}{suffix}",
         base=state.target,
         claims=state.graph.issues[number].files,
-        lease_until=now + timedelta(seconds=state.rules.lease_seconds),
+        lease_until=_lease(state, now),
         runtime=state.runtime_of(number),
     )
 
@@ -120,6 +137,7 @@ def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, 
         for on in state.graph.dependencies[number]
         if state.issues[on].state is not IssueState.LANDED
     ]
+    found.extend(_far_away(state, number))
     if found:
         return tuple(found)
     conflicts = state.claims.conflicts(state.graph.issues[number].files, asking=number, now=now)
@@ -134,9 +152,24 @@ def _not_started(state: State, number: Number, now: datetime) -> tuple[Refusal, 
     found.extend(_limited(state, state.runtime_of(number)))
     if over := issue_budget(state, number, now):
         found.append(Refusal(RefusalKind.BUDGET, over.told(now)))
-    if not found and len(state.slots) >= state.rules.max_agents:
-        found.append(Refusal(RefusalKind.SLOTS, f"all {state.rules.max_agents} agents are busy"))
+    if not found and not slots.free(state):
+        found.append(Refusal(RefusalKind.SLOTS, _all_busy(state)))
     return tuple(found)
+
+
+def _far_away(state: State, number: Number) -> Iterator[Refusal]:
+    for on in awaited(state.graph.issues[number]):
+        known = state.far.get(on)
+        if known is None or not known.landed:
+            now = f" ({known.state})" if known else ""
+            yield Refusal(RefusalKind.DEPENDENCY, f"waits for {on}{now} to land")
+
+
+def _all_busy(state: State) -> str:
+    most, here = state.rules.max_agents, state.agents
+    if here < most:
+        return f"of {most} agents {most - here} are left to other repositories, and the rest are busy"
+    return f"all {most} agents are busy"
 
 
 def run_budget(state: State, now: datetime) -> budget.Line | None:
@@ -211,6 +244,8 @@ def _blocked_because(state: State, record: IssueRecord) -> str:
     culprit = record.blocked_by
     if culprit is None:
         return "a dependency will not land"
+    if isinstance(culprit, Far):
+        return f"{culprit} is {state.far[culprit].told}"
     if culprit not in state.issues:
         return f"waits for #{culprit}, which is open and not in this run; it is free when that is closed"
     cause = state.issues[culprit]

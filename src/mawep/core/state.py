@@ -12,10 +12,12 @@ from immutables import Map
 from mawep.core import graph
 from mawep.core.claims import ClaimTable
 from mawep.core.events import MoveBlocked, PullRequestSeen, Recorded, Step
+from mawep.core.far import FarRecord
 from mawep.core.limits import Limit
 from mawep.core.model import (
     Change,
     FailureReason,
+    Far,
     GateRecord,
     GateResult,
     IssueState,
@@ -174,7 +176,7 @@ class IssueRecord(msgspec.Struct, frozen=True):
     attempt: Attempt | None = None
     reason: FailureReason | None = None
     detail: str = ""
-    blocked_by: Number | None = None
+    blocked_by: Number | Far | None = None
     cancelled_by: str | None = None
     question: Question | None = None
     salvage: str | None = None
@@ -224,7 +226,8 @@ class State(msgspec.Struct, frozen=True):
     `limits` are those of providers, by runtime. `effects` are the intents whose done event has not come yet, by kind
     and key: the outbox. `gates` are verdicts by what they are known by (`gate_name`), `gating` says why more are under
     way. `paused` names who stopped the start of new attempts. `changes` are open breaking changes,
-    `to_tell` of which one (by its number) which issue's agent has to be told yet.
+    `to_tell` of which one (by its number) which issue's agent has to be told yet. `far` is what is known of issues of
+    other repositories, `allowed` how many agents those leave to this run.
     """
 
     seq: int = 0
@@ -251,6 +254,8 @@ class State(msgspec.Struct, frozen=True):
     landed_changes: tuple[Change, ...] = ()
     to_tell: tuple[tuple[int, Number], ...] = ()
     outside: Outside = Outside()
+    far: Map[Far, FarRecord] = Map()
+    allowed: int = 0
     queue: tuple[Number, ...] = ()
     suspects: tuple[Number, ...] = ()
     landing: Landing | None = None
@@ -277,6 +282,12 @@ class State(msgspec.Struct, frozen=True):
         """The way in which the agent on this issue is driven."""
         routed = self.routed.get(number)
         return routed.runtime if routed else self.runtime
+
+    @property
+    def agents(self) -> int:
+        """How many agents may be at work at once."""
+        most = self.rules.max_agents
+        return min(most, self.allowed) if self.rules.shared else most
 
     @property
     def running(self) -> bool:

@@ -23,6 +23,7 @@ from mawep.observe.figures import figures_of
 from mawep.observe.live import Live
 from mawep.observe.outlook import expected_of
 from mawep.observe.overlaps import overlaps_of
+from mawep.observe.text import named
 from mawep.observe.timeline import course_of
 
 Document = dict[str, Any]
@@ -99,7 +100,7 @@ def explain_document(
             "detail": record.detail,
             "hunks": record.hunks or None,
             "files": list(record.files),
-            "blocked_by": record.blocked_by,
+            "blocked_by": named(record.blocked_by),
             "estimate": _estimate(state.graph.issues[number]),
             "depends_on": _neighbours(state, state.graph.dependencies[number]),
             "dependents": _neighbours(state, state.graph.dependents[number]),

@@ -89,7 +89,7 @@ class IssueStatus(Shown, frozen=True):
     detail: str
     waiting_for: tuple[Why, ...]
     depends_on: tuple[Number, ...]
-    blocked_by: Number | None
+    blocked_by: Number | str | None
     attempts: int
     repairs: int
     agent: str | None

@@ -33,7 +33,7 @@ from mawep.observe.readmodel import (
     TargetStatus,
     Why,
 )
-from mawep.observe.text import count, first_line
+from mawep.observe.text import count, first_line, named
 from mawep.observe.timeline import nobody_there
 from mawep.observe.words import describe, noteworthy
 
@@ -229,7 +229,7 @@ def issue_status(state: State, number: Number, now: datetime, live: Live) -> Iss
         detail=record.detail,
         waiting_for=tuple(Why(r.kind.value, r.detail) for r in refusals(state, number, now)),
         depends_on=state.graph.dependencies[number],
-        blocked_by=record.blocked_by,
+        blocked_by=named(record.blocked_by),
         attempts=record.runs,
         repairs=attempt.repairs if attempt else 0,
         agent=f"agent-{attempt.slot}" if attempt else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mawep.core.model import Far, Number
 from mawep.core.text import visible, without_sequences
 
 
@@ -50,3 +51,8 @@ def numbers(issues: tuple[int, ...] | list[int], most: int = 8) -> str:
     """`#1, #2 and 7 more`."""
     named = ", ".join(f"#{number}" for number in issues[:most])
     return named if len(issues) <= most else f"{named} and {len(issues) - most} more"
+
+
+def named(issue: Number | Far | None) -> Number | str | None:
+    """An issue as documents name it: its number, or `owner/name#number` in another repository."""
+    return str(issue) if isinstance(issue, Far) else issue

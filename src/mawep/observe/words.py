@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from mawep.core import events as ev
+from mawep.core.far import FarRecord
 from mawep.core.model import GateRecord, GateResult
 from mawep.core.verdict import Verdict
 from mawep.observe.text import count, duration, first_line, numbers, one_line, short
@@ -28,6 +29,7 @@ ROUTINE = frozenset(
         ev.MessageDelivered,
         ev.UsageSeen,
         ev.OutsideRead,
+        ev.AgentsAllowed,
     }
 )
 """Events that say nothing new to somebody who watches: each is a step between two others."""
@@ -208,6 +210,8 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.CommandTaken: lambda e: (
         f"{e.by} says `/mawep {one_line(e.command, 80)}` on #{e.issue}{_because(e.said)}"
     ),
+    ev.FarSeen: lambda e: f"{e.on} is {FarRecord(e.state, e.why).told}",
+    ev.AgentsAllowed: lambda e: f"{count(e.agents, 'agent')} of those of all repositories may work here",
     ev.OutsideRead: lambda e: f"The tracker is read until {e.until:%Y-%m-%d %H:%M:%S} UTC",
     ev.RetireIntended: lambda e: f"The worktrees of {numbers(e.issues)} are given back",
     ev.WorkspacesRetired: lambda e: f"The worktrees of {numbers(e.issues)} are gone",

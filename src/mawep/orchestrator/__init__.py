@@ -2,7 +2,8 @@
 
 from mawep.orchestrator.effects import WORKER, Effects, Told
 from mawep.orchestrator.hall import Orchestrator
+from mawep.orchestrator.hub import Hub
 from mawep.orchestrator.listener import Listener
 from mawep.orchestrator.reviews import Reviews
 
-__all__ = ["WORKER", "Effects", "Listener", "Orchestrator", "Reviews", "Told"]
+__all__ = ["WORKER", "Effects", "Hub", "Listener", "Orchestrator", "Reviews", "Told"]

@@ -12,13 +12,12 @@ from mawep.core import events as ev
 from mawep.core import news
 from mawep.core.engine import evolve
 from mawep.core.model import Dependency, Issue, IssueState, Number
+from mawep.core.outside import DONE
 from mawep.core.state import IssueRecord, State
 
 Making = Callable[[State], Iterable[ev.AnyEvent]]
 
 CLOSED = "closed on the tracker"
-DONE = "closed as completed on the tracker"
-"""How `cancelled_by` begins; what waits for an issue that a person completed does not wait any longer."""
 
 
 @dataclass(frozen=True)

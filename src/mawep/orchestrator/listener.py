@@ -23,7 +23,7 @@ from mawep.coordination.inbox import Gap, Received, later
 from mawep.coordination.outages import hear
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import events as ev
-from mawep.core.model import Budget, IssueState, Number, Question, Session
+from mawep.core.model import Budget, Far, IssueState, Number, Question, Session
 from mawep.core.state import Progress, State
 from mawep.core.usage import highest
 from mawep.errors import BusGoneError, MawepError
@@ -365,6 +365,8 @@ def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent
         )
     if record.state is IssueState.BLOCKED:
         culprit = record.blocked_by
+        if isinstance(culprit, Far):
+            raise Refused(f"#{number} is blocked by {culprit}", next_step=f"`mawep retry {culprit}`")
         how = "it is free when that is closed" if culprit not in state.issues else f"`mawep retry {culprit}`"
         raise Refused(f"#{number} is blocked by #{culprit}", next_step=how)
     return f"#{number} is tried again", [ev.IssueReopened(number, by)]

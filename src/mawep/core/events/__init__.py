@@ -32,6 +32,7 @@ from mawep.core.events.base import (
     Event,
 )
 from mawep.core.events.budgets import BudgetWarned, Consumed, IssueOverBudget, UsageSeen
+from mawep.core.events.group import AgentsAllowed, FarSeen
 from mawep.core.events.landings import (
     CandidateImported,
     CandidateQueued,
@@ -170,6 +171,8 @@ AnyEvent = (
     | IssueEdited
     | IssueNoticed
     | OutsideRead
+    | FarSeen
+    | AgentsAllowed
 )
 
 Intent = (
@@ -262,6 +265,7 @@ def decode(data: bytes | str) -> AnyEvent:
 
 
 __all__ = [
+    "AgentsAllowed",
     "AnyEvent",
     "AttemptAssigned",
     "AttemptContinued",
@@ -284,6 +288,7 @@ __all__ = [
     "DispatchPaused",
     "DispatchUnpaused",
     "Event",
+    "FarSeen",
     "GateFinished",
     "GateIntended",
     "ImportIntended",

@@ -11,6 +11,7 @@ from mawep.core.lifecycle import (
     attempts,
     budgets,
     candidates,
+    group,
     landings,
     limits,
     outside,
@@ -94,4 +95,6 @@ HANDLERS: dict[type, Handler] = {
     ev.IssueNoticed: outside.noticed,
     ev.CommandTaken: outside.command_taken,
     ev.OutsideRead: outside.outside_read,
+    ev.FarSeen: group.far_seen,
+    ev.AgentsAllowed: group.agents_allowed,
 }

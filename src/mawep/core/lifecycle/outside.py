@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from mawep.core import events as ev
 from mawep.core import graph, news, rules
-from mawep.core.lifecycle.steps import block_below, in_the_way, put
-from mawep.core.model import Dependency, Issue, IssueState, Number
+from mawep.core.lifecycle.standing import stand_again
+from mawep.core.model import Dependency, Issue, Number
 from mawep.core.outside import MOST_TAKEN, Command, Conflict
 from mawep.core.state import State, replace
 
@@ -18,7 +16,7 @@ def edited(state: State, rec: ev.Recorded, event: ev.IssueEdited) -> State:
     if not rules.not_landed_yet(record):
         return state
     known, outside = state.graph.issues[number], state.outside
-    now = replace(event.now, number=number, depends_on=known.depends_on)
+    now = replace(event.now, number=number, depends_on=known.depends_on, far=known.far)
     untold = tuple(tell for tell in outside.untold if tell[1] != number)
     if not record.active:
         kept = outside.edited.delete(number) if number in outside.edited else outside.edited
@@ -50,7 +48,7 @@ def dependency_added(state: State, rec: ev.Recorded, event: ev.DependencyAdded) 
         state = _with_blockers(state, number, blockers)
     met = on in state.issues and not rules.not_landed_yet(state.issues[on])
     state = replace(state, unmet=state.unmet.set(number, state.unmet[number] + (not met)))
-    return _stand_again(state, number, rec.at)
+    return stand_again(state, number, rec.at)
 
 
 def dependency_removed(state: State, rec: ev.Recorded, event: ev.DependencyRemoved) -> State:
@@ -67,7 +65,7 @@ def dependency_removed(state: State, rec: ev.Recorded, event: ev.DependencyRemov
         kept = tuple(edge for edge in state.outside.blockers[number] if edge.on != on)
         state = _with_blockers(state, number, kept)
     state = replace(state, unmet=state.unmet.set(number, state.unmet[number] - (not met)))
-    return _stand_again(state, number, rec.at)
+    return stand_again(state, number, rec.at)
 
 
 def dependency_refused(state: State, rec: ev.Recorded, event: ev.DependencyRefused) -> State:
@@ -117,47 +115,3 @@ def _with_issue(state: State, issue: Issue) -> State:
         return replace(state, graph=plan)
     ready = sorted(plan.rank[state.graph.by_rank[rank]] for rank in state.ready)
     return replace(state, graph=plan, ready=tuple(ready))
-
-
-def _stand_again(state: State, number: Number, at: datetime) -> State:
-    """An issue that waits, is ready or is blocked gets the one of these states that it should have now."""
-    before = state.issues[number].state
-    if not news.takes_edges(state.issues[number]):
-        return state
-    if before is IssueState.BLOCKED:
-        return state if state.ended is not None else _freed(state, number)
-    if (culprit := in_the_way(state, number)) is not None:
-        record = replace(state.issues[number], state=IssueState.BLOCKED, blocked_by=culprit, ended_at=at)
-        state = replace(_off_ready(put(state, record), number), terminal=state.terminal + 1)
-        return block_below(state, number, at)
-    to = IssueState.READY if rules.dependencies_landed(state, number) else IssueState.WAITING
-    if to is before:
-        return state
-    state = put(state, replace(state.issues[number], state=to))
-    return _on_ready(state, number) if to is IssueState.READY else _off_ready(state, number)
-
-
-def _freed(state: State, number: Number) -> State:
-    """A blocked issue, and what is blocked below it, wait again as far as nothing else is in the way."""
-    below = {number, *state.graph.below(number)}
-    for candidate in state.graph.order:
-        record = state.issues[candidate]
-        if candidate in below and record.state is IssueState.BLOCKED:
-            if (culprit := in_the_way(state, candidate)) is not None:
-                state = put(state, replace(record, blocked_by=culprit))
-                continue
-            ready = rules.dependencies_landed(state, candidate)
-            to = IssueState.READY if ready else IssueState.WAITING
-            state = put(state, replace(record, state=to, blocked_by=None, ended_at=None))
-            state = replace(state, terminal=state.terminal - 1)
-            state = _on_ready(state, candidate) if ready else state
-    return state
-
-
-def _on_ready(state: State, number: Number) -> State:
-    return replace(state, ready=tuple(sorted((*state.ready, state.graph.rank[number]))))
-
-
-def _off_ready(state: State, number: Number) -> State:
-    rank = state.graph.rank[number]
-    return replace(state, ready=tuple(other for other in state.ready if other != rank))

@@ -8,6 +8,7 @@ from immutables import Map
 
 from mawep.core import events as ev
 from mawep.core import graph, rules
+from mawep.core.far import awaited
 from mawep.core.lifecycle.steps import (
     close_batch,
     release,
@@ -34,7 +35,7 @@ def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
         routed=Map({int(number): routed for number, routed in event.routed.items()}),
         graph=plan,
         issues=Map({n: IssueRecord(n, IssueState.WAITING) for n in plan.issues}),
-        unmet=Map({n: len(needed) for n, needed in plan.dependencies.items()}),
+        unmet=Map({n: len(needed) + len(awaited(plan.issues[n])) for n, needed in plan.dependencies.items()}),
         started_at=rec.at,
     )
     return release(state, plan.issues)
@@ -68,6 +69,7 @@ def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
         stopped=None,
         paused=None,
         move_blocked=None,
+        allowed=0,
     )
 
 

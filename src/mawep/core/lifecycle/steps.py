@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import chain
 
 from mawep.core import budget, changes, rules
 from mawep.core import events as ev
-from mawep.core.model import GateResult, IssueState, Number, Sha, Usage
+from mawep.core.far import awaited
+from mawep.core.model import Far, GateResult, IssueState, Number, Sha, Usage
 from mawep.core.state import Attempt, IssueRecord, State, replace
 from mawep.core.usage import total
 
@@ -111,11 +113,13 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
     return block_below(state, number, at) if rules.failure_blocks(to) else state
 
 
-def in_the_way(state: State, number: Number) -> Number | None:
+def in_the_way(state: State, number: Number) -> Number | Far | None:
     """What the issue waits for that will not come by itself: it ended without landing, or is not of this run."""
-    outside = state.outside.blockers.get(number, ())
+    outside = (dependency.on for dependency in state.outside.blockers.get(number, ()))
     ended = (on for on in state.graph.dependencies[number] if rules.failure_blocks(state.issues[on].state))
-    return next(ended, outside[0].on if outside else None)
+    known = ((on, state.far.get(on)) for on in awaited(state.graph.issues[number]))
+    lost = (on for on, record in known if record is not None and rules.far_is_lost(record))
+    return next(chain[Number | Far](ended, lost, outside), None)
 
 
 def land(state: State, rec: ev.Recorded, number: Number, commit: Sha) -> State:
