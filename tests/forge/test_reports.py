@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from mawep.cli.reading import OWES
 from tests.forge.accounts import HUNG, LOST
 from tests.forge.sprint import NUMBERS, Sprint
 from tests.forge.world import BOT, ForgeWorld
 
-pytestmark = pytest.mark.forge
+pytestmark = [pytest.mark.forge, pytest.mark.timeout(300)]
 
 LABELS = {"working": "mawep: working", "landed": "mawep: landed"}
 PLAN = 6
@@ -82,9 +83,11 @@ def test_killed_when_the_run_has_ended_the_rest_is_told_on_resume(
     live = sprint.begin_start("--issues", "1")
     live.until("the end was told and nobody heard that it was", lambda: hung.happened)
     live.kill()
+    assert OWES in sprint.run("status").out
     ended = sprint.resume()
     assert ended.code == 0, ended.said
     assert ended.states == {1: "landed"}
+    assert OWES not in sprint.run("status").out
     [summary] = forge_world.comments(PLAN, by=BOT)
     assert "1 of 1 issues landed" in summary["body"]
     assert "There is nothing to resume" in sprint.resume().said

@@ -24,7 +24,7 @@ from mawep.trackers.base import Comment, Permission, Refused, Unreachable
 from tests.observe.play import START, Part, Play
 from tests.support.forge import FakeForge
 from tests.support.forge_world import World
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, let_pass
 
 SECRET = b"s" * 32
 
@@ -363,6 +363,24 @@ async def test_the_end_waits_for_a_forge_that_comes_back_and_no_longer(stage: Ca
         await reporter.finish(30)
     assert scene.clock.now() - before <= timedelta(seconds=30)
     assert scene.live.owed.reports == 1
+
+
+@pytest.mark.parametrize(("ended", "left"), [(True, 0), (False, 1)])
+async def test_the_end_of_a_run_waits_as_long_as_the_forge_takes_reports(
+    stage: Callable[..., Stage], monkeypatch: pytest.MonkeyPatch, ended: bool, left: int
+) -> None:
+    scene = stage(*map(issue, range(1, 9)))
+    scene.at(lambda state: (state.ended is not None) if ended else state.issues[1].runs)
+    comment = scene.forge.comment
+
+    async def slowly(number: int, body: str) -> Comment:
+        await let_pass(0.4)
+        return await comment(number, body)
+
+    monkeypatch.setattr(scene.forge, "comment", slowly)
+    async with scene.reporter() as reporter:
+        assert min(await reporter.finish(2), 1) == left
+    assert all(scene.comments(number) for number in range(1, 9)) is ended
 
 
 async def test_a_run_that_stops_in_the_middle_says_so(stage: Callable[..., Stage]) -> None:

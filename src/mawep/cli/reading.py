@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
 
 from mawep.core.engine import evolve, replay
-from mawep.core.events import Recorded
+from mawep.core.events import Recorded, RunEnded
 from mawep.core.model import Number
 from mawep.core.state import State
 from mawep.errors import UsageError
@@ -13,13 +17,29 @@ from mawep.observe.live import LiveFile
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
 from mawep.state import journal
+from mawep.state.outbox import told_until
 from mawep.state.runs import RunSummary, is_alive
+
+OWES = "the forge does not know all of it yet; `mawep resume` tells it"
 
 
 def read_run(run: RunSummary) -> tuple[State, list[Recorded]]:
     """The state of a run and all its events."""
     records = journal.read(run.directory.journal)
     return replay(records), records
+
+
+def owes(run: RunSummary) -> bool:
+    """True when a run has ended and the forge does not know all of it. Raises OutboxError."""
+    over = run.ended and not run.alive
+    return over and _untold(run.directory.outbox, journal.read(run.directory.journal))
+
+
+def _untold(outbox: Path, records: Iterable[Recorded]) -> bool:
+    told = told_until(outbox)
+    if told is None:
+        return False
+    return told < max((one.seq for one in records if isinstance(one.event, RunEnded)), default=0)
 
 
 class Reader:
@@ -38,7 +58,10 @@ class Reader:
             self._state = evolve(self._state, recorded)
             self._records.append(recorded)
         live = self._live.read() if alive else None
-        return status_of(self._state, datetime.now(UTC), live, self._records, alive=alive)
+        status = status_of(self._state, datetime.now(UTC), live, self._records, alive=alive)
+        if alive or self._state.ended is None or not _untold(self._directory.outbox, self._records):
+            return status
+        return msgspec.structs.replace(status, warnings=(*status.warnings, OWES))
 
 
 def known_issue(state: State, number: Number) -> Number:

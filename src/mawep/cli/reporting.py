@@ -15,7 +15,6 @@ from mawep.cli.forging import open_forge
 from mawep.cli.upkeep import ended
 from mawep.clock import Clock
 from mawep.config import Config
-from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.state import State
 from mawep.errors import UsageError
@@ -26,7 +25,7 @@ from mawep.orchestrator.reporter import CERTAIN, Reporter, Reporting
 from mawep.state import journal as journals
 from mawep.state.clone_key import clone_key
 from mawep.state.journal import Journal
-from mawep.state.outbox import Outbox, told_until
+from mawep.state.outbox import Outbox
 from mawep.state.runs import RunDirectory, RunSummary
 from mawep.trackers.base import Forge
 from mawep.trackers.registry import FORGES
@@ -71,15 +70,6 @@ async def reporter_of(
 def errands_of(config: Config, forge: Forge | None, reporter: Reporter | None) -> Errands | None:
     """Who goes to the forge for agents, if issues come from one."""
     return None if forge is None or reporter is None else Errands(forge, reporter, config.issues.trust)
-
-
-def owes(run: RunSummary) -> bool:
-    """True when a run has ended and its process died before the forge knew all of it. Raises OutboxError."""
-    told = told_until(run.directory.outbox) if run.ended and not run.alive else None
-    if told is None:
-        return False
-    ends = (one.seq for one in journals.read(run.directory.journal) if isinstance(one.event, ev.RunEnded))
-    return told < max(ends, default=0)
 
 
 async def tell_the_rest(config: Config, repository: Repository, run: RunSummary, clock: Clock) -> int:

@@ -30,7 +30,7 @@ async def _resume(
     config: Path | None, set_: list[str] | None, *, run: str | None, rerun: bool, json: bool
 ) -> int:
     from mawep.cli.context import open_repository, run_to_steer
-    from mawep.cli.reporting import owes
+    from mawep.cli.reading import owes
     from mawep.cli.visit import ask
     from mawep.coordination.envelopes import Resume
     from mawep.errors import UsageError

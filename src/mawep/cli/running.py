@@ -21,7 +21,8 @@ from mawep.cli.landing import landing_problems, proposes
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
-from mawep.cli.reporting import owes, tell_the_rest
+from mawep.cli.reading import owes
+from mawep.cli.reporting import tell_the_rest
 from mawep.cli.reviewing import review_problems, used_ways
 from mawep.cli.showing import show_result
 from mawep.cli.streams import nobody_reads

@@ -27,6 +27,7 @@ from mawep.core.outside import Command
 from mawep.core.state import State
 from mawep.errors import MawepError
 from mawep.observe.live import Live, Owed
+from mawep.orchestrator.patience import Patience
 from mawep.orchestrator.standing import face, outcome, standing
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
@@ -45,7 +46,7 @@ DEBOUNCE = 5.0
 PAUSES = (30.0, 60.0, 120.0, 300.0, 600.0)
 """How long nothing is tried after a failure, and after the next, in seconds."""
 FINISH_SECONDS = 30.0
-"""How long the end of a run waits until the forge has everything."""
+"""How long the end of a run waits for a forge that takes nothing, and an interrupted one until it has everything."""
 AGAIN = 5.0
 """How long the end of a run waits before it tries again."""
 SAYING = "say/"
@@ -105,6 +106,7 @@ class Reporter:
         self._elsewhere: set[Number] = set()
         self._summarized = -1
         self._leaving = False
+        self._patience: Patience | None = None
         self._refused: set[str] = set()
         self._woken = asyncio.Event()
         self._woken.set()
@@ -144,20 +146,30 @@ class Reporter:
             await self.deliver()
 
     async def finish(self, seconds: float = FINISH_SECONDS) -> int:
-        """Deliver what is owed now that the run is over for this process, for so long at most; how much is left."""
-        until = self._clock.awake() + seconds
+        """Deliver what is owed now that the run is over for this process; how much is left.
+
+        A run that has ended waits until the forge has taken nothing for so long, as many reports take their time: it
+        asks for a pause between two writes. One that is left in the middle waits for so long in all.
+        """
         self._leaving = True
         self._elsewhere.clear()
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None) as limit:
+                self._patience = Patience(limit, self._clock, seconds)
                 await self.deliver()
-                while self._owed.reports and self._clock.awake() + AGAIN < until:
+                while self._owed.reports and self._patience.left() > AGAIN:
                     await self._clock.sleep(AGAIN)
                     await self.deliver()
         except TimeoutError:
             self._tell(len(list(self._due())), self._owed.why or "there was no time left")
+        finally:
+            self._patience = None
         if self._owed.reports:
-            log.warning("reports are still owed", reports=self._owed.reports, cause=self._owed.why)
+            log.warning(
+                "the forge does not know everything yet; `mawep resume` tells it",
+                reports=self._owed.reports,
+                cause=self._owed.why,
+            )
         elif self._state().ended is not None:
             await self._outbox.remember(TOLD, str(self._state().seq))
         return self._owed.reports
@@ -193,6 +205,8 @@ class Reporter:
         except REFUSALS as error:
             log.warning("the forge refuses a report", report=due.name, error=error.what, cause=error.cause)
             self._refused.add(due.name)
+        if self._patience is not None and self._state().ended is not None:
+            self._patience.renew()
 
     def _failed(self, due: Due, error: Exception) -> None:
         pause = timedelta(seconds=PAUSES[min(self._failures, len(PAUSES) - 1)])
