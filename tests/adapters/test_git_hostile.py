@@ -206,7 +206,7 @@ async def walk_through(repository: Repository, agent: WorkTree, scratch: Path) -
     await agent.run("diff", "HEAD")
     await agent.run("diff-files", "--name-only")
     made = await commit_tree(
-        repository, await staged(agent, scratch / "index"), [base], "m", author=SOMEBODY, date=NOW, fsync=True
+        repository, await staged(agent, scratch / "index"), [base], "m", author=SOMEBODY, date=NOW
     )
     await check_new_objects(repository, base, made)
     await commits_between(repository, base, made)

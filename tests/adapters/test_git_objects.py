@@ -53,9 +53,7 @@ async def test_the_same_commit_is_the_same_sha(
     message = "a title\n\nwith ünicode\n\nMawep-Issue: 7\n"
 
     async def made(date: datetime) -> str:
-        return await commit_tree(
-            repository, tree, [base], message, author=AGENT, committer=MAWEP, date=date, fsync=True
-        )
+        return await commit_tree(repository, tree, [base], message, author=AGENT, committer=MAWEP, date=date)
 
     first = await made(DATE)
     monkeypatch.setenv("TZ", "Asia/Tokyo")

@@ -251,12 +251,30 @@ def test_the_work_of_a_stopped_attempt_is_kept_whenever_mawep_dies(tmp_path: Pat
     "point",
     [
         "prune mawep.stages.workspace.commit:update_refs before 1",
-        "prune mawep.stages.land:hold before 1",
-        "prune mawep.stages.land:hold before 2",
+        "prune mawep.stages.land:kept before 1",
+        "prune mawep.stages.land:kept before 2",
     ],
 )
-def test_what_a_person_prunes_before_a_ref_holds_it_is_made_again(point: str, tmp_path: Path) -> None:
+def test_what_a_person_prunes_before_it_is_kept_is_made_again(point: str, tmp_path: Path) -> None:
     world = CHAIN.make(tmp_path)
     ended = crashing(world, point, *START)
     assert " again" in ended.said
     CHAIN.must_have_come_true(world, ended)
+
+
+@pytest.mark.parametrize("time", ["1", "2"], ids=["composed", "sealed"])
+def test_what_is_kept_for_a_ref_is_not_pruned(time: str, tmp_path: Path) -> None:
+    world = CHAIN.make(tmp_path)
+    ended = crashing(world, f"prune mawep.stages.land:hold before {time}", *START)
+    assert " again" not in ended.said
+    CHAIN.must_have_come_true(world, ended)
+
+
+@pytest.mark.parametrize("time", ["1", "2"], ids=["composed", "sealed"])
+def test_what_was_kept_for_a_ref_by_a_run_that_died_is_let_go(time: str, tmp_path: Path) -> None:
+    world = CHAIN.make(tmp_path)
+    die_at(world, f"call mawep.stages.land:hold before {time}", *START)
+    store = world.repo / ".git/objects/pack"
+    assert len(list(store.glob("*.keep"))) == 1
+    CHAIN.must_have_come_true(world, world.resume())
+    assert not list(store.glob("*.keep"))

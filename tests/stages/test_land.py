@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -122,6 +123,20 @@ async def test_gc_by_the_user_takes_neither_composition_nor_sealed_landing(
     intent = await intended(repository, checkout, one)
     git(checkout, "branch", "-D", "feature/1")
     git(checkout, "reflog", "expire", "--expire=now", "--all")
+    git(checkout, "gc", "--quiet", "--prune=now")
+    assert isinstance(await move(repository, intent), ev.TargetMoved)
+    assert git(checkout, "fsck", "--strict", "--no-dangling") == ""
+
+
+async def test_gc_by_the_user_between_commits_and_ref_leaves_no_ref_to_nothing(
+    repository: Repository, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hold_late(*arguments: Any) -> None:
+        git(checkout, "gc", "--quiet", "--prune=now")
+        await hold(*arguments)
+
+    monkeypatch.setattr(land, "hold", hold_late)
+    intent = await intended(repository, checkout, candidate(checkout, 1, {"one.txt": "1\n"}))
     git(checkout, "gc", "--quiet", "--prune=now")
     assert isinstance(await move(repository, intent), ev.TargetMoved)
     assert git(checkout, "fsck", "--strict", "--no-dangling") == ""
@@ -266,9 +281,11 @@ async def test_a_target_that_is_checked_out_nowhere_moves_too(repository: Reposi
 async def test_what_was_pruned_before_it_landed_is_composed_again(
     repository: Repository, checkout: Path
 ) -> None:
-    """A gc that looked for refs before ours was made prunes the commit after."""
+    """Somebody lets go of the refs that hold it, and collects garbage."""
     intent = await intended(repository, checkout, candidate(checkout, 1, {"one.txt": "1\n"}))
-    (checkout / ".git" / "objects" / intent.new[:2] / intent.new[2:]).unlink()
+    for ref in await land.landing_refs(repository, RUN):
+        git(checkout, "update-ref", "-d", ref)
+    git(checkout, "gc", "--quiet", "--prune=now")
     assert await move(repository, intent) == ev.MoveLost(intent.old)
     assert (head(checkout, "main"), status(checkout)) == (intent.old, "")
 

@@ -22,13 +22,14 @@ def _sync(objects: Path, names: Iterable[Sha]) -> None:
     directories = {objects}
     for name in names:
         file = objects / name[:2] / name[2:]
-        if _sync_one(file):
+        if sync(file):
             directories.add(file.parent)
     for directory in directories:
-        _sync_one(directory)
+        sync(directory)
 
 
-def _sync_one(path: Path) -> bool:
+def sync(path: Path) -> bool:
+    """Sync a file or directory; False when there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import secrets
@@ -15,30 +14,24 @@ FASTEST = 1
 """Git's own level for loose objects."""
 
 
-async def write_object(repository: Repository, kind: str, content: bytes, *, fsync: bool) -> Sha:
-    """Write an object of that kind (commit, tree, blob, tag) and return its name; `fsync` makes it durable.
+def write_object(repository: Repository, kind: str, content: bytes) -> Sha:
+    """Write an object of that kind (commit, tree, blob, tag) and return its name.
 
     The content is not checked. A file that is there under the name already, whatever is in it, is replaced.
     """
     whole = f"{kind} {len(content)}\0".encode() + content
     name = hashlib.new(repository.object_format, whole, usedforsecurity=False).hexdigest()
     objects, packed = repository.common_dir / "objects", zlib.compress(whole, FASTEST)
-    if fsync:
-        await asyncio.to_thread(_write, objects, name, packed, fsync=True)
-    else:
-        _write(objects, name, packed, fsync=False)
+    try:
+        _write(objects, name, packed)
+    except (
+        FileNotFoundError
+    ):  # a person's `git gc --prune=now` took our draft, or the directory that it is for
+        _write(objects, name, packed)
     return name
 
 
-def _write(objects: Path, name: Sha, packed: bytes, *, fsync: bool) -> None:
-    """Twice if need be: a person's `git gc --prune=now` takes a draft of ours, or the directory that it is for."""
-    try:
-        _write_once(objects, name, packed, fsync=fsync)
-    except FileNotFoundError:
-        _write_once(objects, name, packed, fsync=fsync)
-
-
-def _write_once(objects: Path, name: Sha, packed: bytes, *, fsync: bool) -> None:
+def _write(objects: Path, name: Sha, packed: bytes) -> None:
     # Who may read and write in a repository that is shared is seen from its directory.
     mode = objects.stat().st_mode
     directory = objects / name[:2]
@@ -51,22 +44,8 @@ def _write_once(objects: Path, name: Sha, packed: bytes, *, fsync: bool) -> None
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(packed)
-            file.flush()
             os.fchmod(file.fileno(), mode & 0o444)
-            if fsync:
-                os.fsync(file.fileno())
         draft.replace(directory / name[2:])
     except OSError:
         draft.unlink(missing_ok=True)
         raise
-    if fsync:
-        _sync_directories(objects, directory)
-
-
-def _sync_directories(*directories: Path) -> None:
-    for directory in directories:
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

@@ -45,12 +45,12 @@ class Conflicted:
 
 
 async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged | Conflicted:
-    """Merge two commits in memory, without attributes or drivers; what it writes survives a power cut.
+    """Merge two commits in memory, without attributes or drivers.
 
     Raises GitError when they cannot be merged at all, as with unrelated histories.
     """
     command = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs)
-    done = await repository.call(*command, fsync=True)
+    done = await repository.call(*command)
     if done.code not in {0, 1}:
         raise GitError(("git", *command), done.code, done.stdout, done.stderr)
     fields = iter(done.stdout.decode("utf-8", "surrogateescape").split("\0"))

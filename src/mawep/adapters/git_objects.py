@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mawep.adapters.git import Door, Repository, Sha
 from mawep.adapters.git_loose import write_object
+from mawep.adapters.git_packs import names_in
 from mawep.errors import GitError, MawepError
 
 SUBMODULE = "160000"
@@ -100,7 +101,6 @@ async def commit_tree(
     author: Identity,
     date: datetime,
     committer: Identity | None = None,
-    fsync: bool = False,
 ) -> Sha:
     """Write a commit and return it; the same arguments always give the same commit.
 
@@ -110,7 +110,7 @@ async def commit_tree(
     lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
     lines += [f"author {_named(author)} {when}", f"committer {_named(committer or author)} {when}"]
     text = "\n".join([*lines, "", message.replace("\0", "")])  # git takes no message with a zero byte
-    return await write_object(repository, "commit", text.encode("utf-8", "replace"), fsync=fsync)
+    return write_object(repository, "commit", text.encode("utf-8", "replace"))
 
 
 def _named(who: Identity) -> str:
@@ -184,12 +184,4 @@ async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> tup
             raise UnsoundObjectsError(
                 f"the objects of {head} are not sound", cause="an object's content is not what its name says"
             )
-        return _names_in(again.read_bytes(), len(head) // 2)
-
-
-def _names_in(index: bytes, width: int) -> tuple[Sha, ...]:
-    """The object names in a version 2 pack index: an 8 byte header, 256 counts, then the names, sorted."""
-    header, counts = 8, 256 * 4
-    total = int.from_bytes(index[header + counts - 4 : header + counts], "big")
-    names = index[header + counts : header + counts + total * width]
-    return tuple(names[at : at + width].hex() for at in range(0, len(names), width))
+        return names_in(again.read_bytes(), len(head) // 2)

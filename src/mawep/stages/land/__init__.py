@@ -18,9 +18,9 @@ import msgspec
 
 from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
-from mawep.adapters.git_durable import make_durable
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
 from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, exists, is_ancestor
+from mawep.adapters.git_packs import kept
 from mawep.adapters.git_refs import (
     RefMovedError,
     hold,
@@ -76,8 +76,8 @@ async def compose(
         head = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
         steps.append(ev.Step(candidate.issue, head, merged.tree))
     if steps:
-        await make_durable(repository, [step.commit for step in steps])
-        await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
+        async with kept(repository, [head], [base, *(candidate.commit for candidate in candidates)]):
+            await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
     return tuple(steps), tuple(conflicts)
 
 
@@ -137,11 +137,11 @@ async def seal(
         proof += [("Mawep-Review", digest) for issue, digest in intent.reviews if issue == step.issue]
         message = _landing_message(run, candidate, target, proof)
         parents = [head, candidate.commit]
-        head = await commit_tree(
-            repository, step.tree, parents, message, author=MAWEP, date=intent.date, fsync=True
-        )
+        head = await commit_tree(repository, step.tree, parents, message, author=MAWEP, date=intent.date)
         sealed.append(ev.Step(step.issue, head, step.tree, step.scopes))
-    await hold(repository, landing_ref(run, f"sealed-{_name(sealed)}"), head)
+    known = [intent.base, *(candidates[step.issue].commit for step in intent.steps)]
+    async with kept(repository, [head], known):
+        await hold(repository, landing_ref(run, f"sealed-{_name(sealed)}"), head)
     return ev.LandingSealed(intent.base, tuple(sealed))
 
 
@@ -281,7 +281,7 @@ async def move_target(
 
 
 async def is_there(repository: Repository, intent: ev.MoveIntended) -> bool:
-    """False when what was composed is gone: a person's gc looked for refs before ours was made, and pruned after."""
+    """False when what was composed is gone: a person has let go of the refs that hold it, and collected garbage."""
     wanted = (intent.new, *(step.tree for step in intent.steps[-1:]))
     return all([await exists(repository, sha) for sha in wanted])
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
 from mawep.adapters.git_objects import commit_tree, exists, is_ancestor, rev_parse
+from mawep.adapters.git_packs import kept
 from mawep.adapters.git_refs import hold, read_ref
 from mawep.adapters.git_remote import PushRefusedError, Remote
 from mawep.core.events import MoveIntended
@@ -144,10 +145,9 @@ async def bring_up_to_date(
             hunks = await conflict_hunks(repository, merged)
             return Clash(merged.files, "\n\n".join(f"--- {path}\n{hunk}" for path, hunk in hunks.items()))
         message = f"Merge {what} for issue {proposed.issue}\n\n{proposed.trailers}\n"
-        top = await commit_tree(
-            repository, merged.tree, [top, other], message, author=MAWEP, date=date, fsync=True
-        )
-    await hold(repository, proposed.made, top)
+        top = await commit_tree(repository, merged.tree, [top, other], message, author=MAWEP, date=date)
+    async with kept(repository, [top], [there, head, target]):
+        await hold(repository, proposed.made, top)
     return top, theirs
 
 
