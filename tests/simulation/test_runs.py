@@ -50,6 +50,11 @@ def test_what_a_change_is_said_to_affect_can_be_taken_back() -> None:
     assert simulate(20793).state.ended
 
 
+def test_who_is_cancelled_in_a_merge_queue_lands_if_it_was_merged_first() -> None:
+    """Another issue is parked after that was seen and before the merge is taken in."""
+    assert simulate(7224).state.ended
+
+
 def test_every_event_of_a_run_happens() -> None:
     seen = Counter(type(event) for event in events(runs(0) + runs(1)))
     assert set(seen) == set(get_args(ev.AnyEvent)) - {ev.FarSeen, ev.AgentsAllowed}  # these need several runs

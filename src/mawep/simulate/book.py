@@ -209,8 +209,8 @@ class Book:
         self._close_batch()
 
     def _close_batch(self) -> None:
-        self.batch = None
-        for issue in (self.queued & self.cancelled) - self.merging - self.enqueued:
+        members, self.batch = self.batch or (), None
+        for issue in self.cancelled.intersection(members, self.queued):
             self._leave(issue)
 
     def _cancel(self, issue: Number) -> None:
