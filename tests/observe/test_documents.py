@@ -15,7 +15,7 @@ from tests.observe.play import HOUR, RUN, Part, Play, payment_sprint, sprint
 
 ISSUE_KEYS = {
     *("number", "title", "state", "reason", "attempts", "branch", "commit", "landed_as"),
-    *("started_at", "landed_at", "files", "tokens", "cost_usd", "reviews"),
+    *("started_at", "landed_at", "files", "tokens", "cost_usd", "reviews", "pull_request"),
 }
 
 

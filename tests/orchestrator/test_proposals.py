@@ -248,7 +248,7 @@ async def test_the_merge_queue_merges_where_it_is_required(site: Site) -> None:
 async def test_an_answer_that_is_lost_makes_nothing_twice(
     method: str, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mawep.orchestrator.proposals.AGAIN", 0.1)
+    monkeypatch.setattr("mawep.orchestrator.asking.AGAIN", 0.1)
     monkeypatch.setattr("mawep.state.outbox.SETTLE_SECONDS", 0.1)
     site.forge.fail_after(method)
     site.agent(1, "echo one > one.txt")

@@ -54,6 +54,7 @@ from mawep.gateway.prices import load_prices
 from mawep.observe.live import Live
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
+from mawep.orchestrator.asking import Asking, Hush
 from mawep.orchestrator.hall import Witness
 from mawep.orchestrator.proposals import Proposals
 from mawep.orchestrator.watcher import Watching
@@ -95,6 +96,7 @@ class View:
     restarted: Callable[[], None] = lambda: None
     models: Sequence[Ears] = ()
     forge: Callable[[Watching], None] = lambda watching: None
+    silence: Hush = lambda silence: None
     live: Live = field(default_factory=Live)
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
     forge_left: AllowanceObserver = lambda allowance: None
@@ -269,7 +271,7 @@ class Conductor:
         forge = await stack.enter_async_context(
             forge_of_run(self.config, self.repository, self.clock, self.view.forge_left)
         )
-        outbox = stack.enter_context(outbox_of(directory, self.clock)) if has_forge(self.config) else None
+        outbox = stack.enter_context(outbox_of(directory, self.clock)) if forge is not None else None
         reporter = await stack.enter_async_context(
             reporter_of(self.config, self.repository, outbox, forge, hall, self.view.live, self.clock)
         )
@@ -299,12 +301,12 @@ class Conductor:
         self.view.began(directory, hall, (ours, workers))
         target = await target_of(self.config, self.repository, hall.state.target_branch, forge=forge)
         proposals = None
-        if forge is not None and isinstance(target, FollowedTarget):
+        if forge is not None and outbox is not None and isinstance(target, FollowedTarget):
             proposals = await proposals_of(
-                *(stack, self.config, target.remote, forge, directory),
+                *(stack, self.config, target.remote, forge, outbox),
                 journal=journal,
                 hall=hall,
-                clock=self.clock,
+                asking=Asking(self.clock, self.view.silence),
             )
             eyes.proposals = proposals
         reviews = reviews_of(

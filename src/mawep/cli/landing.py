@@ -12,13 +12,14 @@ from mawep.adapters.git_refs import read_ref
 from mawep.adapters.git_remote import Login, Remote, SignIn, nobody, open_remote
 from mawep.cli.forging import forge_settings, open_forge
 from mawep.cli.upkeep import ended
-from mawep.clock import Clock, SystemClock
+from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.config.github import here
 from mawep.core.model import Number
 from mawep.errors import InfrastructureError, MawepError, UsageError
+from mawep.orchestrator.asking import Asking
 from mawep.orchestrator.hall import Orchestrator
-from mawep.orchestrator.proposals import CERTAIN, Proposals, Ways
+from mawep.orchestrator.proposals import Proposals, Ways
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.land import LocalTarget, Target, landed_issues
 from mawep.stages.land.branches import FollowedTarget
@@ -26,7 +27,6 @@ from mawep.stages.land.publish import PushedTarget, push_problems
 from mawep.state.clone_key import clone_key
 from mawep.state.journal import Journal
 from mawep.state.outbox import Outbox
-from mawep.state.runs import RunDirectory
 from mawep.trackers.base import Forge
 from mawep.trackers.credentials import place_of, same_host
 from mawep.trackers.registry import FORGES
@@ -147,15 +147,13 @@ async def proposals_of(
     config: Config,
     remote: Remote,
     forge: Forge,
-    directory: RunDirectory,
+    outbox: Outbox,
     *,
     journal: Journal,
     hall: Orchestrator,
-    clock: Clock,
+    asking: Asking,
 ) -> Proposals:
     """How the run proposes what it makes; it looks at what it has proposed until the stack ends."""
-    outbox = Outbox(directory.path / "proposals.db", clock, certain=CERTAIN)
-    stack.callback(outbox.close)
     github, protected = config.github, protected_patterns(config.verify.protected_paths)
     proposals = Proposals(
         forge,
@@ -170,7 +168,7 @@ async def proposals_of(
         secret=clone_key(remote.repository.common_dir),
         state=lambda: hall.state,
         chain=journal.hash_at,
-        clock=clock,
+        asking=asking,
     )
     hall.attend(proposals.witness)
     stack.push_async_callback(ended, asyncio.create_task(hall.guard(proposals.watch(hall.tell))))

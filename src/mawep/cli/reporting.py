@@ -56,6 +56,7 @@ async def reporter_of(
         yield None
         return
     reporter = _reporter(config, repository, outbox, forge, lambda: hall.state, live, clock)
+    await reporter.promise()
     hall.attend(reporter.witness)
     task = asyncio.create_task(reporter.run())
     try:

@@ -61,6 +61,7 @@ def show_explanation(document: dict[str, Any]) -> None:
         _paragraph(out, f"{refusal['kind']}: ", refusal["detail"])
     if document["landed_as"]:
         _paragraph(out, "landed as ", document["landed_as"])
+    _pull(out, document["pull_request"])
     if document["question"]:
         choices = " / ".join(document["question"]["options"])
         _paragraph(out, "asks: ", document["question"]["text"] + (f" ({choices})" if choices else ""))
@@ -85,6 +86,14 @@ def show_explanation(document: dict[str, Any]) -> None:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
     if document["state"] in ("failed", "parked", "cancelled"):
         out.print(Text(f"  next: `mawep retry {document['number']}`", style="bright_black"))
+
+
+def _pull(out: Console, pull: dict[str, Any] | None) -> None:
+    if pull is not None:
+        said = "in the merge queue" if pull["queued"] else pull["state"]
+        rounds = f", {count(pull['rounds'], 'round')} of changes" if pull["rounds"] else ""
+        exact = ", not exactly what was gated" if pull["exact"] is False else ""
+        _paragraph(out, "pull request ", f"#{pull['number']} ({said}{rounds}{exact}) {pull['url']}")
 
 
 def _estimate(out: Console, estimate: dict[str, Any]) -> None:

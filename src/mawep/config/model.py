@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -207,6 +207,16 @@ class Landing(Section):
         description="How often red checks and reviews of a pull request go back to its agent.",
         examples=["1"],
     )
+
+    def at_odds(self, tracker: str) -> Iterator[tuple[str, str]]:
+        """What does not go together, as a key of this section and a sentence."""
+        if self.mode == "pull_request" and tracker in PLAIN_FORGES:
+            yield (
+                "mode",
+                f"pull requests are for GitHub only, and issues come from {tracker}; land with `push: true`",
+            )
+        if self.mode != "local" and self.push:
+            yield "push", f"goes with `landing.mode: local` only, not with `{self.mode}`"
 
 
 class ConflictResolution(Section):

@@ -23,6 +23,7 @@ from mawep.observe.figures import figures_of
 from mawep.observe.live import Live
 from mawep.observe.outlook import expected_of
 from mawep.observe.overlaps import overlaps_of
+from mawep.observe.pulls import pull_of, reasons
 from mawep.observe.text import named
 from mawep.observe.timeline import course_of
 
@@ -61,6 +62,7 @@ def _issue_result(state: State, number: Number, now: datetime | None) -> Documen
         "tokens": usage.tokens,
         "cost_usd": usage.cost_usd,
         "reviews": [_review(one) for one in record.reviews],
+        "pull_request": pull_of(record),
     }
 
 
@@ -93,7 +95,7 @@ def explain_document(
             "number": number,
             "title": state.graph.issues[number].title,
             "state": record.state,
-            "refusals": [msgspec.structs.asdict(refusal) for refusal in refusals(state, number, now)],
+            "refusals": list(reasons(state, number, now, live or Live())),
             "runtime": state.runtime_of(number) or None,
             "runtime_why": routed.why if routed else None,
             "reason": record.reason if record.state is IssueState.FAILED else None,
@@ -110,6 +112,7 @@ def explain_document(
             "salvage": record.salvage,
             "landed_as": record.landed_as,
             "reviews": [_review(one) for one in record.reviews],
+            "pull_request": pull_of(record),
             "attempts": [_attempt(one) for one in attempts],
         }
     )

@@ -119,6 +119,15 @@ class ForgeView(msgspec.Struct, frozen=True):
     hooked: bool = False
 
 
+class Silence(msgspec.Struct, frozen=True):
+    """What pull requests need (`where` names it) does not answer, since when, why, and when it is asked again."""
+
+    where: str
+    since: datetime
+    why: str
+    again_at: datetime | None = None
+
+
 class ForgeBudget(msgspec.Struct, frozen=True):
     """How many requests to the forge are left of one of its limits, or of ours for an hour (`own`)."""
 
@@ -141,6 +150,7 @@ class Live(msgspec.Struct):
     disk: Disk = Disk()
     owed: Owed = Owed()
     forge: ForgeView = ForgeView()
+    silence: Silence | None = None
     forge_budgets: dict[str, ForgeBudget] = msgspec.field(default_factory=dict)
 
     def of(self, issue: Number, attempt: int) -> AttemptView | None:
@@ -229,6 +239,11 @@ class Live(msgspec.Struct):
     def watched(self, at: datetime, forge: ForgeView) -> None:
         """The forge was looked at, or could not be."""
         self.at, self.forge = at, forge
+
+    def silent(self, at: datetime, silence: Silence | None) -> None:
+        """What pull requests need does not answer, or does again."""
+        if silence != self.silence:
+            self.at, self.silence = at, silence
 
     def forge_left(self, at: datetime, budget: ForgeBudget) -> None:
         """The forge takes that many more requests."""

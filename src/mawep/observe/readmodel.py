@@ -75,6 +75,23 @@ class ReviewStatus(Shown, frozen=True):
     cost_usd: float | None
 
 
+class PullStatus(Shown, frozen=True):
+    """A pull request. `state` is open, merged or closed; `head` is None while its branch is to be another.
+
+    `rounds` counts repairs that it asked for, `queued`: the forge is about to merge it. `exact` says whether the tree
+    on the target is the one that was gated; None: it is not merged.
+    """
+
+    number: int
+    url: str
+    state: str
+    head: str | None
+    rounds: int
+    queued: bool
+    waits_for: str | None
+    exact: bool | None
+
+
 class IssueStatus(Shown, frozen=True):
     """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet.
 
@@ -114,6 +131,7 @@ class IssueStatus(Shown, frozen=True):
     tokens: int | None
     cost_usd: float | None
     reviews: tuple[ReviewStatus, ...]
+    pull_request: PullStatus | None
     context_used: int | None
     context_size: int | None
 

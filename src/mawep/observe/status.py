@@ -10,12 +10,12 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number, Usage
-from mawep.core.schedule import refusals
 from mawep.core.state import Attempt, IssueRecord, Progress, State
 from mawep.core.verdict import ReviewRecord
 from mawep.observe import bill
 from mawep.observe.live import AttemptView, Live, Owed
 from mawep.observe.outlook import left_of_issue, left_of_run
+from mawep.observe.pulls import pull_of, reasons, silent
 from mawep.observe.readmodel import (
     AgentStatus,
     Asked,
@@ -31,7 +31,6 @@ from mawep.observe.readmodel import (
     ReviewStatus,
     Status,
     TargetStatus,
-    Why,
 )
 from mawep.observe.text import count, first_line, named
 from mawep.observe.timeline import nobody_there
@@ -177,6 +176,8 @@ def _warnings(state: State, live: Live) -> list[str]:
         warnings.append(f"{count(live.owed.given_up, 'report')} were not accepted; see the log")
     if state.late:
         warnings.append(f"{count(state.late, 'report')} came too late and changed nothing")
+    if live.silence is not None:
+        warnings.append(f"pull requests wait: {silent(live.silence)}")
     if live.forge.trouble:
         again = f"; it is tried again at {live.forge.next_at:%H:%M:%S} UTC" if live.forge.next_at else ""
         warnings.append(f"the forge was not read, the run goes on: {live.forge.trouble}{again}")
@@ -227,7 +228,7 @@ def issue_status(state: State, number: Number, now: datetime, live: Live) -> Iss
         stage=stage_of(state, record, view),
         reason=record.reason.value if record.reason and record.state is IssueState.FAILED else None,
         detail=record.detail,
-        waiting_for=tuple(Why(r.kind.value, r.detail) for r in refusals(state, number, now)),
+        waiting_for=tuple(reasons(state, number, now, live)),
         depends_on=state.graph.dependencies[number],
         blocked_by=named(record.blocked_by),
         attempts=record.runs,
@@ -254,6 +255,7 @@ def issue_status(state: State, number: Number, now: datetime, live: Live) -> Iss
         tokens=usage.tokens,
         cost_usd=usage.cost_usd,
         reviews=tuple(map(_reviewed, record.reviews)),
+        pull_request=pull_of(record),
         context_used=view.usage.context_used if busy else None,
         context_size=view.usage.context_size if busy else None,
     )

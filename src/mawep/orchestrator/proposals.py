@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 import structlog
 
 from mawep.adapters.git_objects import is_ancestor, rev_parse
 from mawep.adapters.git_remote import Remote, RemoteUnreachableError
-from mawep.clock import Clock
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number
 from mawep.core.state import Attempt, Pull, State
-from mawep.errors import InfrastructureError
+from mawep.orchestrator.asking import Asking
 from mawep.orchestrator.verdicts import Said, read
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
@@ -30,7 +28,6 @@ from mawep.stages.land import affects, branches
 from mawep.stages.land.branches import Clash, FollowedTarget, Proposed
 from mawep.state.outbox import Outbox
 from mawep.trackers.base import (
-    Ambiguous,
     Conflicted,
     Forge,
     ForgeError,
@@ -38,25 +35,19 @@ from mawep.trackers.base import (
     NotAllowed,
     NotThere,
     PullRequest,
-    RateLimited,
     Refused,
     Required,
     ReviewComment,
-    Unreachable,
 )
 
 log = structlog.get_logger("mawep.proposals")
 
 KIND = "pull"
-AGAIN = 15.0
-"""Seconds until a forge that did not answer is asked again."""
-CERTAIN = (NotThere, NotAllowed, Refused, RateLimited)
-"""Errors after which nothing was done."""
+LOOK = "look"
+"""What the looks at open pull requests are called."""
 
 Proposing = ev.PullRequestIntended | ev.UpdateIntended | ev.MergeIntended
 """What a forge is asked for."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -85,7 +76,7 @@ class Proposals:
         secret: bytes,
         state: Callable[[], State],
         chain: Callable[[int], str],
-        clock: Clock,
+        asking: Asking,
     ) -> None:
         self._forge = forge
         self._remote = remote
@@ -95,19 +86,24 @@ class Proposals:
         self._secret = secret
         self._state = state
         self._chain = chain
-        self._clock = clock
+        self._asking = asking
         self._markers: Markers | None = None
         self._poked = asyncio.Event()
 
     async def perform(self, recorded: ev.Recorded, intent: Proposing) -> ev.AnyEvent:
         """Carry out one intent; its done event."""
+        return await self._asking.through(
+            f"{type(intent).__name__}/{intent.issue}", lambda: self._done(intent, recorded)
+        )
+
+    async def _done(self, intent: Proposing, recorded: ev.Recorded) -> ev.AnyEvent:
         match intent:
             case ev.PullRequestIntended():
-                return await self._through(lambda: self._open(intent))
+                return await self._open(intent)
             case ev.UpdateIntended():
-                return await self._through(lambda: self._update(intent, recorded.at))
+                return await self._update(intent, recorded.at)
             case ev.MergeIntended():
-                return await self._through(lambda: self._merge(intent, recorded.seq))
+                return await self._merge(intent, recorded.seq)
 
     # --- opened
 
@@ -118,7 +114,7 @@ class Proposals:
             why = f"the branch {attempt.branch} on {self._remote.name} holds what is not of this attempt"
             return ev.IssueParked(intent.issue, why)
         try:
-            known = await self._through(lambda: self._opened(intent.issue, attempt))
+            known = await self._opened(intent.issue, attempt)
         except (Refused, NotThere) as refused:
             return ev.IssueParked(
                 intent.issue, f"no pull request is opened: {refused.what} {refused.cause}".strip()
@@ -172,7 +168,7 @@ class Proposals:
         for item in sorted(pull.answered):
             kind, _, name = item.partition(":")
             if kind == "remark":
-                await self._through(lambda name=name: self._answer(number, on, int(name), head))  # type: ignore[misc]
+                await self._answer(number, on, int(name), head)
 
     async def _answer(self, number: Number, on: int, remark: int, head: str) -> None:
         markers, run = await self._marks(), self._state().run
@@ -186,7 +182,7 @@ class Proposals:
             return await self._forge.reply(on, remark, f"{mark}\n\n{sentences.taken_up(head)}")
 
         with contextlib.suppress(Refused, NotThere, NotAllowed):  # the remark may be gone
-            await self._outbox.once(f"{number}/{key}", look, act, as_=ReviewComment)
+            await self._outbox.once(f"reply/{number}/{remark}", look, act, as_=ReviewComment)
 
     # --- brought up to date
 
@@ -279,7 +275,9 @@ class Proposals:
             try:
                 await self.look(tell)
             except (ForgeError, RemoteUnreachableError) as error:
-                log.warning("pull requests were not looked at", cause=str(error), again_in=self._ways.every)
+                self._asking.held_up(LOOK, error, self._ways.every)
+            else:
+                self._asking.answered(LOOK)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._ways.every):
                     await self._poked.wait()
@@ -366,24 +364,6 @@ class Proposals:
 
     async def _marks(self) -> Markers:
         if self._markers is None:
-            login = await self._through(self._forge.whoami)
+            login = await self._forge.whoami()
             self._markers = Markers(self._secret, self._forge.repository, login)
         return self._markers
-
-    async def _through(self, act: Callable[[], Awaitable[T]]) -> T:
-        """Do it, however long the forge does not answer; what is done only once looks first whether it is."""
-        while True:
-            wait, cause = AGAIN, ""
-            try:
-                return await act()
-            except (Unreachable, Ambiguous, RemoteUnreachableError) as error:
-                cause = str(error)
-            except RateLimited as limited:
-                wait = max(AGAIN, (limited.until - self._clock.now()).total_seconds())
-                cause = str(limited)
-            except NotAllowed as refused:
-                raise InfrastructureError(
-                    refused.what, cause=refused.cause, next_step=refused.next_step
-                ) from refused
-            log.warning("the forge is asked again", cause=cause, again_in=round(wait))
-            await self._clock.sleep(wait)

@@ -138,6 +138,11 @@ class Reporter:
         """How many remarks of this run have a key that begins so."""
         return self._outbox.count(f"{SAYING}{prefix}")
 
+    async def promise(self) -> None:
+        """Write down that the forge is to be told everything, so that it is owed from now on."""
+        if not self._outbox.done(TOLD):
+            await self._outbox.remember(TOLD, "0")
+
     async def run(self) -> None:
         """Report until cancelled."""
         while True:

@@ -49,7 +49,7 @@ COMMIT;
 
 
 TOLD = "told"
-"""The entry that says up to which event of the journal everything has been told."""
+"""The entry that says up to which event of the journal everything has been told; none where nobody tells anything."""
 
 
 class OutboxError(InfrastructureError):
@@ -211,7 +211,7 @@ class Outbox:
 
 
 def told_until(path: Path) -> int | None:
-    """The number of the event up to which everything has been told; None: there is no outbox.
+    """The number of the event up to which everything has been told; None: nobody tells anything.
 
     Raises:
         OutboxError: it cannot be read.
@@ -223,7 +223,7 @@ def told_until(path: Path) -> int | None:
             found = db.execute("SELECT payload FROM entries WHERE key = ?", (TOLD,)).fetchone()
     except sqlite3.Error as error:
         raise OutboxError(f"The outbox {path} cannot be read", cause=str(error)) from error
-    return int(found[0]) if found else 0
+    return int(found[0]) if found else None
 
 
 def _opened(path: Path) -> sqlite3.Connection:
