@@ -142,6 +142,17 @@ def test_no_secret_is_written(logs: Logs, stream: io.StringIO, tmp_path: Path) -
         assert "ValueError: refused ***" in written
 
 
+def test_a_secret_that_is_learned_on_the_way_is_not_written_from_then_on(
+    logs: Logs, stream: io.StringIO
+) -> None:
+    logs.mask("ghs_abcdefgh")
+    logs.mask("-----BEGIN KEY-----\nAAAABBBBCCCC\nDD\n-----END KEY-----")
+    logs.mask("short")
+    log().info("ghs_abcdefgh short", part="line AAAABBBBCCCC of it DD")
+    [line] = lines(stream)
+    assert (line["event"], line["part"]) == ("*** short", "line *** of it DD")
+
+
 def test_hostile_text_cannot_drive_the_terminal_or_fill_the_file(tmp_path: Path) -> None:
     terminal = Terminal()
     with Logs("INFO", stream=terminal) as logs:

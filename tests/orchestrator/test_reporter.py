@@ -19,8 +19,8 @@ from mawep.core.state import State
 from mawep.observe.live import Live, Owed
 from mawep.observe.status import status_of
 from mawep.orchestrator.reporter import CERTAIN, PAUSES, Reporter, Reporting
-from mawep.state.outbox import Outbox
-from mawep.trackers.base import Comment, Permission, Refused, Unreachable
+from mawep.state.outbox import Outbox, told_until, why_untold
+from mawep.trackers.base import Comment, NotAllowed, Permission, Refused, Unreachable
 from tests.observe.play import START, Part, Play
 from tests.support.forge import FakeForge
 from tests.support.forge_world import World
@@ -339,7 +339,34 @@ async def test_what_the_forge_refuses_is_counted_and_keeps_nothing_back(stage: C
         await reporter.deliver()
         await reporter.deliver()
     assert (scene.comments(1), len(scene.comments(2))) == ([], 1)
-    assert scene.live.owed.given_up == 1
+    said = "1 report was not accepted by GitHub: the comment on #1 (this issue is locked)"
+    assert status_of(scene.state, scene.clock.now(), scene.live).warnings == (said,)
+
+
+async def test_what_is_not_allowed_is_tried_again_and_stays_owed_at_the_end(
+    stage: Callable[..., Stage],
+) -> None:
+    scene = stage(settings=Reporting(every=600))
+    scene.stands(1, IssueState.WORKING)
+    refusal = NotAllowed("POST comments is not allowed", cause="403 read only", next_step="give it `issues`")
+    scene.forge.fail_before("comment", refusal)
+    async with scene.reporter() as reporter:
+        await reporter.deliver()
+        [said] = status_of(scene.state, scene.clock.now(), scene.live).warnings
+        assert said.endswith("GitHub: the comment on #1 (403 read only; give it `issues`)")
+        scene.clock.advance(601)
+        await reporter.deliver()
+        assert "### An agent is at work" in scene.only(1)
+        assert status_of(scene.state, scene.clock.now(), scene.live).warnings == ()
+    scene.at(lambda state: state.ended)
+    scene.forge.fail_before("edit_comment", refusal)
+    async with scene.reporter() as reporter:
+        assert await reporter.finish() == 1
+    assert told_until(scene.place / "outbox.db") is None
+    assert "the comment on #1 (403 read only" in why_untold(scene.place / "outbox.db")
+    async with scene.reporter() as reporter:
+        assert await reporter.finish() == 0
+    assert told_until(scene.place / "outbox.db") == scene.state.seq
 
 
 async def test_a_defect_of_ours_is_the_reports_and_not_the_runs(stage: Callable[..., Stage]) -> None:
@@ -438,6 +465,22 @@ async def test_a_command_is_answered_where_it_was_given_once(stage: Callable[...
     answers = [one.body for one in scene.comments(1) if "mawep:answer:" in one.body]
     assert len(answers) == 1
     assert "`/mawep retry`, said ann, cannot be done: \\#\u200b1 is working; @\u200boctocat" in answers[0]
+
+
+async def test_commands_within_a_few_seconds_are_each_answered(stage: Callable[..., Stage]) -> None:
+    scene = stage()
+    scene.stands(1, IssueState.WORKING)
+    for place, said in enumerate(("first", "second", "third")):
+        given = ev.CommandTaken(1, 70 + place // 2, "ann", f"ask {said}", done=True, said=f"{said} thing")
+        scene.state = evolve(scene.state, ev.Recorded(scene.state.seq + 1, START, given))
+    async with scene.reporter() as reporter:
+        await reporter.deliver()
+    answers = [one.body for one in scene.comments(1) if "mawep:answer:" in one.body]
+    assert [next(word for word in ("first", "second", "third") if word in one) for one in answers] == [
+        "first",
+        "second",
+        "third",
+    ]
 
 
 async def test_a_witness_never_waits(stage: Callable[..., Stage]) -> None:

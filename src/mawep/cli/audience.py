@@ -93,6 +93,7 @@ class Audience:
             models=(_Calls(self._metrics),) if self._metrics else (),
             began=self._began,
             forge_left=self.forge_left,
+            learned=self._logs.mask,
         )
 
     async def __aenter__(self) -> Audience:

@@ -100,6 +100,7 @@ class View:
     live: Live = field(default_factory=Live)
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
     forge_left: AllowanceObserver = lambda allowance: None
+    learned: Callable[[str], None] = lambda secret: None
 
 
 async def _begin(
@@ -269,7 +270,7 @@ class Conductor:
         )
         await worker.forget_the_past()
         forge = await stack.enter_async_context(
-            forge_of_run(self.config, self.repository, self.clock, self.view.forge_left)
+            forge_of_run(self.config, self.repository, self.clock, self.view.forge_left, self.view.learned)
         )
         outbox = stack.enter_context(outbox_of(directory, self.clock)) if forge is not None else None
         reporter = await stack.enter_async_context(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from urllib.parse import urlsplit
 
@@ -30,17 +30,22 @@ async def open_forge(
     observer: AllowanceObserver | None = None,
     *,
     patient: bool = False,
+    learned: Callable[[str], None] = lambda secret: None,
 ) -> Forge:
     """The forge of a configuration that makes use of one; close it after use.
 
-    `patient`: wait out its limits, as a run does.
+    `patient`: wait out its limits, as a run does. `learned` is told of every secret that it signs in with, now or
+    later.
 
     Raises:
         UsageError: it cannot be told which repository is meant, or how to sign in.
     """
     settings, _ = await forge_settings(config, repository, os.environ)
-    if not patient:
-        settings = replace(settings, longest_wait=SHORT_WAIT)
+    for secret in (settings.token, settings.app.private_key if settings.app else None):
+        if secret:
+            learned(secret)
+    wait = settings.longest_wait if patient else SHORT_WAIT
+    settings = replace(settings, longest_wait=wait, learned=learned)
     kind = config.issues.tracker if config.issues.tracker in FORGES else "github"
     return FORGES[kind](settings, clock, observer)
 

@@ -16,8 +16,9 @@ from mawep.errors import UsageError
 from mawep.observe.live import LiveFile
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
+from mawep.observe.text import first_line
 from mawep.state import journal
-from mawep.state.outbox import told_until
+from mawep.state.outbox import told_until, why_untold
 from mawep.state.runs import RunSummary, is_alive
 
 OWES = "the forge does not know all of it yet; `mawep resume` tells it"
@@ -61,7 +62,10 @@ class Reader:
         status = status_of(self._state, datetime.now(UTC), live, self._records, alive=alive)
         if alive or self._state.ended is None or not _untold(self._directory.outbox, self._records):
             return status
-        return msgspec.structs.replace(status, warnings=(*status.warnings, OWES))
+        why = why_untold(self._directory.outbox)
+        return msgspec.structs.replace(
+            status, warnings=(*status.warnings, f"{OWES}: {first_line(why)}" if why else OWES)
+        )
 
 
 def known_issue(state: State, number: Number) -> Number:

@@ -8,7 +8,7 @@ import fcntl
 import os
 import signal
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -61,7 +61,7 @@ async def serve_repository(
     logs = Logs(config.monitoring.log_level, config.monitoring.log_format, secrets=config.secrets(os.environ))
     try:
         with listener, _alone(home(context.repository.common_dir)):
-            await _serve(context, listener, secret, _options(path, overrides))
+            await _serve(context, listener, secret, _options(path, overrides), logs.mask)
     finally:
         logs.close()
     return 0
@@ -74,7 +74,11 @@ def _options(path: Path | None, overrides: Sequence[str] | None) -> tuple[str, .
 
 
 async def _serve(
-    context: Context, listener: socket.socket, secret: str | None, options: tuple[str, ...]
+    context: Context,
+    listener: socket.socket,
+    secret: str | None,
+    options: tuple[str, ...],
+    learned: Callable[[str], None],
 ) -> None:
     config, common_dir, clock = context.config, context.repository.common_dir, SystemClock()
     place = home(common_dir) / "serve"
@@ -82,7 +86,7 @@ async def _serve(
     async with AsyncExitStack() as stack:
         book = DoorBook(place / "book.db")
         stack.callback(book.close)
-        forge = await open_forge(config, context.repository, clock)
+        forge = await open_forge(config, context.repository, clock, learned=learned)
         stack.push_async_callback(forge.close)
         supervisor = await Supervisor.start()
         stack.push_async_callback(supervisor.close)

@@ -24,13 +24,17 @@ def has_forge(config: Config) -> bool:
 
 @asynccontextmanager
 async def forge_of_run(
-    config: Config, repository: Repository, clock: Clock, observer: AllowanceObserver | None = None
+    config: Config,
+    repository: Repository,
+    clock: Clock,
+    observer: AllowanceObserver | None = None,
+    learned: Callable[[str], None] = lambda secret: None,
 ) -> AsyncIterator[Forge | None]:
     """The forge that a run's issues come from, or its work goes to, patient with its limits; None: neither."""
     if not (has_forge(config) or signs_in(config)):
         yield None
         return
-    forge = await open_forge(config, repository, clock, observer, patient=True)
+    forge = await open_forge(config, repository, clock, observer, patient=True, learned=learned)
     try:
         yield forge
     finally:

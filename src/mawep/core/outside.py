@@ -9,6 +9,8 @@ from immutables import Map
 
 from mawep.core.model import Dependency, Issue, Number
 
+MOST_COMMANDS = 50
+"""Of an issue, the newest, whose answers are kept until the forge has them."""
 MOST_TAKEN = 1000
 """Comments that are remembered as taken; the tracker is asked for changes since a moment, so old ones do not return."""
 
@@ -32,7 +34,7 @@ class Conflict(msgspec.Struct, frozen=True):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """The last command that was given in a comment, and what was said to it."""
+    """A command that was given in a comment, and what was said to it."""
 
     comment: int
     by: str
@@ -48,7 +50,7 @@ class Outside(msgspec.Struct, frozen=True):
     `blockers` are open issues, not of this run, that an issue waits for. `edited` are the newest texts of issues at
     work, which count as a whole when they start again; `untold` says of which (by the number of its event) the
     agent has to be told yet. `refused` are dependencies that the run goes on without. `taken` are comments whose
-    commands were carried out or refused.
+    commands were carried out or refused; `commands` are the newest of each issue, oldest first.
     """
 
     blockers: Map[Number, tuple[Dependency, ...]] = Map()
@@ -56,7 +58,7 @@ class Outside(msgspec.Struct, frozen=True):
     untold: tuple[tuple[int, Number], ...] = ()
     refused: tuple[Conflict, ...] = ()
     taken: tuple[int, ...] = ()
-    commands: Map[Number, Command] = Map()
+    commands: Map[Number, tuple[Command, ...]] = Map()
     read_until: datetime | None = None
 
 

@@ -98,7 +98,8 @@ class Disk(msgspec.Struct, frozen=True):
 class Owed(msgspec.Struct, frozen=True):
     """Reports that a forge has not got yet, and why. `where` names it; `given_up` are those that it refused.
 
-    `posted` and `failed` count what was tried.
+    `refused` says of the first of those what they are and why they were refused. `posted` and `failed` count what was
+    tried.
     """
 
     reports: int = 0
@@ -106,6 +107,7 @@ class Owed(msgspec.Struct, frozen=True):
     since: datetime | None = None
     why: str = ""
     given_up: int = 0
+    refused: tuple[str, ...] = ()
     posted: int = 0
     failed: int = 0
 

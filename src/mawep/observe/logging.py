@@ -22,6 +22,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 MASK = "***"
 LONGEST_VALUE = 10_000
+SHORTEST_LEARNED = 8
+"""Characters of a secret that is learned on the way."""
 URL_PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]+(?=@)")
 # A terminal obeys control characters, and some of the text on a line was written by an agent.
 UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
@@ -76,6 +78,10 @@ class Logs:
             wrapper_class=structlog.stdlib.BoundLogger,
             cache_logger_on_first_use=False,
         )
+
+    def mask(self, secret: str) -> None:
+        """Never write this secret from now on, nor any of its lines that is long enough to be told from a word."""
+        self._mask.add(secret)
 
     def keep(self, path: Path) -> None:
         """Write every line to `path` too, as JSON, readable by its owner only. OSError if that cannot be."""
@@ -147,7 +153,18 @@ class _Mask:
     """Takes secrets out of every text on a line, shortens the longest, and makes text of unknown things."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        written = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+        self._known = {secret for secret in secrets if secret}
+        self._compile()
+
+    def add(self, secret: str) -> None:
+        """One more; a key of several lines is seldom shown whole."""
+        new = {one for one in (secret, *secret.splitlines()) if len(one) >= SHORTEST_LEARNED} - self._known
+        if new:
+            self._known |= new
+            self._compile()
+
+    def _compile(self) -> None:
+        written = sorted(self._known, key=len, reverse=True)
         self._secrets = re.compile("|".join(map(re.escape, written))) if written else None
 
     def __call__(self, logger: WrappedLogger, method: str, line: EventDict) -> EventDict:

@@ -173,7 +173,7 @@ def _warnings(state: State, live: Live) -> list[str]:
     if live.owed.reports:
         warnings.append(_owed(live.owed))
     if live.owed.given_up:
-        warnings.append(f"{count(live.owed.given_up, 'report')} were not accepted; see the log")
+        warnings.append(_refused(live.owed))
     if state.late:
         warnings.append(f"{count(state.late, 'report')} came too late and changed nothing")
     if live.silence is not None:
@@ -197,6 +197,14 @@ def _owed(owed: Owed) -> str:
     since = f", since {owed.since:%H:%M} UTC" if owed.since else ""
     verb = "waits" if owed.reports == 1 else "wait"
     return f"{count(owed.reports, 'report')} {verb} for {owed.where}{since}: {first_line(owed.why)}"
+
+
+def _refused(owed: Owed) -> str:
+    more = owed.given_up - len(owed.refused)
+    named = [*map(first_line, owed.refused), *([f"and {more} more"] if more > 0 else [])]
+    verb = "was" if owed.given_up == 1 else "were"
+    said = f": {'; '.join(named)}" if owed.refused else ""
+    return f"{count(owed.given_up, 'report')} {verb} not accepted by {owed.where}{said}"
 
 
 # --- issues

@@ -28,11 +28,13 @@ from mawep.core.state import State
 from mawep.errors import MawepError
 from mawep.observe.live import Live, Owed
 from mawep.orchestrator.patience import Patience
+from mawep.orchestrator.refusals import Refusals
+from mawep.orchestrator.report_names import SAYING, answering, asking, closing
 from mawep.orchestrator.standing import face, outcome, standing
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
 from mawep.reports.views import Standing
-from mawep.state.outbox import TOLD, Outbox
+from mawep.state.outbox import TOLD, WHY_UNTOLD, Outbox
 from mawep.trackers.base import Forge, NotAllowed, NotThere, RateLimited, Refused
 
 log = structlog.get_logger("mawep.reporter")
@@ -49,7 +51,6 @@ FINISH_SECONDS = 30.0
 """How long the end of a run waits for a forge that takes nothing, and an interrupted one until it has everything."""
 AGAIN = 5.0
 """How long the end of a run waits before it tries again."""
-SAYING = "say/"
 WHERE = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
 
 
@@ -107,7 +108,7 @@ class Reporter:
         self._summarized = -1
         self._leaving = False
         self._patience: Patience | None = None
-        self._refused: set[str] = set()
+        self._refused = Refusals()
         self._woken = asyncio.Event()
         self._woken.set()
         self._busy = asyncio.Lock()
@@ -169,15 +170,16 @@ class Reporter:
             self._tell(len(list(self._due())), self._owed.why or "there was no time left")
         finally:
             self._patience = None
-        if self._owed.reports:
+        left = self._owed.reports + self._refused.curable
+        if left:
+            why = self._owed.why or "; ".join(self._refused.sentences())
             log.warning(
-                "the forge does not know everything yet; `mawep resume` tells it",
-                reports=self._owed.reports,
-                cause=self._owed.why,
+                "the forge does not know everything yet; `mawep resume` tells it", reports=left, cause=why
             )
+            await self._outbox.remember(WHY_UNTOLD, why)
         elif self._state().ended is not None:
             await self._outbox.remember(TOLD, str(self._state().seq))
-        return self._owed.reports
+        return left
 
     async def deliver(self) -> None:
         """Deliver all that is owed, or as much of it as the forge takes now."""
@@ -209,7 +211,7 @@ class Reporter:
             await due.deliver()
         except REFUSALS as error:
             log.warning("the forge refuses a report", report=due.name, error=error.what, cause=error.cause)
-            self._refused.add(due.name)
+            self._refused.add(due.name, error)
         if self._patience is not None and self._state().ended is not None:
             self._patience.renew()
 
@@ -236,6 +238,7 @@ class Reporter:
             since=(self._owed.since or now) if reports else None,
             why=why,
             given_up=len(self._refused),
+            refused=self._refused.sentences(),
             posted=self._counts["posted"],
             failed=self._counts["failed"],
         )
@@ -249,6 +252,7 @@ class Reporter:
         if again := now >= self._next_look:
             self._next_look = now + timedelta(seconds=self._settings.every)
             self._elsewhere.clear()
+            self._refused.try_again()
         for number in state.graph.order:
             seen = (*face(state, number), self._left_behind(state, number))
             if self._faces.get(number) != seen:
@@ -268,14 +272,15 @@ class Reporter:
                 yield Due(entry.key, partial(self._say, entry.key, entry.payload))
         for number in state.graph.order:
             record = state.issues[number]
-            if record.question is not None and not self._outbox.done(_asking(number, record.question.id)):
-                yield Due(_asking(number, record.question.id), partial(self._ask, number))
-            if (command := state.outside.commands.get(number)) and not self._outbox.done(_answering(command)):
-                yield Due(_answering(command), partial(self._answer, number))
+            if record.question is not None and not self._outbox.done(asking(number, record.question.id)):
+                yield Due(asking(number, record.question.id), partial(self._ask, number))
+            for command in state.outside.commands.get(number, ()):
+                if not self._outbox.done(answering(command)):
+                    yield Due(answering(command), partial(self._answer, number, command))
             if record.landed_as is not None and number not in self._elsewhere:
-                closing = _closing(number, record.landed_as)
-                if not self._outbox.done(closing):
-                    yield Due(closing, partial(self._close, number, record.landed_as))
+                name = closing(number, record.landed_as)
+                if not self._outbox.done(name):
+                    yield Due(name, partial(self._close, number, record.landed_as))
             if number in self._stale:
                 yield Due(f"status/{number}", partial(self._update, number))
             if number in self._mislabelled and self._settings.labels:
@@ -329,15 +334,14 @@ class Reporter:
     async def _ask(self, number: Number) -> None:
         of, record = self._standing(number), self._state().issues[number]
         if record.question is not None:
-            name = _asking(number, record.question.id)
+            name = asking(number, record.question.id)
             await self._once(name, number, "question", record.question.id, sentences.question(of))
 
-    async def _answer(self, number: Number) -> None:
+    async def _answer(self, number: Number, command: Command) -> None:
         """Say to who gave a command in a comment what became of it."""
-        command = self._state().outside.commands[number]
         words = sentences.accepted if command.done else sentences.refused
         said = words(command.by, self._hide(command.command), self._hide(command.said))
-        name = _answering(command)
+        name = answering(command)
         await self._once(name, number, "answer", name, [said])
 
     async def _say(self, key: str, payload: str) -> None:
@@ -374,7 +378,7 @@ class Reporter:
             self._counts["posted"] += 1
             return True
 
-        await self._outbox.once(_closing(number, landed_as), look, act, as_=bool)
+        await self._outbox.once(closing(number, landed_as), look, act, as_=bool)
 
     async def _reachable(self, commit: str) -> bool:
         try:
@@ -402,7 +406,7 @@ class Reporter:
 
     def _standing(self, number: Number) -> Standing:
         of = standing(self._state(), number, self._clock.now(), self._live, self._hide)
-        closed = of.landed_as is not None and self._outbox.done(_closing(number, of.landed_as))
+        closed = of.landed_as is not None and self._outbox.done(closing(number, of.landed_as))
         return replace(
             of,
             on_remote=True if closed else self._on_remote.get(number),
@@ -428,16 +432,3 @@ class Reporter:
         made = await self._forge.comment(number, body)
         self._counts["posted"] += 1
         return made.id
-
-
-def _asking(number: Number, question: str) -> str:
-    return f"question/{number}/{question}"
-
-
-def _answering(command: Command) -> str:
-    """Several commands may stand in one comment."""
-    return f"answer/{command.comment}/{command.at.isoformat()}/{command.command}"
-
-
-def _closing(number: Number, landed_as: str) -> str:
-    return f"close/{number}/{landed_as}"

@@ -50,6 +50,8 @@ COMMIT;
 
 TOLD = "told"
 """The entry that says up to which event of the journal everything has been told; none where nobody tells anything."""
+WHY_UNTOLD = "why untold"
+"""The entry that says why the end of a process left something untold."""
 
 
 class OutboxError(InfrastructureError):
@@ -216,14 +218,27 @@ def told_until(path: Path) -> int | None:
     Raises:
         OutboxError: it cannot be read.
     """
-    if not path.exists():
-        return None
+    told = _written(path, TOLD) if path.exists() else None
+    return None if told is None else int(told)
+
+
+def why_untold(path: Path) -> str:
+    """Why what is untold was left so; empty: nobody had the time to say.
+
+    Raises:
+        OutboxError: it cannot be read.
+    """
+    return _written(path, WHY_UNTOLD) or ""
+
+
+def _written(path: Path, key: str) -> str | None:
+    """What another process wrote down last under this key; None: nothing."""
     try:
         with closing(open_to_read(path)) as db:
-            found = db.execute("SELECT payload FROM entries WHERE key = ?", (TOLD,)).fetchone()
+            found = db.execute("SELECT payload FROM entries WHERE key = ?", (key,)).fetchone()
     except sqlite3.Error as error:
         raise OutboxError(f"The outbox {path} cannot be read", cause=str(error)) from error
-    return int(found[0]) if found else None
+    return str(found[0]) if found else None
 
 
 def _opened(path: Path) -> sqlite3.Connection:

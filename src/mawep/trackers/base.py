@@ -165,7 +165,8 @@ class App:
 class ForgeSettings:
     """Which repository of which forge, and as whom. With neither `token` nor `app` only public things are seen.
 
-    At most `max_requests_per_hour` are sent; a request is held for `longest_wait` seconds at most.
+    At most `max_requests_per_hour` are sent; a request is held for `longest_wait` seconds at most. `learned` is told of
+    every secret that is made from these.
     """
 
     repository: str
@@ -174,6 +175,7 @@ class ForgeSettings:
     app: App | None = None
     max_requests_per_hour: int = 2000
     longest_wait: float = 3900
+    learned: Callable[[str], None] = field(default=lambda secret: None, repr=False)
 
 
 class Forge(Protocol):

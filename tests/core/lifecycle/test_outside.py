@@ -7,6 +7,7 @@ from datetime import timedelta
 from mawep.core import events as ev
 from mawep.core import news
 from mawep.core.model import Dependency, FailureReason, Issue, IssueState, Number, Priority, Rules
+from mawep.core.outside import MOST_COMMANDS
 from mawep.core.schedule import refusals
 from tests.core.driver import START, Driver, issue
 
@@ -160,7 +161,14 @@ def test_a_command_is_remembered_as_taken() -> None:
     run = Driver(issue(1))
     run.go(ev.CommandTaken(1, 55, "ada", "stop", True, "cancelled #1"))
     assert run.state.outside.taken == (55,)
-    assert run.state.outside.commands[1].said == "cancelled #1"
+    assert run.state.outside.commands[1][0].said == "cancelled #1"
+
+
+def test_of_the_commands_on_an_issue_the_newest_are_remembered() -> None:
+    run = Driver(issue(1))
+    for comment in range(MOST_COMMANDS + 1):
+        run.go(ev.CommandTaken(1, comment, "ada", "status", True, "#1 is ready"))
+    assert [one.comment for one in run.state.outside.commands[1]] == list(range(1, MOST_COMMANDS + 1))
 
 
 def test_how_far_the_tracker_was_read_is_remembered() -> None:

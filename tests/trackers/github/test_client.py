@@ -352,6 +352,32 @@ async def test_an_app_acts_through_its_installation_and_renews_its_token() -> No
         assert sum("access_tokens" in target for target in here.stub.targets()) == 2
 
 
+async def test_every_secret_that_an_app_makes_is_told_to_who_keeps_secrets() -> None:
+    known: list[str] = []
+    async with site(token=None, app=App(5, 77, private_key()), learned=known.append) as here:
+        here.stub.installations[77] = ("first-token", "")
+        await here.forge.issue(here.world.seed())
+    sent = {seen.headers["authorization"].removeprefix("Bearer ") for seen in here.stub.requests}
+    assert sent == set(known) and "first-token" in known
+
+
+async def test_a_token_that_is_no_users_says_who_it_is_by_graphql(here: Site) -> None:
+    refused = b'{"message": "Resource not accessible by integration"}'
+    told = b'{"data": {"viewer": {"login": "github-actions[bot]"}}}'
+    here.stub.faults += [Fault("GET /user", 403, body=refused), Fault("POST .*graphql", 200, body=told)]
+    assert await here.forge.whoami() == "github-actions[bot]"
+    assert (await here.forge.signed_in()).login == "github-actions[bot]"
+
+
+async def test_a_token_that_nobody_knows_is_refused_as_github_does(here: Site) -> None:
+    here.stub.faults += [
+        Fault("GET /user", 401, body=b'{"message": "Bad credentials"}'),
+        Fault("POST .*graphql", 401),
+    ]
+    with pytest.raises(NotAllowed, match="Bad credentials"):
+        await here.forge.whoami()
+
+
 async def test_a_token_of_an_installation_that_is_not_accepted_is_renewed() -> None:
     async with site(token=None, app=App(5, 77, private_key())) as here:
         number = here.world.seed()

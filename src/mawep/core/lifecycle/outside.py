@@ -6,7 +6,7 @@ from mawep.core import events as ev
 from mawep.core import graph, news, rules
 from mawep.core.lifecycle.standing import stand_again
 from mawep.core.model import Dependency, Issue, Number
-from mawep.core.outside import MOST_TAKEN, Command, Conflict
+from mawep.core.outside import MOST_COMMANDS, MOST_TAKEN, Command, Conflict
 from mawep.core.state import State, replace
 
 
@@ -84,7 +84,8 @@ def command_taken(state: State, rec: ev.Recorded, event: ev.CommandTaken) -> Sta
     outside = state.outside
     taken = tuple(dict.fromkeys((*outside.taken, event.comment)))[-MOST_TAKEN:]
     last = Command(event.comment, event.by, event.command, event.done, event.said, rec.at)
-    commands = outside.commands.set(event.issue, last)
+    newest = (*outside.commands.get(event.issue, ()), last)[-MOST_COMMANDS:]
+    commands = outside.commands.set(event.issue, newest)
     return replace(state, outside=replace(outside, taken=taken, commands=commands))
 
 

@@ -6,7 +6,7 @@ Tokens are shown to nobody: neither the texts of errors nor the repr of anything
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -80,8 +80,10 @@ class Given:
 class Installation:
     """A GitHub App, through one of its installations."""
 
-    def __init__(self, app: App, clock: Clock) -> None:
+    def __init__(self, app: App, clock: Clock, learned: Callable[[str], None]) -> None:
+        """`learned` is told of every token."""
         self._app = app
+        self._learned = learned
         self._clock = clock
         self._current: tuple[str, datetime] | None = None
         self._renewing = asyncio.Lock()
@@ -106,6 +108,7 @@ class Installation:
         token = found.get("token") if isinstance(found, dict) else None
         if not isinstance(token, str) or not token:
             raise ForgeError(f"the forge gave no token for installation {self._app.installation}")
+        self._learned(token)
         # Some servers say when with milliseconds, some do not say; an hour is what GitHub gives.
         until = moment(found.get("expires_at")) or self._clock.now() + timedelta(hours=1)
         return token, until
@@ -114,10 +117,13 @@ class Installation:
         now = int(self._clock.now().timestamp())
         claims = {"iss": str(self._app.id), "iat": now - 60, "exp": now + 540}
         try:
-            return Bearer(jwt.encode(claims, self._app.private_key, algorithm="RS256"))
+            signed = jwt.encode(claims, self._app.private_key, algorithm="RS256")
         except Exception:  # whatever it says may show a part of the key
             unusable = NotAllowed(
                 "the private key of the GitHub App cannot be used",
                 next_step="name the PEM file that GitHub gave you in `github.app.private_key_path`",
             )
+        else:
+            self._learned(signed)
+            return Bearer(signed)
         raise unusable

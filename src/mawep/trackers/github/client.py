@@ -59,6 +59,7 @@ query($owner: String!, $name: String!, $number: Int!) {
   } }
 }
 """
+VIEWER = "query { viewer { login } }"
 QUEUED = """
 query($owner: String!, $name: String!, $number: Int!) {
   repository(owner: $owner, name: $name) { pullRequest(number: $number) { mergeQueueEntry { state position } } }
@@ -78,7 +79,11 @@ class GitHubForge:
         self._owner, _, self._name = settings.repository.partition("/")
         self._path = f"/repos/{settings.repository}"
         self._api_url = settings.api_url
-        signer = Given(settings.token) if settings.app is None else Installation(settings.app, clock)
+        signer = (
+            Given(settings.token)
+            if settings.app is None
+            else Installation(settings.app, clock, settings.learned)
+        )
         limiter = Limiter(
             clock,
             settings.max_requests_per_hour,
@@ -95,11 +100,21 @@ class GitHubForge:
 
     async def whoami(self) -> str:
         if self._login is None:
-            login = await self._api.login()
-            self._login = login or decode.login(await self._api.get("/user"))
+            self._login = await self._api.login() or await self._user()
         if self._login is None:
             raise NotAllowed("the forge does not say who we are", next_step="check `github.token`")
         return self._login
+
+    async def _user(self) -> str | None:
+        """A token that an App or a workflow was given for a while is no user, but GraphQL knows it."""
+        try:
+            return decode.login(await self._api.get("/user"))
+        except NotAllowed as error:
+            try:
+                return decode.login((await self._api.graphql(VIEWER)).get("viewer"))
+            except (GraphQLError, NotAllowed, NotThere, Refused):
+                refusal = error
+        raise refusal
 
     async def about(self) -> About:
         data = thing(await self._api.get(self._path))
