@@ -13,6 +13,7 @@ from functools import reduce
 
 from mawep.core import budget, changes, landing, news, pulls, review, rules, schedule
 from mawep.core import events as ev
+from mawep.core.culprits import Land, Probe
 from mawep.core.lifecycle import HANDLERS
 from mawep.core.model import FailureReason, GateResult, Number
 from mawep.core.state import Attempt, IssueRecord, Landing, Progress, State, replace
@@ -235,11 +236,11 @@ def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
 
 def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
     found = landing.diagnose_batch(state, batch)
-    if isinstance(found, landing.Probe):
-        for part in found.parts:
+    if isinstance(found, Probe):
+        for part in (*found.parts, *found.early):
             if landing.composed(batch, part) is None and part not in batch.parts:
                 yield ev.ProbeIntended(batch.base, part)
-    elif isinstance(found, landing.Land):
+    elif isinstance(found, Land):
         chosen = landing.composed(batch, found.part) or ()
         record = state.gates[chosen[-1].gate]
         proofs = review.proofs(state, chosen)
@@ -258,11 +259,12 @@ def _park_red(state: State, batch: Landing, number: Number) -> ev.IssueParked:
 
 
 def _gates(state: State) -> Iterator[ev.GateIntended]:
-    """Gate runs that may start: the batch first, because dependents and slots wait for it."""
+    """Gate runs that may start: the batch first, because dependents and slots wait for it; what it may need, last."""
     room = state.rules.gate_slots - len(state.gating)
     if room <= 0:
         return
-    wanted = {intent.gate: intent for intent in (*landing.wanted_gates(state), *pulls.wanted_gates(state))}
+    needed, early = landing.wanted_gates(state)
+    wanted = {intent.gate: intent for intent in (*needed, *pulls.wanted_gates(state))}
     for number in state.active:
         attempt = state.issues[number].attempt
         if attempt is None or attempt.progress is not Progress.IMPORTED:
@@ -270,6 +272,8 @@ def _gates(state: State) -> Iterator[ev.GateIntended]:
         if attempt.gate not in state.gates and attempt.gate not in state.gating:
             tree, commit = attempt.tree or "", attempt.commit or ""
             wanted.setdefault(attempt.gate, ev.GateIntended(tree, commit, f"#{number}", attempt.scopes))
+    for intent in early:
+        wanted.setdefault(intent.gate, intent)
     yield from list(wanted.values())[:room]
 
 

@@ -1,45 +1,14 @@
-"""What to land, and who spoils a batch: pure decisions over composed trees and gate verdicts.
-
-The batch is composed whole and gated once. When that is red, every candidate gets a binary code and one group
-per bit is gated (those whose code has the bit): the red groups spell the code of a single culprit, whose
-complement is then gated and landed. No single culprit explains what was seen: the longest green prefix is
-found by halving and landed, and the candidate behind it is the suspect. With N candidates and one
-red that takes 2 + ceil(log2 N) gate runs.
-"""
+"""What to land: when a batch closes, who is in it, and which gate runs it needs. Pure decisions over a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from mawep.core import rules
+from mawep.core.culprits import Diagnosis, Part, Probe, diagnose
 from mawep.core.events import GateIntended, Step
-from mawep.core.model import IssueState, Number
+from mawep.core.model import IssueState
 from mawep.core.state import Landing, State
-
-Part = tuple[Number, ...]
-
-
-class Probe(NamedTuple):
-    """These parts have to be gated before more can be said."""
-
-    parts: tuple[Part, ...]
-
-
-class Land(NamedTuple):
-    """This part is green and may land; `suspect` is who made the whole red, if that is known."""
-
-    part: Part
-    suspect: Number | None = None
-
-
-class Eject(NamedTuple):
-    """This candidate is red on the target as it stands."""
-
-    number: Number
-
-
-Diagnosis = Probe | Land | Eject
 
 
 def should_open(state: State) -> bool:
@@ -78,74 +47,28 @@ def may_land(state: State, landing: Landing, part: Part) -> bool | None:
     return None if record is None else rules.tree_may_land(record)
 
 
-def diagnose(whole: Part, green: Callable[[Part], bool | None], slots: int = 1) -> Diagnosis:
-    """What follows for the batch `whole` from what is known of its parts, None standing for nothing yet.
-
-    With enough slots for all of them at once, the code groups are asked for together with the whole.
-    """
-    verdict = green(whole)
-    groups = _code_groups(whole)
-    if verdict is None:
-        return Probe((whole, *groups) if slots > len(groups) > 0 else (whole,))
-    if verdict:
-        return Land(whole)
-    if len(whole) == 1:
-        return Eject(whole[0])
-    unknown = tuple(group for group in groups if green(group) is None)
-    if unknown:
-        return Probe(unknown)
-    code = sum(1 << bit for bit, group in enumerate(groups) if not green(group))
-    if code < len(whole):
-        rest = whole[:code] + whole[code + 1 :]
-        verdict = green(rest)
-        if verdict is None:
-            return Probe((rest,))
-        if verdict:
-            return Land(rest, whole[code])
-    return _longest_green_prefix(whole, green)
+def diagnose_batch(state: State, landing: Landing) -> Diagnosis:
+    """What follows for the batch that is composed now."""
+    whole = tuple(step.issue for step in landing.steps or ())
+    known = {part: may_land(state, landing, part) for part in (whole, *landing.parts)}
+    return diagnose(whole, known, state.rules.gate_slots)
 
 
-def _code_groups(whole: Part) -> tuple[Part, ...]:
-    """One group for each bit of the candidates' positions."""
-    bits = (len(whole) - 1).bit_length()
-    return tuple(tuple(n for i, n in enumerate(whole) if i >> bit & 1) for bit in range(bits))
-
-
-def _longest_green_prefix(whole: Part, green: Callable[[Part], bool | None]) -> Diagnosis:
-    good, bad = 0, len(whole)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        verdict = green(whole[:middle])
-        if verdict is None:
-            return Probe((whole[:middle],))
-        if verdict:
-            good = middle
-        else:
-            bad = middle
-    return Land(whole[:good], whole[good]) if good else Eject(whole[0])
-
-
-def wanted_gates(state: State) -> tuple[GateIntended, ...]:
-    """The gate runs on composed parts that the batch needs and that have not been."""
+def wanted_gates(state: State) -> tuple[list[GateIntended], list[GateIntended]]:
+    """The gate runs that the batch needs and that have not been: now, and only if one of those is red."""
     landing = state.landing
     if landing is None or landing.steps is None or landing.chosen is not None:
-        return ()
-    diagnosis = diagnose_batch(state, landing)
-    if not isinstance(diagnosis, Probe):
-        return ()
-    found = [(part, composed(landing, part)) for part in diagnosis.parts]
-    return tuple(
-        GateIntended(steps[-1].tree, steps[-1].commit, _named(part), steps[-1].scopes)
-        for part, steps in found
-        if steps and steps[-1].gate not in state.gates and steps[-1].gate not in state.gating
-    )
+        return [], []
+    found = diagnose_batch(state, landing)
+    if not isinstance(found, Probe):
+        return [], []
+    now, early = (list(_gates(state, landing, parts)) for parts in found)
+    return now, early
 
 
-def _named(part: Part) -> str:
-    return "landing " + ", ".join(f"#{number}" for number in part)
-
-
-def diagnose_batch(state: State, landing: Landing) -> Diagnosis:
-    """`diagnose` for the batch that is composed now."""
-    whole = tuple(step.issue for step in landing.steps or ())
-    return diagnose(whole, lambda part: may_land(state, landing, part), state.rules.gate_slots)
+def _gates(state: State, landing: Landing, parts: Iterable[Part]) -> Iterator[GateIntended]:
+    for part in parts:
+        steps = composed(landing, part)
+        if steps and steps[-1].gate not in state.gates and steps[-1].gate not in state.gating:
+            named = "landing " + ", ".join(f"#{number}" for number in part)
+            yield GateIntended(steps[-1].tree, steps[-1].commit, named, steps[-1].scopes)
