@@ -11,6 +11,7 @@ import pytest
 
 from mawep.cli import receiver as receiving
 from mawep.cli.receiver import PATH, receiver
+from mawep.reports.markers import Markers
 from mawep.state.door_book import DoorBook
 from mawep.trackers.webhooks import signature_of
 
@@ -73,6 +74,19 @@ async def test_what_changes_nothing_for_a_run_does_not_ring(door: Door) -> None:
     assert await door.deliver(event="star") == 200
     assert await door.deliver(b'{"zen": "x"}', event="ping") == 200
     assert door.rung == 0
+
+
+@pytest.mark.parametrize("event", ["issue_comment", "pull_request_review_comment"])
+async def test_what_we_wrote_ourselves_does_not_ring(door: Door, event: str) -> None:
+    mark = Markers(b"s" * 32, "acme/shop", "mawep-bot").mark(7, "status", "a-run-of-ours")
+    about = {"repository": {"full_name": "acme/shop"}}
+    ours = {**about, "comment": {"body": f"{mark}\n\nAn agent is at work."}}
+    quoted = {**about, "comment": {"body": f"> {mark}\n\n/mawep stop"}}
+    assert await door.deliver(json.dumps(ours).encode(), event=event) == 200
+    assert door.rung == 0
+    assert await door.deliver(json.dumps(quoted).encode(), event=event) == 202
+    assert await door.deliver(json.dumps({**about, "comment": None}).encode(), event=event) == 202
+    assert door.rung == 2
 
 
 @pytest.mark.parametrize("signature", ["", "sha256=00", signature_of("another secret", BODY), "sha1=abc"])

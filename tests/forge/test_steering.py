@@ -94,22 +94,42 @@ def delivery(site: Site, name: str, secret: str = SECRET) -> tuple[bytes, dict[s
     return body, {**headers, "X-Hub-Signature-256": f"sha256={signature}"}
 
 
+def tells(site: Site, url: str) -> None:
+    """From now on the forge tells of issues and comments there."""
+    settings = {"url": url, "secret": SECRET, "content_type": "json"}
+    hook = {"name": "web", "active": True, "events": ["issues", "issue_comment"], "config": settings}
+    site.forge.api("POST", "hooks", hook)
+
+
 def test_what_the_forge_tells_is_heard_at_once(
     served: tuple[Site, Live, str], forge_world: ForgeWorld
 ) -> None:
     site, _, url = served
-    events = ["issues", "issue_comment"]
-    hook = {
-        "name": "web",
-        "active": True,
-        "events": events,
-        "config": {"url": url, "secret": SECRET, "content_type": "json"},
-    }
     live = site.at_work()
-    forge_world.api("POST", "hooks", hook)
+    tells(site, url)
+    forge_world.comment(site.number, "/mawep stop", by=STRANGER)
+    live.until("it is ignored, and said", lambda: STRANGER in live.said)
+    assert site.stands(site.number) == "working"
     forge_world.comment(site.number, "/mawep stop", by=MAINTAINER)
     ended = live.wait()
     assert ended.states[site.number] == "cancelled"
+
+
+def test_a_run_is_started_from_the_forge_by_who_may(
+    served: tuple[Site, Live, str], forge_world: ForgeWorld
+) -> None:
+    site, server, url = served
+    tells(site, url)
+    forge_world.comment(site.number, "/mawep start", by=STRANGER)
+    server.until("it is ignored, and said", lambda: STRANGER in server.said)
+    assert not site.has_run
+    forge_world.comment(site.number, "/mawep start", by=MAINTAINER)
+    server.until("the run began", lambda: site.has_run and site.stands(site.number) == "working")
+    site.let("go")
+    server.until("the run has ended", lambda: "a run has ended" in server.said)
+    assert site.stands(site.number) == "landed"
+    assert forge_world.show(site.number)["state"] == "closed"
+    assert forge_world.head() == site.git("rev-parse", "main")
 
 
 def test_forged_and_replayed_deliveries_are_refused(served: tuple[Site, Live, str]) -> None:

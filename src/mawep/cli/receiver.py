@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from mawep.reports.markers import MARK
 from mawep.state.door_book import DoorBook
 from mawep.trackers import webhooks
 
@@ -66,7 +67,7 @@ def receiver(
             return PlainTextResponse("of another repository", 403)
         if not book.first(delivery):
             return PlainTextResponse("this delivery came before", 409)
-        if event not in webhooks.MATTERS:
+        if event not in webhooks.MATTERS or MARK.match(webhooks.comment_of(body)):  # it is our own
             return PlainTextResponse("heard", 200)
         ring()
         return PlainTextResponse("looking", 202)

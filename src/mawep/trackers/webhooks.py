@@ -27,8 +27,13 @@ class _Repository(msgspec.Struct):
     full_name: str = ""
 
 
+class _Comment(msgspec.Struct):
+    body: str | None = None
+
+
 class _Payload(msgspec.Struct):
     repository: _Repository = msgspec.field(default_factory=_Repository)
+    comment: _Comment | None = None
 
 
 _decoder = msgspec.json.Decoder(_Payload)
@@ -52,7 +57,18 @@ def well_named(delivery: str) -> bool:
 
 def repository_of(body: bytes) -> str | None:
     """The repository that a delivery is about; None when it is no JSON document that says so."""
+    payload = _decoded(body)
+    return payload.repository.full_name or None if payload else None
+
+
+def comment_of(body: bytes) -> str:
+    """The text of the comment that a delivery is about; empty when it is about something else."""
+    payload = _decoded(body)
+    return (payload.comment.body or "") if payload and payload.comment else ""
+
+
+def _decoded(body: bytes) -> _Payload | None:
     try:
-        return _decoder.decode(body).repository.full_name or None
+        return _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
