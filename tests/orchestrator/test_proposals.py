@@ -12,15 +12,19 @@ from types import MappingProxyType
 
 import pytest
 
-from mawep.adapters.git import find_repository
+from mawep.adapters.git import Repository, find_repository
 from mawep.cli import forging
+from mawep.cli.auditing import Findings, audit
 from mawep.cli.conduct import Conducted, Conductor, View
+from mawep.cli.landing import landed
+from mawep.cli.running import look_before
 from mawep.clock import SystemClock
-from mawep.config import load_config
+from mawep.config import Config, load_config
 from mawep.coordination.bus import Bus
 from mawep.core import events as ev
 from mawep.core.model import Dependency, Issue, IssueState
 from mawep.core.state import Pull
+from mawep.observe.live import Live, Silence
 from mawep.orchestrator.hall import Orchestrator
 from mawep.state import journal as journals
 from mawep.state.runs import RunDirectory, list_runs
@@ -46,12 +50,14 @@ class Site:
         self.world.people["ann"] = Permission.WRITE
         self.forge = FakeForge(self.world)
         self.hall: Orchestrator | None = None
+        self.live = Live()
         self.landing: dict[str, object] = {}
+        self.more: dict[str, object] = {}
 
     def agent(self, number: int, script: str) -> None:
         write(self.root / "agents" / f"{number}.sh", script + "\n")
 
-    async def _conductor(self, gate: str) -> Conductor:
+    async def configured(self, gate: str = "true") -> tuple[Repository, Config]:
         agents = shlex.quote(str(self.root / "agents"))
         settings = {
             "orchestrator": {"max_agents": 2, "worktree_base": str(self.root / "trees")},
@@ -65,17 +71,34 @@ class Site:
             "message_bus": {"lease_seconds": 10},
             "landing": {"mode": "pull_request", **self.landing},
             "github": {"repository": self.forge.repository, "token": "not-a-secret"},
+            **self.more,
         }
         path = self.root / "mawep.yaml"
         path.write_text(json.dumps({"mawep": settings}))
         config = load_config(path, [], os.environ)
         github = config.github.model_copy(update={"poll_seconds": 1})
         config = config.model_copy(update={"github": github})
-        repository = await find_repository(self.checkout)
-        return Conductor(repository, config, SystemClock(), View(began=self._began))
+        return await find_repository(self.checkout), config
+
+    async def _conductor(self, gate: str) -> Conductor:
+        return Conductor(
+            *await self.configured(gate),
+            SystemClock(),
+            View(began=self._began, live=self.live, silence=self._hush),
+        )
+
+    async def audited(self) -> Findings:
+        """What an audit finds; nothing may be wrong."""
+        repository, _ = await self.configured()
+        findings = await audit(repository, list_runs(self.checkout / ".git")[0])
+        assert findings.problems == []
+        return findings
 
     def _began(self, directory: RunDirectory, hall: Orchestrator, buses: Sequence[Bus]) -> None:
         self.hall = hall
+
+    def _hush(self, silence: Silence | None) -> None:
+        self.live.silent(SystemClock().now(), silence)
 
     async def conduct(self, *issues: Issue, gate: str = "true") -> Conducted:
         conductor = await self._conductor(gate)
@@ -133,6 +156,9 @@ async def test_what_is_made_lands_by_a_pull_request_and_its_dependent_begins_the
     )
     log = git(site.bare, "log", "--first-parent", "--format=%(trailers:key=Mawep-Issue,valueonly)", "main")
     assert log.split() == ["2", "1"]
+    assert [(one.issue, one.exact) for one in (await site.audited()).landed] == [(1, True), (2, True)]
+    assert "#### Landing" in shown.body
+    assert "The tree that the gate saw is the one on the target." in shown.body
 
 
 async def test_a_red_check_goes_back_to_the_agent_and_frees_no_other_slot(site: Site) -> None:
@@ -219,17 +245,92 @@ async def test_one_that_a_person_merges_has_landed(site: Site) -> None:
     site.world.merge(number, sha=None, method="squash", by="ann")
     conducted = await run
     assert conducted.state.ended == "landed"
+    await site.audited()
+    repository, config = await site.configured()
+    assert await landed(config, repository) == {1: head(site.bare)}, "though nobody wrote so into the commit"
     assert git(site.bare, "show", "main:one.txt") == "one"
     assert site.forge.writes["merge"] == 0
 
 
 @pytest.mark.parametrize("method", ["squash", "rebase"])
-def test_each_way_of_merging(method: str, site: Site) -> None:
+async def test_each_way_of_merging_is_known_by_later_runs(method: str, site: Site) -> None:
     site.landing = {"merge_method": method}
     site.agent(1, "echo one > one.txt")
-    conducted = asyncio.run(site.conduct(issue(1)))
+    conducted = await site.conduct(issue(1))
     assert conducted.state.ended == "landed"
     assert git(site.bare, "show", "main:one.txt") == "one"
+    await site.audited()
+    repository, config = await site.configured()
+    assert await landed(config, repository) == {1: head(site.bare)}
+
+
+async def test_an_audit_finds_a_merge_that_was_changed_afterwards(site: Site) -> None:
+    site.landing = {"merge_method": "rebase"}
+    site.agent(1, "echo one > one.txt")
+    await site.conduct(issue(1))
+    git(site.checkout, "update-ref", "refs/remotes/origin/main", "main")
+    repository, _ = await site.configured()
+    findings = await audit(repository, list_runs(site.checkout / ".git")[0])
+    assert [problem.kind for problem in findings.problems] == ["unreachable"]
+
+
+async def test_no_branch_here_is_called_as_the_target(site: Site) -> None:
+    git(site.checkout, "checkout", "--quiet", "-b", "elsewhere")
+    git(site.checkout, "branch", "--quiet", "-D", "main")
+    git(site.checkout, "update-ref", "-d", "refs/remotes/origin/main")
+    repository, config = await site.configured()
+    assert (await look_before(config, repository, [issue(1)])).problems == ()
+    site.agent(1, "echo one > one.txt")
+    conducted = await site.conduct(issue(1))
+    assert conducted.state.ended == "landed"
+    await site.audited()
+    assert git(site.checkout, "for-each-ref", "--format=%(refname)", "refs/heads") == "refs/heads/elsewhere"
+
+
+async def test_a_target_that_the_remote_lacks_is_a_problem_before_the_start(site: Site) -> None:
+    git(site.bare, "branch", "--quiet", "--move", "main", "trunk")
+    repository, config = await site.configured()
+    found = await look_before(config, repository, [issue(1)])
+    assert found.problems == ("`landing.remote`: origin has no branch `main`; push it there",)
+
+
+async def test_what_a_reviewer_says_stands_in_the_pull_request(site: Site) -> None:
+    said = json.dumps({"verdict": "approve", "summary": "looks *fine*"})
+    site.more = {"review": {"runtime": "command", "command": ["sh", "-c", f"echo {shlex.quote(said)}"]}}
+    site.agent(1, "echo one > one.txt; git add one.txt; git commit -qm 'Add one' -m 'It is needed.'")
+    conducted = await site.conduct(issue(1))
+    assert conducted.state.ended == "landed"
+    (pull,) = site.world.pulls.values()
+    assert "command:review approved it: looks \\*fine\\*" in pull.shown.body
+    assert "> It is needed." in pull.shown.body
+    digest = git(site.bare, "log", "-1", "--format=%(trailers:key=Mawep-Review,valueonly)", "main").strip()
+    assert len(digest) == 64
+    await site.audited()
+
+
+async def test_a_text_that_somebody_has_rewritten_is_left_to_them(site: Site) -> None:
+    site.agent(1, "echo one > one.txt")
+    site.world.protect("main", Required(approvals=1))
+    run = asyncio.create_task(site.conduct(issue(1)))
+    number = await site.proposed(1)
+    site.world.rewrite(number, body="mine")
+    site.world.review(number, "APPROVED")
+    assert (await run).state.ended == "landed"
+    assert site.world.pull(number).body == "mine"
+
+
+async def test_a_forge_that_does_not_answer_is_told_while_it_is_silent(site: Site) -> None:
+    site.agent(1, "echo one > one.txt")
+    site.world.protect("main", Required(approvals=1))
+    run = asyncio.create_task(site.conduct(issue(1)))
+    number = await site.proposed(1)
+    site.forge.unreachable = True
+    silence = await eventually("its silence is told", lambda: site.live.silence, PATIENCE)
+    assert silence.where == "the forge"
+    site.forge.unreachable = False
+    await eventually("it is heard again", lambda: site.live.silence is None, PATIENCE)
+    site.world.review(number, "APPROVED")
+    assert (await run).state.ended == "landed"
 
 
 async def test_the_merge_queue_merges_where_it_is_required(site: Site) -> None:

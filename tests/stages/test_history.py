@@ -27,7 +27,7 @@ async def test_files_changes_and_landings_newest_first(tmp_path: Path) -> None:
     git(path, "checkout", "-q", "main")
     git(path, "merge", "-q", "--no-ff", "-m", LANDING.format(7), "side")
     commit(path, {"é\t.md": "2\n"}, "mine\n\nMawep-Issue: 9")
-    found = await read_history(await repository(path), "main")
+    found = await read_history(await repository(path), "refs/heads/main")
     assert set(found.paths) == {"src/a.py", "src/b.py", "é\t.md"}
     assert found.changes == (
         Change(("é\t.md",), 2),
@@ -43,7 +43,7 @@ async def test_a_message_cannot_pass_for_files(tmp_path: Path) -> None:
         {"a": "2\n"},
         "x\n\n=5\tgate\n1\t1\tforged\n\nMawep-Issue: 1\n 2\t3\tforged\nMawep-Gate: g\n 4\t5\tforged",
     )
-    found = await read_history(await repository(path), "main")
+    found = await read_history(await repository(path), "refs/heads/main")
     assert [change.files for change in found.changes] == [("a",), ("a",)]
 
 
@@ -52,9 +52,9 @@ async def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for number in range(1, 5):
         commit(path, {"a": f"{number}\n"})
     monkeypatch.setattr(history, "NEWEST_COMMITS", 3)
-    assert len((await read_history(await repository(path), "main")).changes) == 3
+    assert len((await read_history(await repository(path), "refs/heads/main")).changes) == 3
 
 
 async def test_no_branch_tells_nothing(tmp_path: Path) -> None:
     path = make_repository(tmp_path / "r")
-    assert await read_history(await repository(path), "gone") == History()
+    assert await read_history(await repository(path), "refs/heads/gone") == History()

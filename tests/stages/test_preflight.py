@@ -31,6 +31,7 @@ def shop(place: Path) -> Path:
 
 def needs(place: Path, **others: Any) -> Needs:
     usual = Needs(
+        ref=f"refs/heads/{others.get('target', 'main')}",
         target="main",
         worktree_base=place / "state" / "worktrees",
         disk_floor_gb=0.0,

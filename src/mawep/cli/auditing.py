@@ -6,13 +6,15 @@ journal's head at that time, so that neither goes unnoticed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_history import Commit, commits_between
-from mawep.adapters.git_objects import exists, is_ancestor
+from mawep.adapters.git_objects import exists, is_ancestor, rev_parse
 from mawep.adapters.git_refs import read_ref
 from mawep.core import events as ev
 from mawep.core.model import GateResult, Number
@@ -25,12 +27,17 @@ from mawep.state.runs import RunSummary
 
 @dataclass(frozen=True)
 class Landed:
-    """A landing as the journal tells it: `tip_tree` is the tree that the target pointed at with it."""
+    """A landing as the journal tells it: `tip_tree` is the gated tree that the target pointed at with it.
+
+    One by a pull request (`pull` is its number) was made by the forge; `exact`: with the tree that was gated.
+    """
 
     issue: Number
     commit: Sha
     tree: Sha
     tip_tree: Sha
+    pull: int | None = None
+    exact: bool = True
 
 
 @dataclass(frozen=True)
@@ -73,15 +80,22 @@ async def audit(repository: Repository, run: RunSummary) -> Findings:
         findings.problems.append(Problem("journal", str(error)))
         return findings
     findings.landed = list(_landed(records))
-    target = await read_ref(repository, f"refs/heads/{run.target_branch}")
+    where = _target_ref(records)
+    target = await read_ref(repository, where)
     if target is None:
-        findings.problems.append(Problem("target", f"the target branch {run.target_branch} does not exist"))
+        findings.problems.append(
+            Problem("target", f"the target branch {where.split('/', 2)[2]} does not exist")
+        )
         return findings
     known = _Known(run, records, (digest for _, digest in journal.heads(path)))
     made = await _made_by(repository, known, target)
     findings.problems += [problem async for problem in _unreachable(repository, findings.landed, target)]
     for landed in findings.landed:
-        if commit := made.get(landed.commit):
+        commit = made.get(landed.commit)
+        if landed.pull is not None and await exists(repository, landed.commit):
+            tree = await rev_parse(repository, landed.commit, "tree")
+            findings.problems += known.check_pull(landed, tree, commit)
+        elif commit is not None:
             findings.problems += known.check(landed, commit)
     recorded = {landed.commit for landed in findings.landed}
     for commit in made.values():
@@ -93,10 +107,30 @@ async def audit(repository: Repository, run: RunSummary) -> Findings:
 
 
 def _landed(records: Sequence[ev.Recorded]) -> Iterator[Landed]:
+    trees, proposed = dict[Sha, Sha](), dict[Number, ev.MergeIntended]()
     for recorded in records:
-        if isinstance(recorded.event, ev.TargetMoved):
-            steps = recorded.event.steps
-            yield from (Landed(step.issue, step.commit, step.tree, steps[-1].tree) for step in steps)
+        match recorded.event:
+            case ev.CandidateImported(commit=commit, tree=tree) | ev.BranchUpdated(commit=commit, tree=tree):
+                trees[commit] = tree
+            case ev.MergeIntended(issue=issue) as intent:
+                proposed[issue] = intent
+            case ev.PullRequestMerged(issue=issue, commit=commit, exact=exact) if issue in proposed:
+                tree = trees.get(proposed[issue].head, "")
+                yield Landed(issue, commit, tree, tree, proposed[issue].number, exact)
+            case ev.TargetMoved(steps=steps):
+                yield from (Landed(step.issue, step.commit, step.tree, steps[-1].tree) for step in steps)
+            case _:
+                pass
+
+
+def _target_ref(records: Sequence[ev.Recorded]) -> str:
+    """Where the target of a run is: the branch here or, of one that lands by pull requests, on the remote."""
+    for recorded in records:
+        if isinstance(recorded.event, ev.RunStarted):
+            landing = json.loads(recorded.event.settings).get("landing", {})
+            remote = landing.get("remote") if landing.get("mode") == "pull_request" else None
+            return f"refs/{f'remotes/{remote}' if remote else 'heads'}/{recorded.event.target_branch}"
+    return "refs/heads/"
 
 
 async def _made_by(repository: Repository, known: _Known, target: Sha) -> dict[Sha, Commit]:
@@ -130,6 +164,11 @@ async def _unreachable(
         yield Problem("unreachable", detail, one.issue, one.commit)
 
 
+def _wrong(landed: Landed, kind: str, detail: str) -> Problem:
+    about = f"{short(landed.commit)} (#{landed.issue}): {detail}"
+    return Problem(kind, about, landed.issue, landed.commit)
+
+
 class _Known:
     """What the journal knows, in the form that commits are compared with."""
 
@@ -154,14 +193,29 @@ class _Known:
                 case _:
                     pass
 
+    def check_pull(self, landed: Landed, tree: Sha, commit: Commit | None) -> Iterator[Problem]:
+        """Everything that does not fit of what a forge merged; `commit` if it is worded as we word it."""
+        wrong = partial(_wrong, landed)
+        trailers = dict(commit.trailers) if commit else {}
+        if landed.exact and tree != landed.tree:
+            yield wrong(
+                "tree", f"its tree is {short(tree)}, the journal says {short(landed.tree) or 'another'}"
+            )
+        gated = self._gates.get(trailers["Mawep-Gate"]) if commit else None
+        if landed.exact and (gated != landed.tree if commit else landed.tree not in self._gates.values()):
+            yield wrong(
+                "gate", f"no green gate run in the journal is the one on its tree {short(landed.tree)}"
+            )
+        approved = self._reviews.get(landed.issue, set())
+        if self._reviewed and not (trailers.get("Mawep-Review") in approved if commit else approved):
+            yield wrong("review", "no review in the journal that approved it is the one that it names")
+        if commit and trailers.get("Mawep-Issue") != str(landed.issue):
+            yield wrong("trailer", f"its trailer names issue {trailers.get('Mawep-Issue')}")
+        yield from self.journal_problem(commit, landed.issue) if commit else ()
+
     def check(self, landed: Landed, commit: Commit) -> Iterator[Problem]:
         """Everything that does not fit between a landing commit and the journal."""
-
-        def wrong(kind: str, detail: str) -> Problem:
-            about = f"{short(commit.sha)} (#{landed.issue}): {detail}"
-            return Problem(kind, about, landed.issue, commit.sha)
-
-        trailers = dict(commit.trailers)
+        wrong, trailers = partial(_wrong, landed), dict(commit.trailers)
         if commit.tree != landed.tree:
             yield wrong("tree", f"its tree is {short(commit.tree)}, the journal says {short(landed.tree)}")
         if trailers.get("Mawep-Issue") != str(landed.issue):

@@ -308,6 +308,7 @@ class Conductor:
                 journal=journal,
                 hall=hall,
                 asking=Asking(self.clock, self.view.silence),
+                live=self.view.live,
             )
             eyes.proposals = proposals
         reviews = reviews_of(

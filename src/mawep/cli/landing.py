@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_refs import read_ref
 from mawep.adapters.git_remote import Login, Remote, SignIn, nobody, open_remote
+from mawep.agents.redaction import Redactor
 from mawep.cli.forging import forge_settings, open_forge
 from mawep.cli.upkeep import ended
 from mawep.clock import SystemClock
@@ -17,8 +18,10 @@ from mawep.config import Config
 from mawep.config.github import here
 from mawep.core.model import Number
 from mawep.errors import InfrastructureError, MawepError, UsageError
+from mawep.observe.live import Live
 from mawep.orchestrator.asking import Asking
 from mawep.orchestrator.hall import Orchestrator
+from mawep.orchestrator.introducing import Introduction
 from mawep.orchestrator.proposals import Proposals, Ways
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.land import LocalTarget, Target, landed_issues
@@ -42,6 +45,29 @@ def signs_in(config: Config) -> bool:
     github = config.github
     said = github.token is not None or github.app.id is not None or github.provider is not None
     return proposes(config) or (config.landing.push and said)
+
+
+def target_ref(config: Config) -> str:
+    """The ref that says where the target is, as far as is known here."""
+    branch = config.orchestrator.target_branch
+    return f"refs/remotes/{config.landing.remote}/{branch}" if proposes(config) else f"refs/heads/{branch}"
+
+
+async def known_target(config: Config, repository: Repository) -> Sha:
+    """Where the target is, as far as is known here.
+
+    Raises:
+        UsageError: nothing is known of it.
+    """
+    found = await read_ref(repository, target_ref(config))
+    if found is None and proposes(config):
+        found = await first_target(config, repository)
+    if found is None:
+        raise UsageError(
+            f"The target branch {config.orchestrator.target_branch} does not exist",
+            next_step="make it, or set `orchestrator.target_branch`",
+        )
+    return found
 
 
 async def target_of(
@@ -121,7 +147,12 @@ async def landing_problems(config: Config, repository: Repository) -> AsyncItera
             if forge is not None and not (await forge.about()).permission.may_write:
                 yield f"`landing.mode`: whoever the token is may not write to {forge.repository}"
             remote = await remote_of(config, repository, forge)
-            async for problem in push_problems(remote, config.orchestrator.target_branch):
+            branch = config.orchestrator.target_branch
+            here = await remote.fetch(branch) if proposes(config) else f"refs/heads/{branch}"
+            if here is None:
+                yield f"`landing.remote`: {remote.name} has no branch `{branch}`; push it there"
+                return
+            async for problem in push_problems(remote, here, branch):
                 yield problem
     except UsageError as error:
         yield f"`landing.remote`: {error.what}; {error.next_step}"
@@ -152,23 +183,21 @@ async def proposals_of(
     journal: Journal,
     hall: Orchestrator,
     asking: Asking,
+    live: Live,
 ) -> Proposals:
     """How the run proposes what it makes; it looks at what it has proposed until the stack ends."""
     github, protected = config.github, protected_patterns(config.verify.protected_paths)
+    closes = config.issues.tracker in FORGES
+    ways = Ways(config.landing.merge_method, github.poll_seconds, protected, closes=closes)
     proposals = Proposals(
-        forge,
-        remote,
-        outbox,
-        Ways(
-            config.landing.merge_method,
-            github.poll_seconds,
-            protected,
-            closes=config.issues.tracker in FORGES,
-        ),
+        *(forge, remote, outbox, ways),
         secret=clone_key(remote.repository.common_dir),
         state=lambda: hall.state,
         chain=journal.hash_at,
         asking=asking,
+        introduction=Introduction(
+            remote.repository, live, Redactor(config.secrets(os.environ)).text, ways.closes
+        ),
     )
     hall.attend(proposals.witness)
     stack.push_async_callback(ended, asyncio.create_task(hall.guard(proposals.watch(hall.tell))))

@@ -20,6 +20,7 @@ from mawep.adapters.git_worktrees import list_worktrees
 from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
 from mawep.cli.conduct import workspace_settings
+from mawep.cli.landing import target_ref
 from mawep.cli.upkeep import clear_dead_sockets, shared_server
 from mawep.clock import SystemClock
 from mawep.config import Config
@@ -104,7 +105,8 @@ async def find(repository: Repository, config: Config, now: datetime, *, at_once
     busy = {tree.branch for tree in list_worktrees(repository) if tree.path not in going}
     for one in ended:
         directory = one.summary.directory
-        found.branches |= await _merged(repository, one, busy)
+        for ref in (f"refs/heads/{one.summary.target_branch}", target_ref(config)):
+            found.branches |= await _merged(repository, one, ref, busy)
         if one.at + kept <= now:
             found.refs |= await list_refs(repository, f"refs/mawep/{directory.run}/")
         if directory.keys.is_dir():
@@ -142,8 +144,11 @@ def _worktrees(repository: Repository) -> list[Record]:
     return Registry(houses).all() if houses.is_dir() else []
 
 
-async def _merged(repository: Repository, run: _Ended, busy: Iterable[str | None]) -> dict[str, Sha]:
-    target = await read_ref(repository, f"refs/heads/{run.summary.target_branch}")
+async def _merged(
+    repository: Repository, run: _Ended, ref: str, busy: Iterable[str | None]
+) -> dict[str, Sha]:
+    """The branches of a run that the target (a ref) has all of."""
+    target = await read_ref(repository, ref)
     if target is None or not run.branches:
         return {}
     heads = await list_refs(repository, *(f"refs/heads/{branch}" for branch in sorted(run.branches)))

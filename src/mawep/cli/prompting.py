@@ -15,6 +15,7 @@ from mawep.agents.prompt import (
     render_review,
 )
 from mawep.cli.branches import branch_of
+from mawep.cli.landing import known_target
 from mawep.cli.templates import PROMPT, REVIEW, read_templates, try_templates
 from mawep.cli.tracking import name_of, tracker_of
 from mawep.config import Config
@@ -22,7 +23,6 @@ from mawep.core.model import Issue, Number
 from mawep.errors import UsageError
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.intake import Wanted
-from mawep.stages.land import target_now
 
 NEEDED = ("orchestrator", "issues", "workspace", "verify")
 """Sections of the configuration that a prompt is made of."""
@@ -49,7 +49,7 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
     """
     issue = await _issue(config, repository, number)
     target = config.orchestrator.target_branch
-    base = await target_now(repository, target)
+    base = await known_target(config, repository)
     templates = await read_templates(repository, base)
     try_templates(templates, [issue], base=base, target=target)
     context = PromptContext(
@@ -78,7 +78,7 @@ async def review_prompt_for(config: Config, repository: Repository, number: Numb
     """
     issue = await _issue(config, repository, number)
     target = config.orchestrator.target_branch
-    base = await target_now(repository, target)
+    base = await known_target(config, repository)
     templates = await read_templates(repository, base)
     try_templates(templates, [issue], base=base, target=target)
     context = ReviewContext(

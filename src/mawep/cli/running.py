@@ -17,7 +17,7 @@ from mawep.cli.confining import exposed, walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
-from mawep.cli.landing import landing_problems, proposes
+from mawep.cli.landing import known_target, landing_problems, proposes, target_ref
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
@@ -36,7 +36,6 @@ from mawep.errors import GitError, InfrastructureError, ProblemsError, UsageErro
 from mawep.observe.documents import result_document
 from mawep.observe.text import count
 from mawep.stages.intake import Selection, Wanted
-from mawep.stages.land import target_now
 from mawep.stages.preflight import Findings, Needs, preflight
 from mawep.stages.workspace import unprovided
 from mawep.state import journal
@@ -103,7 +102,7 @@ async def _tell_the_rest(context: Context, run: RunSummary, *, json: bool) -> in
 async def _nothing_to_do(context: Context) -> dict[str, Any]:
     """The document of a run that did not have to begin."""
     branch = context.config.orchestrator.target_branch
-    now = await target_now(context.repository, branch)
+    now = await known_target(context.config, context.repository)
     landed = State(target_branch=branch, first_target=now, target=now, ended="landed")
     return {**result_document(landed, ()), "run": None}
 
@@ -233,6 +232,7 @@ def _sentence(error: UsageError | GitError) -> str:
 
 async def look_before(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Findings:
     """What would keep a run on these issues from starting; touches nothing. Without issues: on any."""
+    landing = [problem async for problem in landing_problems(config, repository)] if repository else []
     found = await preflight(repository, _needs(config, repository, issues))
     used = used_ways(config, issues) if config.agents.runtime else []
     missing = [*review_problems(config), *unusable(config.agents, used)]
@@ -240,7 +240,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     if repository is not None:
         missing += unprovided(repository.work_tree, config.workspace.link, config.workspace.copy_)
         missing += exposed(config, repository)
-        missing += [problem async for problem in landing_problems(config, repository)]
+    missing += landing
     missing += walls_that_cannot_stand(config, [way.runtime for way in used])
     return Findings((*found.problems, *missing), found.warnings)
 
@@ -251,6 +251,7 @@ def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue
     common_dir = repository.common_dir if repository else config.orchestrator.repo_path / ".git"
     return Needs(
         target=config.orchestrator.target_branch,
+        ref=target_ref(config),
         worktree_base=config.worktree_base(common_dir, os.environ),
         disk_floor_gb=config.workspace.disk_floor_gb,
         setup=config.workspace.setup,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,15 +17,17 @@ import structlog
 from mawep.adapters.git_objects import is_ancestor, rev_parse
 from mawep.adapters.git_remote import Remote, RemoteUnreachableError
 from mawep.core import events as ev
+from mawep.core import review
 from mawep.core.model import IssueState, Number
 from mawep.core.state import Attempt, Pull, State
 from mawep.orchestrator.asking import Asking
+from mawep.orchestrator.introducing import Introduction
 from mawep.orchestrator.verdicts import Said, read
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
-from mawep.reports.views import Proposal
+from mawep.reports.views import Landing
 from mawep.stages import acceptance
-from mawep.stages.land import affects, branches
+from mawep.stages.land import affects, branches, remember_landing
 from mawep.stages.land.branches import Clash, FollowedTarget, Proposed
 from mawep.state.outbox import Outbox
 from mawep.trackers.base import (
@@ -77,6 +80,7 @@ class Proposals:
         state: Callable[[], State],
         chain: Callable[[int], str],
         asking: Asking,
+        introduction: Introduction,
     ) -> None:
         self._forge = forge
         self._remote = remote
@@ -87,6 +91,7 @@ class Proposals:
         self._state = state
         self._chain = chain
         self._asking = asking
+        self._introduction = introduction
         self._markers: Markers | None = None
         self._poked = asyncio.Event()
 
@@ -119,6 +124,7 @@ class Proposals:
             return ev.IssueParked(
                 intent.issue, f"no pull request is opened: {refused.what} {refused.cause}".strip()
             )
+        await self._rewrite(intent.issue, attempt, known.number, posted=known.body)
         if pushed:
             await self._answer_remarks(intent.issue, pull, known.number, intent.head)
         return ev.PullRequestOpened(intent.issue, known.number, known.url, intent.head)
@@ -132,7 +138,7 @@ class Proposals:
             return markers.find(found, number, KIND, key, run=state.run)
 
         async def act() -> PullRequest:
-            about = self._about(number, attempt)
+            about = await self._introduction.of(state, number, attempt)
             mark = markers.mark(number, KIND, state.run, key)
             return await self._forge.open_pull(
                 title=sentences.pull_title(about),
@@ -143,25 +149,23 @@ class Proposals:
 
         return await self._outbox.once(f"pull/{number}/{key}", look, act, as_=PullRequest)
 
-    def _about(self, number: Number, attempt: Attempt) -> Proposal:
-        state = self._state()
-        record = state.issues[number]
-        return Proposal(
-            number=number,
-            title=state.graph.issues[number].title,
-            target=state.target_branch,
-            commit=attempt.commit or "",
-            run=state.run,
-            files=attempt.files,
-            gate=state.gates.get(attempt.gate),
-            agent=f"agent-{attempt.slot}",
-            runtime=attempt.runtime or None,
-            attempts=record.runs,
-            repairs=attempt.repairs,
-            tokens=attempt.usage.tokens,
-            cost_usd=attempt.usage.cost_usd,
-            closes=self._ways.closes,
-        )
+    async def _rewrite(
+        self, number: Number, attempt: Attempt, on: int, *, posted: str = "", landed: Landing | None = None
+    ) -> None:
+        """Have its text say what is so now, unless somebody has written another one since."""
+        key = f"a{attempt.number}"
+        written = f"digest/{KIND}/{number}/{key}"
+        about = await self._introduction.of(self._state(), number, attempt, landed)
+        body = texts.pull_body(about, (await self._marks()).mark(number, KIND, self._state().run, key))
+        if posted and not self._outbox.recalled(written):
+            await self._outbox.remember(written, _digest(posted))
+        known = self._outbox.recalled(written)
+        if known == _digest(body):
+            return
+        with contextlib.suppress(Refused, NotThere, NotAllowed):  # the text is no reason to stop
+            if known == _digest((await self._forge.pull(on)).body):
+                await self._forge.edit_pull(on, body=body)
+                await self._outbox.remember(written, _digest(body))
 
     async def _answer_remarks(self, number: Number, pull: Pull, on: int, head: str) -> None:
         """Whoever said something of a line is told where it was taken up."""
@@ -211,7 +215,7 @@ class Proposals:
         number = intent.issue
         seen = await self._forge.pull(intent.number)
         if seen.merged:
-            return await self._landed(number, seen.merge_commit)
+            return await self._landed(number, seen.merge_commit, seq)
         if seen.state != "open":
             return ev.MergeDeferred(number, "it is closed", refused=False)
         if seen.head_sha != intent.head:
@@ -233,7 +237,7 @@ class Proposals:
             return ev.MergeDeferred(number, refused.reason or refused.what)
         except Conflicted as moved:
             return ev.MergeDeferred(number, moved.what)
-        return await self._landed(number, merged.commit)
+        return await self._landed(number, merged.commit, seq)
 
     def _message(self, number: Number, seq: int) -> tuple[str, str]:
         """What the commit on the target says: by its trailers later runs know that the issue has landed."""
@@ -244,18 +248,23 @@ class Proposals:
         proof = (
             f"Mawep-Gate: {ev.gate_digest(verdict) if verdict else 'none'}",
             f"Mawep-Journal: {self._chain(seq)}",
+            *(f"Mawep-Review: {digest}" for _, digest in review.proofs(state, (_step(number, pull),))),
         )
         trailers = "\n".join((self._proposed(number, attempt).trailers, *proof))
         name = f"#{number}" if self._ways.closes else f"issue {number}"
         return f"Merge {name} into {state.target_branch}: {title}", trailers
 
-    async def _landed(self, number: Number, commit: str | None) -> ev.PullRequestMerged:
-        _, pull = self._parts(number)
+    async def _landed(self, number: Number, commit: str | None, seq: int) -> ev.PullRequestMerged:
+        attempt, pull = self._parts(number)
         target = await branches.arrived(self.target, commit, self._state().target)
         commit = commit or target
         exact = await branches.same_tree(self._repository, (commit, pull.head))
         if not exact:
             log.warning("not gated exactly", issue=number, commit=commit)
+        await remember_landing(self._repository, number, commit)
+        tree = await rev_parse(self._repository, commit, "tree")
+        said = Landing(commit, self._state().target_branch, tree, self._chain(seq), exact)
+        await self._rewrite(number, attempt, pull.number, landed=said)
         return ev.PullRequestMerged(number, commit, target, exact)
 
     # --- looked at
@@ -367,3 +376,12 @@ class Proposals:
             login = await self._forge.whoami()
             self._markers = Markers(self._secret, self._forge.repository, login)
         return self._markers
+
+
+def _digest(body: str) -> str:
+    """What a text is known by, however a forge ends its lines."""
+    return hashlib.sha256(body.replace("\r", "").strip().encode()).hexdigest()
+
+
+def _step(number: Number, pull: Pull) -> ev.Step:
+    return ev.Step(number, pull.head, pull.tree)

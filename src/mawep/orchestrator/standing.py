@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import PurePath
 
 from mawep.core.model import Number, PlanEntry
-from mawep.core.state import State
+from mawep.core.state import State, replace
 from mawep.observe.live import Live
 from mawep.observe.status import issue_status
 from mawep.reports.views import Neighbour, Outcome, Pull, Standing
@@ -52,10 +52,11 @@ def standing(
         branch=status.branch,
         pull=Pull(record.pull.number, record.pull.url) if record.pull and record.pull.number else None,
         exact=record.pull.exact if record.pull else None,
+        reviews=tuple(replace(one, summary=hide(one.summary)) for one in record.reviews),
         commit=status.commit,
         landed_as=status.landed_as,
         salvage=status.salvage,
-        transcript=_below_git(record.attempt.transcript if record.attempt else ""),
+        transcript=below_git(record.attempt.transcript if record.attempt else ""),
     )
 
 
@@ -90,6 +91,7 @@ def face(state: State, number: Number) -> tuple[object, ...]:
         (pull.number, pull.queued, pull.refused) if pull else None,
         state.graph.issues[number].title,
         len(refused),
+        len(record.reviews),
     )
 
 
@@ -101,7 +103,7 @@ def _blockers(state: State, number: Number, live: Live) -> tuple[str, ...]:
     return tuple(one.text for one in said if one.kind != "question")
 
 
-def _below_git(path: str) -> str | None:
+def below_git(path: str) -> str | None:
     """The path below the git directory: what lies above it is nobody's business."""
     parts = PurePath(path).parts
     for place, (part, after) in enumerate(pairwise(parts)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mawep.core.model import GateRecord, GateResult, IssueState
+from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.reports.markdown import bare, code, fenced, inline, quoted
 from mawep.reports.views import Landing, Neighbour, Outcome, Proposal, Standing
 
@@ -159,6 +160,9 @@ def facts(of: Standing) -> Iterator[str]:
     yield f"Consumed: {spent(of.tokens, of.cost_usd)}"
     if of.branch:
         yield f"Branch: {code(of.branch)}"
+    if of.reviews:
+        again = f" ({times(len(of.reviews))} reviewed)" if len(of.reviews) > 1 else ""
+        yield f"Review: {review(of.reviews[-1])}{again}"
     if of.pull is not None:
         yield f"Pull request: #{of.pull.number}"
     if of.landed_as:
@@ -219,10 +223,20 @@ def pull_text(of: Proposal, sentences: Sequence[str] = ()) -> Iterator[str]:
         yield "\n".join([*named, *([f"- and {more} more"] if more > 0 else [])])
     yield "#### Gate"
     yield from gate(of.gate) if of.gate is not None else ["It has not been gated yet."]
+    if of.reviews:
+        yield "#### Review"
+        yield "\n".join(f"- {review(one)}" for one in of.reviews)
     if of.landing is not None:
         yield "#### Landing"
         yield landing(of.landing)
     yield from sentences
+
+
+def review(of: ReviewRecord) -> str:
+    """Who reviewed it, and what came of it."""
+    said = {Verdict.APPROVE: "approved it", Verdict.REQUEST_CHANGES: "asked for changes"}
+    why = f": {inline(of.summary, 500)}" if of.summary.strip() else ""
+    return f"{inline(of.runtime or 'a reviewer')} {said.get(of.verdict, 'came to no verdict')}{why}"
 
 
 def _made_by(of: Proposal) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mawep.core.model import GateRecord, IssueState, Number, PlanEntry
+from mawep.core.verdict import ReviewRecord
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Standing:
     landed_as: str | None = None
     on_remote: bool | None = None
     exact: bool | None = None
+    reviews: tuple[ReviewRecord, ...] = ()
     left_behind: bool = False
     salvage: str | None = None
     transcript: str | None = None
@@ -99,6 +101,7 @@ class Proposal:
     plan: tuple[PlanEntry, ...] = ()
     files: tuple[str, ...] = ()
     gate: GateRecord | None = None
+    reviews: tuple[ReviewRecord, ...] = ()
     landing: Landing | None = None
     agent: str | None = None
     runtime: str | None = None

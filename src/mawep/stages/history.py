@@ -27,9 +27,8 @@ class History:
     changes: tuple[Change, ...] = ()
 
 
-async def read_history(repository: Repository, branch: str) -> History:
-    """What the target branch tells; nothing when there is no such branch. Raises GitError."""
-    ref = f"refs/heads/{branch}"
+async def read_history(repository: Repository, ref: str) -> History:
+    """What the target (a ref, fully named) tells; nothing when there is none. Raises GitError."""
     if await read_ref(repository, ref) is None:
         return History()
     listed = await repository.run("ls-tree", "-r", "--name-only", "-z", "--full-tree", ref)

@@ -39,14 +39,15 @@ _OF_THE_SHELL = re.compile(
 class Needs:
     """What a run will need.
 
-    `target` is a branch name. `setup`, `gate` and `scopes` are shell commands; `agents` are the agents' commands with
-    their arguments, by the key that says them; `scripts` is where a script for each of `issues` must lie, None when
-    none is needed. `provided` are paths that are linked or copied into every worktree, `search_path` is PATH as
-    programs will see it. `disk_floor_gb` is in 10⁹ bytes. `goes_along`: checkouts of
-    the target are brought up to date by landing.
+    `target` is a branch name, `ref` the ref that says where it is. `setup`, `gate` and `scopes` are shell commands;
+    `agents` are the agents' commands with their arguments, by the key that says them; `scripts` is where a script for
+    each of `issues` must lie, None when none is needed. `provided` are paths that are linked or copied into every
+    worktree, `search_path` is PATH as programs will see it. `disk_floor_gb` is in 10⁹ bytes. `goes_along`: checkouts
+    of the target are brought up to date by landing.
     """
 
     target: str
+    ref: str
     worktree_base: Path
     disk_floor_gb: float
     setup: tuple[str, ...]
@@ -78,7 +79,7 @@ async def preflight(repository: Repository | None, needs: Needs) -> Findings:
     problems = [*_writable(base), *_programs(needs), *_scripts(needs)]
     if repository is None:
         return Findings((*problems, *_room(needs, base)))
-    facts = await inspect(repository, f"refs/heads/{needs.target}")
+    facts = await inspect(repository, needs.ref)
     problems += _room(needs, base, repository.common_dir)
     problems += _repository(facts)
     problems += [problem async for problem in _target(repository, facts, needs)]
@@ -123,7 +124,7 @@ def _repository(facts: Facts) -> Iterator[str]:
 
 async def _target(repository: Repository, facts: Facts, needs: Needs) -> AsyncIterator[str]:
     target = needs.target
-    if facts.commit is None:
+    if facts.commit is None and needs.goes_along:
         heads = await list_refs(repository, "refs/heads/")
         known = ", ".join(f"`{ref.removeprefix('refs/heads/')}`" for ref in list(heads)[:SHOWN])
         others = f", or set `orchestrator.target_branch` to one that does ({known})" if known else ""

@@ -38,6 +38,8 @@ MAWEP = Identity("MAWEP", "mawep@localhost")
 INDEX_PATIENCE = 5.0
 """How long another git may hold the index of a checkout before that counts as being in the way, in seconds."""
 INDEX_POLL = 0.02
+LANDED = "refs/mawep/landed/"
+"""Below it, by issue number: what landed as a commit that does not say so."""
 
 
 @dataclass(frozen=True)
@@ -343,16 +345,33 @@ async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
 async def landed_issues(repository: Repository, ref: str) -> dict[Number, Sha]:
     """The issues that landed on the ref (fully named), each with its last landing commit.
 
-    From git alone: the ref's own line of commits that name gate and journal.
+    From git alone: the ref's own line of commits that name gate and journal, and refs of ours for what landed without.
     """
     wanted = "%H,%(trailers:key=Mawep-Issue,valueonly,separator=%x2C)"
     output = await repository.run(
         "log", "--first-parent", "--grep=^Mawep-Gate: ", f"--format={wanted}", ref, "--"
     )
-    found: dict[Number, Sha] = {}
+    found = await _remembered(repository, ref)
     for line in output.decode(errors="replace").splitlines():
         commit, *numbers = line.split(",")
         for number in numbers:
             if number.isdecimal():
                 found.setdefault(int(number), commit)
     return found
+
+
+async def remember_landing(repository: Repository, number: Number, commit: Sha) -> None:
+    """Keep by a ref of ours what landed as a commit that does not say so: somebody else made it, or a rebase."""
+    said = await repository.run("log", "-1", "--format=%(trailers:key=Mawep-Gate,valueonly)", commit, "--")
+    if not said.strip():
+        await hold(repository, f"{LANDED}{number}", commit)
+
+
+async def _remembered(repository: Repository, ref: str) -> dict[Number, Sha]:
+    """What is remembered to have landed, if the ref contains it."""
+    kept = {name.removeprefix(LANDED): sha for name, sha in (await list_refs(repository, LANDED)).items()}
+    return {
+        int(number): sha
+        for number, sha in kept.items()
+        if number.isdecimal() and await is_ancestor(repository, sha, ref)
+    }

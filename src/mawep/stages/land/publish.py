@@ -140,9 +140,8 @@ class PushedTarget:
         )
 
 
-async def push_problems(remote: Remote, branch: str) -> AsyncIterator[str]:
-    """Why a run that pushes could not: found by a push that changes nothing."""
-    here = f"refs/heads/{branch}"
+async def push_problems(remote: Remote, here: str, branch: str) -> AsyncIterator[str]:
+    """Why a run that pushes `here` to `branch` could not: found by a push that changes nothing."""
     try:
         await remote.push(here, branch, dry_run=True)
     except PushRefusedError as refused:
