@@ -45,7 +45,8 @@ def broken(seed: int) -> Invariant | None:
 
 def test_every_rule_is_tried() -> None:
     own = {name for name, value in vars(rules).items() if getattr(value, "__module__", "") == rules.__name__}
-    assert own == {name for name, _, _ in WITHOUT}
+    of_groups = {"far_is_lost", "agent_is_left"}  # see test_groups
+    assert own - of_groups == {name for name, _, _ in WITHOUT}
 
 
 @pytest.mark.parametrize(("name", "answer", "invariant"), WITHOUT, ids=[name for name, _, _ in WITHOUT])

@@ -10,7 +10,7 @@ class Demand(NamedTuple):
     """What one run has and wants.
 
     It was last `allowed` so many agents, or may still believe so (`held` are at work, whatever it is allowed), and
-    could use `need` in all. Of two the one with the smaller `turn` was given an agent longer ago.
+    could use `need` in all. Of two the one with the smaller `turn` put an agent to work longer ago.
     """
 
     allowed: int
@@ -23,23 +23,18 @@ class Demand(NamedTuple):
         """How many agents nobody else may have now."""
         return max(self.allowed, self.held)
 
-    @property
-    def about_to(self) -> bool:
-        """True when it was given an agent that it has not put to work yet, and will."""
-        return self.need > self.held and self.allowed > self.held
-
 
 def shares(total: int, demands: Sequence[Demand]) -> list[int]:
     """How many of `total` agents each run should have: to everybody one more, again and again, while it needs one.
 
-    When there are too few for one each, those come first that have waited longest, but nobody is taken what he was
-    given a moment ago. What is left over in a later round stays where it is.
+    When there are too few for one each, those come first that have waited longest. What is left over in a later round
+    stays where it is.
     """
     found = [0] * len(demands)
     for round_ in range(1, total + 1):
         asking = [place for place, demand in enumerate(demands) if demand.need >= round_]
         if round_ == 1:
-            asking.sort(key=lambda place: (not demands[place].about_to, demands[place].turn))
+            asking.sort(key=lambda place: demands[place].turn)
         else:
             asking.sort(key=lambda place: (demands[place].allowed < round_, demands[place].turn))
         for place in asking[: total - sum(found)]:
@@ -53,25 +48,22 @@ def allot(total: int, demands: Mapping[str, Demand]) -> dict[str, int]:
     Whatever is told to whom first, and however late a run gives back what it is to give back: no more than `total`
     agents are at work, if `total` covers what is taken already.
     """
-    names, known = list(demands), list(demands.values())
-    fair = shares(total, known)
-    left = max(0, total - sum(demand.taken for demand in known))
-    now = [demand.allowed for demand in known]
+    fair = dict(zip(demands, shares(total, list(demands.values())), strict=True))
+    now = {name: demand.allowed for name, demand in demands.items()}
+    left = max(0, total - sum(demand.taken for demand in demands.values()))
     lacking = 0
-    for place in sorted(range(len(known)), key=lambda place: known[place].turn):
-        more = max(0, fair[place] - known[place].allowed)
-        # Agents at work beyond what is allowed are its own: to allow them again takes nobody anything.
-        own = min(more, known[place].taken - known[place].allowed)
-        given = own + min(more - own, left)
-        left -= given - own
-        now[place] += given
-        lacking += more - given
-    coming = sum(
-        max(0, demand.held - agents) for demand, agents in zip(known, now, strict=True)
-    )  # back, soon
-    lacking = max(lacking - coming, sum(demand.allowed for demand in known) - total)
-    for place in sorted(range(len(known)), key=lambda place: fair[place] - known[place].allowed):
-        taken = min(max(0, lacking), max(0, now[place] - fair[place]))
-        now[place] -= taken
-        lacking -= taken
-    return dict(zip(names, now, strict=True))
+    for name in sorted(demands, key=lambda name: demands[name].turn):
+        more = max(0, fair[name] - demands[name].taken)
+        given = min(more, left)
+        if given:
+            now[name] = demands[name].taken + given
+        left, lacking = left - given, lacking + more - given
+    for name, demand in demands.items():
+        if not lacking:  # what is to be given back is given back while anybody waits for it
+            now[name] = max(now[name], min(fair[name], demand.taken))
+    lacking -= sum(max(0, demand.held - now[name]) for name, demand in demands.items())
+    lacking = max(lacking, sum(now.values()) - total)
+    for name in sorted(demands, key=lambda name: fair[name] - now[name]):
+        taken = min(max(0, lacking), max(0, now[name] - fair[name]))
+        now[name], lacking = now[name] - taken, lacking - taken
+    return now

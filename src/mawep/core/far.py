@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 import msgspec
 
@@ -32,12 +32,16 @@ def awaited(issue: Issue) -> tuple[Far, ...]:
     return tuple(dict.fromkeys(dependency.on for dependency in issue.far))
 
 
-def circle(plans: Mapping[str, Iterable[Issue]]) -> tuple[Far, ...]:
-    """Issues, by repository, that wait for each other in a circle: its path, first issue again last; else nothing."""
+def circle(plans: Mapping[str, Iterable[Issue]], but: Container[Far] = ()) -> tuple[Far, ...]:
+    """Issues, by repository, that wait for each other in a circle: its path, first issue again last; else nothing.
+
+    Circles through the issues in `but` are not looked for.
+    """
     waits = {
         Far(repository, issue.number): tuple(_needs(repository, issue))
         for repository, issues in plans.items()
         for issue in issues
+        if Far(repository, issue.number) not in but
     }
     done: set[Far] = set()
     for start, needed in waits.items():

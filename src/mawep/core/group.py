@@ -12,9 +12,11 @@ from datetime import datetime
 import msgspec
 
 from mawep.core.allotment import Demand, allot
-from mawep.core.events import AgentsAllowed, FarSeen
-from mawep.core.far import awaited
+from mawep.core.engine import evolve
+from mawep.core.events import AgentsAllowed, FarSeen, Recorded
+from mawep.core.far import awaited, circle
 from mawep.core.model import Far, IssueState
+from mawep.core.news import WAITS
 from mawep.core.outside import DONE
 from mawep.core.schedule import agents_wanted
 from mawep.core.state import IssueRecord, State, replace
@@ -27,8 +29,8 @@ class Member(msgspec.Struct, frozen=True):
     """The run of one repository. `state` is how it was last seen; None: not yet.
 
     `admitted`: it may have agents at work. `left`: nobody conducts it any more. It could use `wants` agents, and was
-    last told that it is `allowed` so many, as the `turn`th that was given one. `awaits` is what its issues wait for
-    elsewhere, `told` what it was last told of each.
+    last told that it is `allowed` so many; it put the `turn`th to work that the group did. `awaits` is what its issues
+    wait for elsewhere, `told` what it was last told of each.
     """
 
     state: State | None = None
@@ -46,6 +48,11 @@ class Member(msgspec.Struct, frozen=True):
         return len(self.state.slots) if self.state else 0
 
     @property
+    def has_heard(self) -> bool:
+        """True when it has taken in how many agents it is allowed: one word on that is on its way at a time."""
+        return self.state is not None and self.state.allowed == self.allowed
+
+    @property
     def demand(self) -> Demand:
         """What it has and wants; until it has taken in that it is allowed less, it may act on what it knew."""
         believes = self.state.allowed if self.state else 0
@@ -53,11 +60,17 @@ class Member(msgspec.Struct, frozen=True):
 
 
 class Group(msgspec.Struct, frozen=True):
-    """All of them, by repository in the order in which they are named, and the `agents` that they have together."""
+    """All of them, by repository in the order in which they are named, and the `agents` that they have together.
+
+    `stuck` are issues that wait for each other across repositories, and in which circle. `interrupted`: by Ctrl-C, so
+    that who leaves now comes back.
+    """
 
     agents: int
     members: Mapping[str, Member]
     turns: int = 0
+    stuck: Mapping[Far, str] = msgspec.field(default_factory=dict)
+    interrupted: bool = False
 
 
 def group_of(agents: int, repositories: Iterable[str]) -> Group:
@@ -70,17 +83,26 @@ def seen(group: Group, repository: str, state: State, now: datetime) -> Group:
     member = group.members[repository]
     before = member.state
     told = member.told if before else {on: FarSeen(on, r.state, r.why, r.over) for on, r in state.far.items()}
-    wants = 0 if state.ended is not None or state.stopped else agents_wanted(state, now)
+    wants = agents_wanted(state, now) if state.running else 0
+    if len(state.slots) > member.held:
+        group = replace(group, turns=group.turns + 1)
+        member = replace(member, turn=group.turns)
     member = replace(member, state=state, wants=wants, told=told)
     if before is None or before.graph is not state.graph:
         found = dict.fromkeys(on for issue in state.graph.issues.values() for on in awaited(issue))
-        member = replace(member, awaits=tuple(found))
+        group = _with(group, repository, replace(member, awaits=tuple(found)))
+        return replace(group, stuck=_stuck(group))
     return _with(group, repository, member)
 
 
 def left(group: Group, repository: str) -> Group:
     """The group when nobody conducts one of its runs any more: its agents are gone."""
     return _with(group, repository, replace(group.members[repository], left=True))
+
+
+def interrupted(group: Group) -> Group:
+    """The group after Ctrl-C."""
+    return replace(group, interrupted=True)
 
 
 def admissible(group: Group) -> str | None:
@@ -108,9 +130,6 @@ def told(group: Group, told: Iterable[News]) -> Group:
         member = group.members[repository]
         if isinstance(event, FarSeen):
             member = replace(member, told={**member.told, event.on: event})
-        elif event.agents > member.allowed:
-            group = replace(group, turns=group.turns + 1)
-            member = replace(member, allowed=event.agents, turn=group.turns)
         else:
             member = replace(member, allowed=event.agents)
         group = _with(group, repository, member)
@@ -127,14 +146,39 @@ def standing(group: Group, on: Far) -> FarSeen | None:
         return FarSeen(on, IssueState.WAITING, f"it is not in the run of {on.repository}", over=True)
     if record.state is IssueState.CANCELLED and (record.cancelled_by or "").startswith(DONE):
         return FarSeen(on, IssueState.LANDED, record.cancelled_by or "")
-    over = "" if record.state.terminal else _over(member.state, member.left)
+    stays = member.left and not group.interrupted
+    stuck = group.stuck.get(on, "") if record.state in WAITS else ""
+    over = stuck or ("" if record.state.terminal else _over(member.state, stays))
     return FarSeen(on, record.state, over or _why(record, on.repository), over=bool(over))
+
+
+def awakened(states: Mapping[str, State], at: datetime) -> dict[str, list[FarSeen]]:
+    """Which of these runs have ended without what can be done now, and what to tell each so that it goes on.
+
+    What kept them has landed meanwhile, or is tried again, by a run that is still to be conducted.
+    """
+    ended = [repository for repository, state in states.items() if state.ended is not None]
+    for repository in ended:
+        state, events = states[repository], _missed(states, repository, at)
+        for event in events:
+            state = evolve(state, Recorded(state.seq + 1, at, event))
+        if state.ended is None:  # and so may be those that wait for it
+            return {repository: events} | awakened({**states, repository: state}, at)
+    return {}
+
+
+def _missed(states: Mapping[str, State], repository: str, at: datetime) -> list[FarSeen]:
+    """What a run has not been told of the others."""
+    group = group_of(0, states)
+    for name, state in states.items():
+        group = seen(group, name, state, at)
+    return [event for name, event in _sightings(group) if name == repository]
 
 
 # --- what is told
 
 
-def _sightings(group: Group) -> Iterator[News]:
+def _sightings(group: Group) -> Iterator[tuple[str, FarSeen]]:
     for repository, member in group.members.items():
         if member.state is None or member.left:
             continue
@@ -148,20 +192,29 @@ def _sightings(group: Group) -> Iterator[News]:
                 yield repository, now
 
 
-def _allowances(group: Group) -> Iterator[News]:
+def _allowances(group: Group) -> Iterator[tuple[str, AgentsAllowed]]:
     inside, door = _inside(group), _at_the_door(group)
     kept = group.members[door].held if door else 0  # a run that comes back needs what it had, all at once
     demands = {repository: member.demand for repository, member in inside.items()}
     for repository, agents in allot(group.agents - kept, demands).items():
-        if agents != inside[repository].allowed:
+        if agents != inside[repository].allowed and inside[repository].has_heard:
             yield repository, AgentsAllowed(agents)
 
 
+def _stuck(group: Group) -> dict[Far, str]:
+    plans = {n: tuple(m.state.graph.issues.values()) for n, m in group.members.items() if m.state}
+    found: dict[Far, str] = {}
+    while way := circle(plans, but=found):
+        told = f"these issues wait for each other: {' → '.join(map(str, way))}"
+        found |= dict.fromkeys(way, told)
+    return found
+
+
 def _over(state: State, left: bool) -> str:
-    """Why a run brings nothing to its end any more; empty while it may. One that was interrupted is resumed later."""
+    """Why a run brings nothing to its end any more; empty while it may."""
     if state.ended is not None:
         return "its run has ended"
-    if not left or state.interrupted:
+    if not left:
         return ""
     return f"its run stopped: {state.stopped}" if state.stopped else "its run stopped"
 

@@ -67,6 +67,7 @@ class Hub:
     def interrupt(self) -> None:
         """Ctrl-C, for every run: the first time nothing new starts, from the second on turns are stopped."""
         self._interrupted = min(self._interrupted + 1, 2)
+        self._group = group.interrupted(self._group)
         for repository, member in self._group.members.items():
             if repository in self._halls and not member.left:
                 self._halls[repository].tell(ev.Interrupted(self._interrupted))

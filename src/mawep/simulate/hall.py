@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from mawep.clock import VirtualClock
@@ -40,18 +41,24 @@ class Run:
 class Hall:
     """One orchestrator process after another on one journal."""
 
-    def __init__(self, plan: Scenario) -> None:
+    def __init__(
+        self,
+        plan: Scenario,
+        clock: VirtualClock | None = None,
+        watch: Callable[[State], None] = lambda state: None,
+    ) -> None:
+        """`watch` sees every state that the journal has."""
         self.state = State()
         self.journal: list[ev.Recorded] = []
-        self._committed = self._steps = self._crashes = 0
-        self._plan, self._clock = plan, VirtualClock()
+        self._committed = self._steps = self.crashes = 0
+        self._plan, self._clock, self._watch = plan, clock or VirtualClock(), watch
         self._limit = self._clock.now() + MOST_TIME
         self._agenda, self._repository = Agenda(self._clock), Repository(plan)
         self._rng = random.Random(plan.seed)  # noqa: S311 - nothing secret hangs on it
         world = World(plan, self._repository, self._agenda, self._clock, self._rng, self)
-        self._observer = Observer(world)
-        self._workers, self._effects = Workers(world), Effects(world, self._observer.moved)
-        self._forge = Forge(world, self._observer.merged)
+        self.observer = Observer(world)
+        self._workers, self._effects = Workers(world), Effects(world, self.observer.moved)
+        self._forge = Forge(world, self.observer.merged)
 
     def run(self) -> Run:
         """Run to the end.
@@ -59,27 +66,31 @@ class Hall:
         Raises:
             Violation: an invariant does not hold.
         """
-        self._arrange()
-        next_: Action = self._start
+        self.arrange()
+        next_: Action = self.start
         while True:
             try:
                 next_()
             except Crash:
-                self._crashes += 1
-                next_ = self._come_back
+                self.crashes += 1
+                next_ = self.come_back
                 continue
             except Violation:
                 raise
             except Exception as error:
-                raise self._observer.failed(error) from error
+                raise self.observer.failed(error) from error
             if self.state.stopped or (self.state.interrupted and self.state.resting and not self.state.ended):
-                next_ = self._come_back
+                next_ = self.come_back
             elif self.state.ended and self._agenda.next() is None:
-                self._observer.crashed(self.journal, self.state)
-                self._observer.ended(self.state)
-                return Run(self._plan.seed, tuple(self.journal), self.state, self._crashes)
+                return self.over()
             else:
-                next_ = self._go_on
+                next_ = self.go_on
+
+    def over(self) -> Run:
+        """Nobody will do anything to the run any more."""
+        self.observer.crashed(self.journal, self.state)
+        self.observer.ended(self.state)
+        return Run(self._plan.seed, tuple(self.journal), self.state, self.crashes)
 
     # --- what the world tells
 
@@ -94,6 +105,10 @@ class Hall:
         if any(known.seq == intent.seq for known in self.state.effects.values()):
             self.receive(event)
 
+    def tell(self, event: ev.AnyEvent) -> None:
+        """Post something from another run: it is taken in the order in which it was posted, while this one goes on."""
+        self._agenda.after(0, lambda: self.receive(event) if self.state.running else None, mortal=True)
+
     def _hear(self, said: ev.AnyEvent) -> None:
         """The tracker says something, if anybody is there to listen."""
         if self.state.running:
@@ -106,7 +121,8 @@ class Hall:
 
     # --- the loop
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """The run begins."""
         plan = self._plan
         started = ev.RunStarted(
             run=f"{plan.seed:032x}",
@@ -120,7 +136,7 @@ class Hall:
         )
         self.receive(started)
 
-    def _arrange(self) -> None:
+    def arrange(self) -> None:
         """Put on the agenda what happens by itself."""
         agenda, plan = self._agenda, self._plan
         for position, at in enumerate(plan.pushes, 1):
@@ -133,32 +149,40 @@ class Hall:
         for at, news_ in plan.outside:
             agenda.after(at, partial(self._hear, news_))
 
-    def _go_on(self) -> None:
+    def _moments(self) -> tuple[datetime | None, datetime | None]:
+        """When something happens, and when the core asked to be woken."""
+        return self._agenda.next(), next_wakeup(self.state) if self.state.running else None
+
+    def next(self) -> datetime | None:
+        """When it goes on; None: never."""
+        return min((moment for moment in self._moments() if moment is not None), default=None)
+
+    def go_on(self) -> None:
         """What comes next: something on the agenda, or the moment that the core asked to be woken at."""
-        happens, wakeup = self._agenda.next(), next_wakeup(self.state) if self.state.running else None
+        happens, wakeup = self._moments()
         if happens is None and wakeup is None:
-            self._observer.overrun("nothing will ever happen again")
+            self.observer.overrun("nothing will ever happen again")
         if happens is None or (wakeup is not None and wakeup < happens):
             self._clock.advance_to(wakeup or self._clock.now())
             self._settle()
         else:
             self._agenda.pop()()
         if self._clock.now() > self._limit:
-            self._observer.overrun(f"it is {self._clock.now()}")
+            self.observer.overrun(f"it is {self._clock.now()}")
 
     def _settle(self) -> None:
         """Decide until there is nothing to decide, commit, and only then let effects begin."""
         for _ in range(MOST_ROUNDS):
             now = self._clock.now()
             commands = decide(self.state, now)
-            self._observer.decided(commands, decide(self.state, now))
+            self.observer.decided(commands, decide(self.state, now))
             if not commands:
                 break
             for command in commands:
                 self._append(command)
         else:
-            self._observer.overrun(f"always something more to decide: {commands}")
-        self._observer.rest(self.state, now)
+            self.observer.overrun(f"always something more to decide: {commands}")
+        self.observer.rest(self.state, now)
         self._commit()
 
     def _append(self, event: ev.AnyEvent) -> None:
@@ -166,9 +190,9 @@ class Hall:
         before, rec = self.state, ev.Recorded(len(self.journal) + 1, self._clock.now(), event)
         self.journal.append(rec)
         self.state = evolve(before, rec)
-        self._observer.see(before, rec, self.state)
+        self.observer.see(before, rec, self.state)
         if rec.seq > MOST_EVENTS:
-            self._observer.overrun(f"{rec.seq} events")
+            self.observer.overrun(f"{rec.seq} events")
 
     def _commit(self) -> None:
         self._step()
@@ -177,6 +201,7 @@ class Hall:
         for rec in fresh:
             if isinstance(rec.event, ev.Intent):
                 self._begin(rec)
+        self._watch(self.state)
 
     def _begin(self, intent: ev.Recorded) -> None:
         self._step()
@@ -192,18 +217,26 @@ class Hall:
         if self._steps in self._plan.crashes:
             raise Crash
 
-    def _come_back(self) -> None:
-        """Another process takes the run over; effects without an answer are driven again."""
-        self._observer.crashed(self.journal, self.state)
+    def come_back(self) -> None:
+        """Another process takes the run over, after a while."""
+        self.fall()
+        self._clock.advance(self._rng.uniform(0, 300))
+        self.rise()
+
+    def fall(self) -> None:
+        """The process is gone, and with it what it had not committed."""
+        self.observer.crashed(self.journal, self.state)
         del self.journal[self._committed :]
-        self._observer.rewind(self.journal)
+        self.observer.rewind(self.journal)
         self.state = replay(self.journal)
         self._agenda.crash()
         self._workers.crash()
         self._forge.crash()
-        self._clock.advance(self._rng.uniform(0, 300))
+
+    def rise(self) -> None:
+        """A process takes the run over; effects without an answer are driven again."""
         if not self.state.run:
-            self._start()
+            self.start()
             return
         self._append(ev.RunResumed("another process", rerun=self._plan.willing or self._rng.random() < 0.8))
         self._commit()

@@ -65,6 +65,9 @@ class Invariant(StrEnum):
     CANCELLED_STAYS = "a cancelled issue is not started again"
     DESERVED = "no issue fails, parks or blocks without a cause"
     PURE = "asked twice, decide answers the same"
+    FAR_FIRST = "nothing starts before what it depends on in another repository has landed there"
+    FAR_SETTLED = "nothing stays blocked by an issue of another repository that has landed, or can land"
+    AGENTS_SHARED = "several repositories have no more agents at work than may be, all together"
     WAKES_LATER = "the next wakeup is in the future"
     REPLAYS = "replaying the journal gives the state, at every crash and at the end"
     ROUND_TRIPS = "an event read back from its JSON form is the same"
@@ -341,7 +344,7 @@ class Observer:
             case IssueState.CANCELLED:
                 return number in self.book.cancelled
             case IssueState.BLOCKED:
-                return not self._needed[number] <= self._landed
+                return not self._needed[number] <= self._landed or bool(state.graph.issues[number].far)
             case _:
                 return True
 

@@ -40,18 +40,14 @@ def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
 def _wait_again(state: State, record: IssueRecord) -> State:
     """Back to waiting, unless something else still stands in the way."""
     number = record.number
+    record = replace(record, reason=None, detail="", hunks="", files=(), cancelled_by=None)
     if (culprit := in_the_way(state, number)) is not None:
         return put(state, replace(record, state=IssueState.BLOCKED, blocked_by=culprit))
     waiting = not rules.dependencies_landed(state, number)
     record = replace(
         record,
         state=IssueState.WAITING if waiting else IssueState.READY,
-        reason=None,
-        detail="",
-        hunks="",
-        files=(),
         blocked_by=None,
-        cancelled_by=None,
         ended_at=None,
     )
     ready = state.ready if waiting else tuple(sorted((*state.ready, state.graph.rank[number])))
