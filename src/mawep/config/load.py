@@ -16,8 +16,9 @@ from mawep.config.fields import Section, Surroundings, suggestion
 from mawep.config.github import HIDDEN, forge_wanted
 from mawep.config.model import Config
 from mawep.config.plain_forge import PLAIN_FORGES
+from mawep.config.repositories import KEY, split
 from mawep.config.written import Place, Problem, Written, dotted, read
-from mawep.errors import ProblemsError
+from mawep.errors import ProblemsError, UsageError
 
 RUN_SECTIONS = frozenset(Config.model_fields) - {"github", *PLAIN_FORGES}
 """The sections that every run uses; that of a forge is used where issues or landing need it.
@@ -63,11 +64,51 @@ def load_config(
 
     Raises:
         ProblemsError: everything that is wrong, as `file:line: key: message`.
-        UsageError: the file is missing or cannot be read.
+        UsageError: the file is missing or cannot be read, or is about several repositories.
     """
+    written = _readable(path, overrides)
+    if KEY in written.tree:
+        raise UsageError(
+            f"{written.start.text} is about several repositories, and this takes one",
+            next_step="name the issue as `owner/name#5`, or be in the clone that you mean",
+        )
+    config, problems = _one(written, path, environ, uses)
+    if config is None:
+        raise _refusal(problems)
+    return config
+
+
+def load_members(
+    path: Path | None,
+    overrides: Sequence[str],
+    environ: Mapping[str, str],
+    *,
+    uses: Collection[str] = RUN_SECTIONS,
+) -> dict[str, Config]:
+    """The configuration of each of `repositories`, by its name, read as by `load_config`.
+
+    Without any, the only one there is has no name.
+    """
+    written = _readable(path, overrides)
+    members = split(written) if KEY in written.tree else {"": written}
+    checked = {name: _one(one, path, environ, uses) for name, one in members.items()}
+    problems = [*written.problems, *(problem for _, found in checked.values() for problem in found)]
+    if problems:
+        raise _refusal(problems)
+    return {name: config for name, (config, _) in checked.items() if config is not None}
+
+
+def _readable(path: Path | None, overrides: Sequence[str]) -> Written:
     written = read(path, overrides)
     if not written.readable:
         raise _refusal(written.problems)
+    return written
+
+
+def _one(
+    written: Written, path: Path | None, environ: Mapping[str, str], uses: Collection[str]
+) -> tuple[Config | None, list[Problem]]:
+    """The configuration, or what is wrong with it."""
     uses = {*uses, *_forges(written.tree, uses)}
     if forge_wanted(written.tree, uses):
         uses = {*uses, "github"}
@@ -81,9 +122,7 @@ def load_config(
     )
     sections, errors = _check(resolved.tree, around)
     problems = [*written.problems, *_problems(errors, resolved, written), *_across(sections, written, uses)]
-    if problems:
-        raise _refusal(problems)
-    return Config.model_validate(sections, context=around)
+    return (None, problems) if problems else (Config.model_validate(sections, context=around), [])
 
 
 def every_key(
@@ -138,7 +177,7 @@ def _problems(
         if not any(path[:length] in of_no_use for length in range(1, len(path) + 1))
     }
     for path, message in messages.items():
-        yield Problem(written.place_of(path), dotted(path), message)
+        yield Problem(written.place_of(path), written.name_of(path), message)
 
 
 def _message(path: KeyPath, error: ErrorDetails, resolved: Resolved, written: Written) -> str:
@@ -170,7 +209,7 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
     if "github" in sections and "github" in uses:
         for key, message in sections["github"].at_odds():
             path = ("github", *key)
-            yield Problem(written.place_of(path), dotted(path), message)
+            yield Problem(written.place_of(path), written.name_of(path), message)
     if uses and {"github", *PLAIN_FORGES}.intersection(uses):
         yield from _lent(sections, written)
     if {"landing", "issues"} <= sections.keys() and "landing" in uses:
@@ -183,7 +222,9 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
         if sections["workspace"].ports_from > highest:
             path = ("workspace", "ports_from")
             message = f"expected at most {highest}, as {agents} agents get ten ports each"
-            yield Problem(_latest(written, path, ("orchestrator", "max_agents")), dotted(path), message)
+            yield Problem(
+                _latest(written, path, ("orchestrator", "max_agents")), written.name_of(path), message
+            )
 
 
 def _lent(sections: Mapping[str, Any], written: Written) -> Iterator[Problem]:
@@ -196,7 +237,7 @@ def _lent(sections: Mapping[str, Any], written: Written) -> Iterator[Problem]:
             message = (
                 f"`{name}` signs MAWEP in at the forge; agents and gates get another credential, or none"
             )
-            yield Problem(written.place_of(path), dotted(path), message)
+            yield Problem(written.place_of(path), written.name_of(path), message)
 
 
 def _latest(written: Written, *paths: KeyPath) -> Place:

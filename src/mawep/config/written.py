@@ -43,6 +43,15 @@ class Written:
     places: dict[KeyPath, Place] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     readable: bool = True
+    inside: dict[KeyPath, KeyPath] = field(default_factory=dict)
+    """Where values really stand that were written in an entry of `repositories`."""
+
+    def name_of(self, path: KeyPath) -> str:
+        """The dotted name of a key, as a person finds it."""
+        for length in range(len(path), 0, -1):
+            if path[:length] in self.inside:
+                return dotted((*self.inside[path[:length]], *path[length:]))
+        return dotted(path)
 
     def place_of(self, path: KeyPath) -> Place:
         """Where the value at `path` was written, or the nearest thing around it."""
