@@ -28,6 +28,11 @@ class MawepError(Exception):
             parts.append(f"next: {self.next_step}")
         return "\n  ".join(parts)
 
+    @property
+    def line(self) -> str:
+        """All of it in one line."""
+        return "; ".join(part for part in (self.what, self.cause, self.next_step) if part)
+
 
 class UsageError(MawepError):
     """The command cannot be carried out as asked; nothing was touched."""

@@ -56,7 +56,7 @@ async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterato
     try:
         repository = await find_repository(config.orchestrator.repo_path)
     except MawepError as error:
-        yield Check("repository", "failed", _sentence(error))
+        yield Check("repository", "failed", error.line)
         return
     for check in await _repository(config, repository):
         yield check
@@ -124,13 +124,9 @@ async def _guarded(name: str, check: Callable[[], Coroutine[Any, Any, str]]) -> 
     try:
         return Check(name, "ok", await check())
     except MawepError as error:
-        return Check(name, "failed", _sentence(error))
+        return Check(name, "failed", error.line)
     except OSError as error:
         return Check(name, "failed", str(error))
-
-
-def _sentence(error: MawepError) -> str:
-    return "; ".join(part for part in (error.what, error.cause, error.next_step) if part)
 
 
 def _interpreters() -> Check:
@@ -144,7 +140,7 @@ def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config 
     except ProblemsError as error:
         problems = list(error.problems)
     except MawepError as error:
-        return None, [_sentence(error)]
+        return None, [error.line]
     try:
         return read_config(path, overrides, uses=()), problems
     except ProblemsError:
@@ -175,7 +171,7 @@ def _walls(config: Config) -> Check:
     try:
         return Check("sandbox", "ok", describe_walls(config))
     except MawepError as error:
-        return Check("sandbox", "failed", _sentence(error))
+        return Check("sandbox", "failed", error.line)
 
 
 def _disk(config: Config, repository: Repository) -> Check:

@@ -6,9 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -23,16 +22,14 @@ from mawep.adapters.process import Supervisor
 from mawep.adapters.runtime_directory import clear_runtime_directory
 from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
-from mawep.agents.registry import RUNTIMES
-from mawep.cli.agents_here import logins
 from mawep.cli.branches import branch_of
-from mawep.cli.confining import confinement, shown
-from mawep.cli.driving import options_of, routing, ways_of
+from mawep.cli.driving import routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
+from mawep.cli.interrupts import interruptible
 from mawep.cli.landing import first_target, proposals_of, target_of
-from mawep.cli.pricing import price_of
 from mawep.cli.reporting import errands_of, outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
+from mawep.cli.settings import worker_settings, workspace_settings
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
 from mawep.cli.watching import Eyes, forge_of_run, has_forge, watcher_of
@@ -49,8 +46,7 @@ from mawep.core.engine import replay
 from mawep.core.model import Issue, Number
 from mawep.core.state import State, replace
 from mawep.errors import InfrastructureError, ProblemsError, UsageError
-from mawep.gateway.gateway import Ears, Gateway
-from mawep.gateway.prices import load_prices
+from mawep.gateway.gateway import Ears
 from mawep.observe.live import Live
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
@@ -59,17 +55,16 @@ from mawep.orchestrator.hall import Witness
 from mawep.orchestrator.proposals import Proposals
 from mawep.orchestrator.watcher import Watching
 from mawep.stages.acceptance import protected_patterns
-from mawep.stages.attempt import Limits
 from mawep.stages.land import Target
 from mawep.stages.land.branches import FollowedTarget
 from mawep.stages.verify import Gate, GateSettings, ScopeGate, until_gates_ended
-from mawep.stages.workspace import Workspaces, WorkspaceSettings
+from mawep.stages.workspace import Workspaces
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
 from mawep.state.runs import RunDirectory, RunSummary, directory_of, home, list_runs, target_claimed
 from mawep.trackers.base import AllowanceObserver
 from mawep.trackers.registry import FORGES
-from mawep.worker import Driving, Worker, WorkerSettings
+from mawep.worker import Worker
 
 TIDYING_SECONDS = 20.0
 """How long the end of a run waits for worktrees to be removed; the rest is left to the next one."""
@@ -103,13 +98,23 @@ class View:
     learned: Callable[[str], None] = lambda secret: None
 
 
-async def _begin(
-    repository: Repository, config: Config, issues: Sequence[Issue], clock: Clock
-) -> tuple[RunDirectory, Journal]:
-    """Write the first event of a new run. Nothing but the run's own directory is touched.
+@dataclass(frozen=True)
+class Opened:
+    """A run whose journal is this process's; `resumed` when an earlier one has conducted it before."""
+
+    directory: RunDirectory
+    journal: Journal
+    hall: Orchestrator
+    resumed: ev.RunResumed | None
+
+
+async def first_event(
+    repository: Repository, config: Config, issues: Sequence[Issue], clock: Clock, *, shared: bool = False
+) -> ev.RunStarted:
+    """The first event of a new run. Nothing is touched. `shared`: others have its agents together with it.
 
     Raises:
-        UsageError: a template of the repository cannot be used; nothing was touched.
+        UsageError: a template of the repository cannot be used.
     """
     branch = config.orchestrator.target_branch
     target = await first_target(config, repository)
@@ -117,15 +122,14 @@ async def _begin(
     templates = await read_templates(repository, target, update)
     try_templates(templates, issues, base=target, target=branch)
     run = new_id(clock.now())
-    directory = directory_of(repository.common_dir, run)
     branches = {issue.number: branch_of(issue, config.workspace.branch_prefixes) for issue in issues}
-    started = ev.RunStarted(
+    return ev.RunStarted(
         run=run,
         trace=os.urandom(16).hex(),
         target_branch=branch,
         target=target,
         issues=tuple(issues),
-        rules=replace(config.rules(), reviewers=reviewers(config, issues)),
+        rules=replace(config.rules(), reviewers=reviewers(config, issues), shared=shared),
         settings=json.dumps({**config.public(), "templates": asdict(templates)}, sort_keys=True),
         digests={"mawep": __version__, **templates.digests()},
         suffixed=await _taken(repository, config, branches),
@@ -133,8 +137,13 @@ async def _begin(
         runtime=config.agents.runtime,
         routed={str(number): to for number, to in routing(config.agents, issues).routed.items()},
     )
+
+
+async def begin(common_dir: Path, started: ev.RunStarted, clock: Clock) -> tuple[RunDirectory, Journal]:
+    """Write the first event of a new run. Nothing but the run's own directory is touched."""
+    directory = directory_of(common_dir, started.run)
     directory.make()
-    journal = Journal.create(directory.journal, run)
+    journal = Journal.create(directory.journal, started.run)
     journal.append(started, clock.now())
     await journal.commit()
     return directory, journal
@@ -180,8 +189,8 @@ class Conductor:
         common, branch = self.repository.common_dir, self.config.orchestrator.target_branch
         with target_claimed(common, branch):
             refuse_unfinished(common, branch)
-            directory, journal = await _begin(self.repository, self.config, issues, self.clock)
-            return await self._conduct(directory, journal)
+            started = await first_event(self.repository, self.config, issues, self.clock)
+            return await self._alone(self.open(*await begin(common, started, self.clock)))
 
     async def resume(self, run: RunSummary, *, rerun: bool) -> Conducted:
         """Go on with a run that an earlier process conducted. `rerun`: lost attempts are run again.
@@ -191,27 +200,57 @@ class Conductor:
             JournalError: its journal cannot be opened.
         """
         with target_claimed(self.repository.common_dir, run.target_branch):
-            journal = Journal.open(run.directory.journal)
-            owner, budget = f"{os.uname().nodename}:{os.getpid()}", self.config.agents.budget.limits()
-            resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget)
-            return await self._conduct(run.directory, journal, resumed)
+            return await self._alone(self.reopen(run.directory, rerun=rerun))
 
-    async def _conduct(
-        self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None
+    def reopen(self, directory: RunDirectory, *, rerun: bool) -> Opened:
+        """Take over the journal of a run that an earlier process conducted.
+
+        Raises:
+            JournalError: it cannot be opened.
+            UsageError: the configuration cannot drive its agents any more.
+        """
+        owner, budget = f"{os.uname().nodename}:{os.getpid()}", self.config.agents.budget.limits()
+        resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget)
+        return self.open(directory, Journal.open(directory.journal), resumed)
+
+    def open(self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None) -> Opened:
+        """A hall for the run; the journal is closed if there can be none.
+
+        Raises:
+            UsageError: the configuration cannot drive its agents.
+        """
+        with contextlib.ExitStack() as undo:
+            undo.callback(journal.close)
+            state = replay(journals.read(directory.journal))
+            ways = ways_of(self.config.agents, state)  # before anything is started
+            ways |= reviewer_ways(self.config, state.rules.reviewers.values())
+            if missing := obstacles(self.config, ways.values(), os.environ):
+                raise ProblemsError("The run cannot go on:", missing)
+            undo.pop_all()
+        return Opened(
+            directory, journal, Orchestrator(journal, state, self.clock, self.view.witnesses), resumed
+        )
+
+    async def _alone(self, opened: Opened) -> Conducted:
+        def heard() -> AbstractContextManager[None]:
+            return interruptible(lambda level: opened.hall.tell(ev.Interrupted(level)))
+
+        return await self.conduct(opened, heard)
+
+    async def conduct(
+        self,
+        opened: Opened,
+        heard: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
     ) -> Conducted:
-        state = replay(journals.read(directory.journal))
-        ways = ways_of(self.config.agents, state)  # before anything is started
-        ways |= reviewer_ways(self.config, state.rules.reviewers.values())
-        if missing := obstacles(self.config, ways.values(), os.environ):
-            raise ProblemsError("The run cannot go on:", missing)
-        hall = Orchestrator(journal, state, self.clock, self.view.witnesses)
+        """Conduct the run to its end, or to where it can be resumed; while it is `heard` its hall can be interrupted."""
+        directory, journal, hall = opened.directory, opened.journal, opened.hall
         failure: InfrastructureError | None = None
         try:
             async with AsyncExitStack() as stack:
-                stack.enter_context(about(run=state.run, trace_id=state.trace))
+                stack.enter_context(about(run=hall.state.run, trace_id=hall.state.trace))
                 effects = await self._wire(stack, directory, journal, hall)
-                with _interruptible(hall):
-                    await hall.run(effects, resumed)
+                with heard():
+                    await hall.run(effects, opened.resumed)
                 if hall.state.ended is not None:
                     await effects.conclude()
         except InfrastructureError as error:
@@ -364,85 +403,3 @@ class Conductor:
             state=lambda: hall.state,
             clock=self.clock,
         )
-
-
-def worker_settings(
-    config: Config, repository: Repository, directory: RunDirectory, state: State, gateway: Gateway | None
-) -> WorkerSettings:
-    """How the built-in worker drives the agents of a run.
-
-    Raises:
-        UsageError: the configuration does not say how some of them are driven.
-    """
-    agents, prices = config.agents, load_prices(config.agents.prices)
-    return WorkerSettings(
-        name=WORKER,
-        run=directory.run,
-        directory=directory.path,
-        gateway=gateway,
-        forge=has_forge(config),
-        runtimes={
-            name: Driving(
-                RUNTIMES[way.runtime](options_of(agents, way)),
-                *(way.command, way.env, way.model),
-                sandbox=agents.walls_of(way.runtime),
-                network=agents.network,
-                price=price_of(way, prices),
-            )
-            for name, way in ways_of(agents, state).items()
-        },
-        limits=Limits(
-            stall=agents.stall_timeout_minutes * 60,
-            turn=agents.turn_timeout_minutes * 60,
-            progress=agents.progress_timeout_minutes * 60,
-            loop=agents.loop_limit,
-            processes=agents.limits.processes,
-            memory=agents.limits.memory_gb * 1e9,
-            disk=agents.limits.disk_gb * 1e9,
-        ),
-        shown=shown(config, repository),
-        logins=logins(config, os.environ),
-    )
-
-
-def workspace_settings(config: Config, repository: Repository) -> WorkspaceSettings:
-    """How worktrees are made."""
-    workspace = config.workspace
-    return WorkspaceSettings(
-        base=config.worktree_base(repository.common_dir, os.environ),
-        spares=min(workspace.spares, config.orchestrator.max_agents),
-        setup=workspace.setup,
-        setup_inputs=workspace.setup_inputs,
-        link=workspace.link,
-        copy=workspace.copy_,
-        ports_from=workspace.ports_from,
-        disk_floor_gb=workspace.disk_floor_gb,
-        quota_gb=config.agents.limits.disk_gb,
-        env=config.verify.env,
-        retention_days=config.cleanup.worktree_retention_days,
-        setup_timeout=workspace.setup_timeout_minutes * 60,
-        gate_slots=config.verify.slots + (config.review.slots if config.review.runtime else 0),
-        confinement=confinement(config, repository),
-    )
-
-
-@contextlib.contextmanager
-def _interruptible(hall: Orchestrator) -> Iterator[None]:
-    """Ctrl-C once: finish what runs. Twice: stop it. SIGTERM and a terminal that closes are the second kind."""
-    loop = asyncio.get_running_loop()
-    level = [0]
-
-    def interrupt(least: int) -> None:
-        level[0] = max(level[0] + 1, least)
-        hall.tell(ev.Interrupted(min(level[0], 2)))
-
-    handlers = {signal.SIGINT: 1, signal.SIGTERM: 2}
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # `nohup` wants it to go on
-        handlers[signal.SIGHUP] = 2
-    for number, least in handlers.items():
-        loop.add_signal_handler(number, interrupt, least)
-    try:
-        yield
-    finally:
-        for number in handlers:
-            loop.remove_signal_handler(number)

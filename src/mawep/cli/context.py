@@ -33,11 +33,16 @@ def read_config(path: Path | None, overrides: Sequence[str], uses: Collection[st
     """
     from mawep.config import RUN_SECTIONS, load_config
 
-    chosen = _existing(path)
+    chosen = existing(path)
     return load_config(chosen, overrides, os.environ, uses=RUN_SECTIONS if uses is None else uses)
 
 
-def _existing(path: Path | None) -> Path:
+def existing(path: Path | None) -> Path:
+    """The file of the configuration that a person means.
+
+    Raises:
+        UsageError: there is none.
+    """
     chosen = path or DEFAULT_CONFIG
     if not chosen.exists():
         raise UsageError(
@@ -62,7 +67,7 @@ async def open_repository(path: Path | None) -> Repository:
     """
     if path is None and not DEFAULT_CONFIG.exists():
         return await find_repository(Path())
-    chosen = _existing(path)
+    chosen = existing(path)
     text = chosen.read_text(encoding="utf-8", errors="replace")
     if "repo_path" not in text:  # most do not name it, and reading YAML takes 40 ms
         return await find_repository(chosen.absolute().parent)

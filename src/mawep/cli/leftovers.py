@@ -19,8 +19,8 @@ from mawep.adapters.git_refs import RefMovedError, list_refs, read_ref, update_r
 from mawep.adapters.git_worktrees import list_worktrees
 from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
-from mawep.cli.conduct import workspace_settings
 from mawep.cli.landing import target_ref
+from mawep.cli.settings import workspace_settings
 from mawep.cli.upkeep import clear_dead_sockets, shared_server
 from mawep.clock import SystemClock
 from mawep.config import Config

@@ -17,6 +17,7 @@ from mawep.errors import ProblemsError, UsageError
 from mawep.observe.text import short
 from mawep.stages.intake import Selection, Wanted, select, wanted
 from mawep.trackers.base import NotAllowed, NotThere
+from mawep.trackers.issue_file import ALONE, Around
 
 
 @dataclass(frozen=True)
@@ -60,23 +61,31 @@ async def chosen_issues(
     *,
     with_dependencies: bool = False,
     for_a_run: bool = False,
+    around: Around = ALONE,
 ) -> Selection:
     """The issues that a person means, checked; those that landed on the target before count as closed.
 
-    `for_a_run`: with all that agents will be told of them.
+    `for_a_run`: with all that agents will be told of them. `around`: the repositories that take part.
 
     Raises:
         ProblemsError: issues cannot be read.
         UsageError: it is not clear which issues are meant.
     """
+    if asked.far:
+        raise UsageError(
+            f"{asked.far[0]} is in another repository",
+            next_step="name both in `repositories` of a configuration",
+        )
     pull_in = with_dependencies or config.issues.with_dependencies
     before = await landed(config, repository) if repository else {}
-    async with tracker_of(config, repository) as tracker:
+    async with tracker_of(config, repository, around) as tracker:
         try:
             found = await tracker.find(asked, with_dependencies=pull_in)
         except (NotAllowed, NotThere) as error:
             raise UsageError(error.what, cause=error.cause, next_step=error.next_step) from error
-        selection = select(found, asked, with_dependencies=pull_in, landed=before)
+        selection = select(
+            found, asked, with_dependencies=pull_in, landed=before, among_others=bool(around.near)
+        )
         if selection.graph is None or not selection.graph.issues:
             return selection
         issues = list(selection.graph.issues.values())

@@ -190,7 +190,7 @@ async def _repository(config: Config, problems: list[str]) -> Repository | None:
     try:
         return await find_repository(config.orchestrator.repo_path)
     except UsageError as error:
-        problems.append(_sentence(error))
+        problems.append(error.line)
         return None
 
 
@@ -209,7 +209,7 @@ async def _selection(
         problems += error.problems
         return None
     except UsageError as error:
-        problems.append(_sentence(error))
+        problems.append(error.line)
         return None
     problems += selection.problems
     return selection
@@ -223,11 +223,7 @@ async def _preflight(config: Config, repository: Repository | None, graph: Graph
         problems = (*found.problems, *routing(config.agents, issues).problems, *dict.fromkeys(unknowable))
         return Findings(problems, found.warnings)
     except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
-        return Findings((_sentence(error),))
-
-
-def _sentence(error: UsageError | GitError) -> str:
-    return "; ".join(part for part in (error.what, error.cause, error.next_step) if part)
+        return Findings((error.line,))
 
 
 async def look_before(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Findings:

@@ -15,13 +15,15 @@ from types import MappingProxyType
 import msgspec
 
 from mawep.core.graph import CycleError, Graph, build
-from mawep.core.model import Dependency, Issue, Number, Sha
+from mawep.core.model import Dependency, Far, FarDependency, Issue, Number, Sha
 from mawep.errors import UsageError
 from mawep.trackers.base import Found, Outside, Wanted
 
 __all__ = ["Found", "Outside", "Selection", "Wanted", "select", "sources", "wanted"]
 
-_NUMBER = re.compile(r"#?([1-9][0-9]{0,17})")
+_REFERENCE = re.compile(
+    r"(?:(?P<repository>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)+)#|#?)(?P<number>[1-9][0-9]{0,17})"
+)
 _SOURCES = {"front_matter": "front matter", "body": "text", "sub_issue": "sub-issue"}
 _HOW = "write `--issues 101,102`, `--issues all`, or `--label`, `--milestone`, `--query` or `--project`"
 
@@ -58,12 +60,37 @@ def wanted(
     if issues is None or issues.strip() == "all":
         return Wanted(label=label, milestone=milestone, query=query, project=project)
     words = [word for word in re.split(r"[,\s]+", issues) if word]
-    found = [_NUMBER.fullmatch(word) for word in words]
-    wrong = [word for word, number in zip(words, found, strict=True) if number is None]
-    if wrong or not words:
-        cause = f"`{wrong[0] if wrong else issues}` is no number of an issue"
-        raise UsageError("which issues?", cause=cause, next_step="write `--issues 101,102` or `--issues all`")
-    return Wanted(tuple(dict.fromkeys(int(number[1]) for number in found if number)))
+    try:
+        named = list(dict.fromkeys(map(reference, words)))
+    except ValueError as error:
+        raise _not_understood(str(error)) from None
+    if not named:
+        raise _not_understood(issues)
+    return Wanted(
+        tuple(number for repository, number in named if not repository),
+        far=tuple(Far(repository, number) for repository, number in named if repository),
+    )
+
+
+def reference(word: str) -> tuple[str, Number]:
+    """The repository, in lower case (empty: it is not said), and the number that `owner/name#5`, `#5` or `5` mean.
+
+    Raises:
+        ValueError: it means nothing, and is what the error says.
+    """
+    found = _REFERENCE.fullmatch(word)
+    if found is None:
+        raise ValueError(word)
+    return (found["repository"] or "").lower(), int(found["number"])
+
+
+def _not_understood(word: str) -> UsageError:
+    cause = f"`{word}` is no number of an issue"
+    return UsageError(
+        "which issues?",
+        cause=cause,
+        next_step="write `--issues 101,102` or `--issues all`, or `owner/name#101` of several repositories",
+    )
 
 
 def select(
@@ -72,13 +99,15 @@ def select(
     *,
     with_dependencies: bool = False,
     landed: Mapping[Number, Sha] = MappingProxyType({}),
+    among_others: bool = False,
 ) -> Selection:
     """Choose the issues of a run and check that everything they wait for is among them or done.
 
     `landed` are those that have landed on the target before, with their landing commits: they are not chosen
-    again, and a dependency on one of them is met.
+    again, and a dependency on one of them is met. `among_others`: the question is put to several repositories, and
+    nothing here need be an answer.
     """
-    choice = _Choice(found, asked, landed)
+    choice = _Choice(found, asked, landed, among_others=among_others)
     meant = choice.meant()
     done = {number: landed[number] for number in sorted(meant) if number in landed}
     chosen = meant.difference(done)
@@ -100,13 +129,16 @@ def select(
 class _Choice:
     """What is known while issues are chosen; collects problems and notes on the way."""
 
-    def __init__(self, found: Found, asked: Wanted, landed: Mapping[Number, Sha]) -> None:
+    def __init__(
+        self, found: Found, asked: Wanted, landed: Mapping[Number, Sha], *, among_others: bool
+    ) -> None:
         self.found = found
         self.asked = asked
         self.landed = landed
         self.known: dict[Number, Issue] = {}
         self.problems: list[str] = []
         self.notes: list[str] = list(found.notes)
+        self.unanswered = self.notes if among_others else self.problems
         for issue in found.issues:
             first = self.known.setdefault(issue.number, issue)
             if first is not issue:
@@ -125,11 +157,11 @@ class _Choice:
             return there
         if self.found.matching is not None:
             if not self.found.matching:
-                self.problems.append("no open issue is what you asked for")
+                self.unanswered.append("no open issue is what you asked for")
             return {number for number in self.found.matching if number in known or number in self.landed}
         matching = {n for n, issue in known.items() if asked.label is None or asked.label in issue.labels}
         if not matching:
-            self.problems.append(self._nothing_matches())
+            self.unanswered.append(self._nothing_matches())
         return matching
 
     def _nothing_matches(self) -> str:
@@ -211,6 +243,7 @@ def _past(issue: Issue, whole: Graph, parents: Collection[Number]) -> Issue:
     if not any(dependency.on in parents for dependency in issue.depends_on):
         return issue
     found: dict[Number, Dependency] = {}
+    far: dict[Far, FarDependency] = {edge.on: edge for edge in issue.far}
     ahead = list(reversed(issue.depends_on))
     seen: set[Number] = set()
     while ahead:
@@ -219,8 +252,10 @@ def _past(issue: Issue, whole: Graph, parents: Collection[Number]) -> Issue:
             found.setdefault(dependency.on, dependency)
         elif dependency.on not in seen:
             seen.add(dependency.on)
-            ahead += reversed(whole.issues[dependency.on].depends_on)
-    return msgspec.structs.replace(issue, depends_on=tuple(found.values()))
+            parent = whole.issues[dependency.on]
+            ahead += reversed(parent.depends_on)
+            far |= {edge.on: edge for edge in parent.far if edge.on not in far}
+    return msgspec.structs.replace(issue, depends_on=tuple(found.values()), far=tuple(far.values()))
 
 
 def _is_a_parent(number: Number, needed: Collection[Number]) -> str:
@@ -251,6 +286,6 @@ def _name(issue: Issue) -> str:
     return f"#{issue.number} ({issue.origin})" if issue.origin else f"#{issue.number}"
 
 
-def sources(dependency: Dependency) -> str:
+def sources(dependency: Dependency | FarDependency) -> str:
     """Who said that one issue waits for the other, in words."""
     return " and ".join(_SOURCES.get(source, source) for source in dependency.source.split("+"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from mawep.core.model import Issue
 from mawep.errors import ProblemsError, UsageError
 from mawep.trackers.found import Found, Wanted
-from mawep.trackers.issue_file import IssueFile, read_issue
+from mawep.trackers.issue_file import ALONE, Around, IssueFile, read_issue
 
 MAX_BYTES = 1 << 18
 """No issue file is longer: an assignment carries it whole, in one message."""
@@ -21,8 +21,9 @@ class FolderTracker:
 
     name = "folder"
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, around: Around = ALONE) -> None:
         self._folder = folder
+        self._around = around
 
     async def find(self, wanted: Wanted, *, with_dependencies: bool = False) -> Found:
         unknown = [name for name in ("milestone", "query", "project") if getattr(wanted, name) is not None]
@@ -81,7 +82,7 @@ class FolderTracker:
             return IssueFile(None, (f"{name}: is longer than {MAX_BYTES} bytes",))
         if path.stem.lower() == "readme" and not text.startswith("---"):
             return IssueFile(None, ())
-        return read_issue(text, name)
+        return read_issue(text, name, self._around)
 
 
 def _markdown(folder: Path) -> Iterator[str]:

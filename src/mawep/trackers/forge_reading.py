@@ -6,11 +6,11 @@ are referenced and not known yet, and one for each that is in another repository
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from mawep.core.model import Dependency, Issue, Number
+from mawep.core.model import Dependency, Far, FarDependency, Issue, Number
 from mawep.trackers.base import Forge, NotAllowed, NotThere
 from mawep.trackers.forge_values import ForgeIssue, Query, Reference
 from mawep.trackers.found import Outside
@@ -22,10 +22,11 @@ _REASONS = {"not_planned": Outside.DROPPED, "duplicate": Outside.DUPLICATE}
 
 
 class ForgeReading:
-    """What has been read so far."""
+    """What has been read so far. Of the repositories that are `near` (in lower case) nothing is asked here."""
 
-    def __init__(self, forge: Forge) -> None:
+    def __init__(self, forge: Forge, near: Collection[str] = ()) -> None:
         self._forge = forge
+        self._near = near
         self.seen: dict[Number, ForgeIssue] = {}
         self.outside: dict[Number, Outside] = {}
         self.notes: dict[str, None] = {}
@@ -65,7 +66,7 @@ class ForgeReading:
                 target
                 for issue in fresh
                 for target in self._waits[issue.number]
-                if target[0] != self._forge.repository
+                if target[0] != self._forge.repository and not self._is_near(target)
             ]
         )
         return [
@@ -86,9 +87,11 @@ class ForgeReading:
                 self.seen[issue.number] = issue
 
     def issues(self) -> tuple[Issue, ...]:
-        """Every issue whose text was read, with what it waits for in this repository."""
+        """Every issue whose text was read, with what it waits for here and in what is near."""
         return tuple(
-            msgspec.structs.replace(text.issue, depends_on=tuple(self._dependencies(number)))
+            msgspec.structs.replace(
+                text.issue, depends_on=tuple(self._dependencies(number)), far=tuple(self._far(number))
+            )
             for number, text in sorted(self._texts.items())
         )
 
@@ -171,10 +174,19 @@ class ForgeReading:
             if repository == self._forge.repository:
                 yield Dependency(on, "+".join(sources))
 
+    def _far(self, number: Number) -> Iterable[FarDependency]:
+        for target, sources in self._waits.get(number, {}).items():
+            if self._is_near(target):
+                yield FarDependency(Far(target[0].lower(), target[1]), "+".join(sources))
+
+    def _is_near(self, target: Target) -> bool:
+        return target[0].lower() in self._near and not same(target[0], self._forge.repository)
+
     def _unmet_elsewhere(self, number: Number) -> Iterable[str]:
         for target, sources in self._waits.get(number, {}).items():
             state = self._elsewhere.get(target)
-            if target[0] == self._forge.repository or (isinstance(state, Outside) and state.met):
+            known = target[0] == self._forge.repository or self._is_near(target)
+            if known or (isinstance(state, Outside) and state.met):
                 continue
             line = self._texts[number].waits_for.get(target)
             who = " and ".join(f"line {line}" if source == TEXT else source for source in sources)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import msgspec
 
@@ -33,10 +33,14 @@ MOST_SAID = 40_000
 
 
 class ForgeTracker:
-    """Issues of the repository that `forge` sees, by those whose association is in `trust`, or approved."""
+    """Issues of the repository that `forge` sees, by those whose association is in `trust`, or approved.
 
-    def __init__(self, forge: Forge, trust: Sequence[str]) -> None:
+    `near` are the repositories, in lower case, that take part in the run with this one.
+    """
+
+    def __init__(self, forge: Forge, trust: Sequence[str], near: Collection[str] = ()) -> None:
         self.name = forge.name
+        self._near = near
         self._forge = forge
         self._trust = tuple(trust)
         self._seen: dict[Number, ForgeIssue] = {}
@@ -44,7 +48,7 @@ class ForgeTracker:
         self._comments: dict[Number, list[Comment]] = {}
 
     async def find(self, wanted: Wanted, *, with_dependencies: bool = False) -> Found:
-        reading = ForgeReading(self._forge)
+        reading = ForgeReading(self._forge, self._near)
         roots = await self._roots(wanted, reading)
         refused: dict[Number, str] = {}
         ahead, by_number = roots, bool(wanted.numbers)

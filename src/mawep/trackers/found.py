@@ -8,7 +8,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TypeVar
 
-from mawep.core.model import Issue, Number
+from mawep.core.model import Far, Issue, Number
 
 V = TypeVar("V")
 
@@ -21,7 +21,8 @@ def _nothing() -> Mapping[Number, V]:
 class Wanted:
     """Which issues a person asked for: some `numbers`, else all that everything else here fits.
 
-    `query` is in the forge's own language, `project` the number of a board.
+    `query` is in the forge's own language, `project` the number of a board. `far` are issues that were named with
+    their repository.
     """
 
     numbers: tuple[Number, ...] = ()
@@ -29,6 +30,7 @@ class Wanted:
     milestone: str | None = None
     query: str | None = None
     project: int | None = None
+    far: tuple[Far, ...] = ()
 
 
 class Outside(StrEnum):

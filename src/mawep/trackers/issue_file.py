@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from difflib import get_close_matches
 
 from mawep.adapters.yaml_lines import KeyPath, Parsed, Tree
-from mawep.core.model import Dependency, Issue, Priority
+from mawep.core.model import Dependency, Far, FarDependency, Issue, Priority
 from mawep.core.paths import confined
 from mawep.trackers.affected_files import affected_files
 from mawep.trackers.dependencies import Unreadable, references
@@ -39,7 +39,7 @@ PRIORITIES = {
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _LOCAL_REF = re.compile(r"#?([1-9][0-9]{0,17})")
-_FOREIGN_REF = re.compile(r"[\w.-]+/[\w.-]+#[0-9]+|https?://.*")
+_FOREIGN_REF = re.compile(r"(?P<repository>[\w.-]+(?:/[\w.-]+)+)#(?P<number>[1-9][0-9]{0,17})|https?://.*")
 _LOST_TO_COMMENT = re.compile(r"(?::|-)[ \t]+#[0-9]")
 _BARE = re.compile(r"[\[,][ \t]*#[0-9]")
 _COMMENT_BEGINS = 'a bare `#` begins a comment in YAML; write 101 or "#101"'
@@ -54,14 +54,25 @@ class IssueFile:
     number_line: int = FIRST_LINE
 
 
-def read_issue(text: str, name: str) -> IssueFile:
+@dataclass(frozen=True)
+class Around:
+    """The repository of a folder by its name in lower case, and those that take part in a run with it."""
+
+    here: str = ""
+    near: Collection[str] = ()
+
+
+ALONE = Around()
+
+
+def read_issue(text: str, name: str, around: Around = ALONE) -> IssueFile:
     """Read one file; `name` is what people know it by, used in problems and as the issue's origin."""
     try:
         parts = split(text.removeprefix("\ufeff").replace("\r\n", "\n"))
     except ValueError as reason:
         return IssueFile(None, (f"{name}:1: {reason}",))
     parsed = read(parts.front_matter)
-    reader = _IssueReader(name, parts, parsed)
+    reader = _IssueReader(name, parts, parsed, around)
     issue = reader.issue()
     problems = tuple(text for _, text in sorted(reader.problems))
     return IssueFile(issue, problems, parsed.line_of(("number",)) or FIRST_LINE)
@@ -74,6 +85,7 @@ class _IssueReader:
     name: str
     parts: Parts
     parsed: Parsed
+    around: Around
     problems: list[tuple[int, str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -94,6 +106,7 @@ class _IssueReader:
             return None
         self._known_keys(tree)
         number = self._number(tree)
+        depends_on, far = self._dependencies(tree, number)
         return Issue(
             number=number,
             title=self._title(tree),
@@ -101,12 +114,13 @@ class _IssueReader:
             labels=tuple(dict.fromkeys(text for _, text in self._texts(tree, "labels"))),
             priority=self._priority(tree),
             estimate_hours=self._hours(tree),
-            depends_on=self._dependencies(tree, number),
+            depends_on=depends_on,
             files=self._files(tree),
             author=self._text(tree, "author"),
             created_at=self._created_at(tree),
             origin=self.name,
             runtime=self._text(tree, "runtime"),
+            far=far,
         )
 
     def _known_keys(self, tree: dict[str, Tree]) -> None:
@@ -168,33 +182,58 @@ class _IssueReader:
             )
             return None
 
-    def _dependencies(self, tree: dict[str, Tree], number: int) -> tuple[Dependency, ...]:
+    def _dependencies(
+        self, tree: dict[str, Tree], number: int
+    ) -> tuple[tuple[Dependency, ...], tuple[FarDependency, ...]]:
         """Front matter first, then the text; of one said twice the first, and never the issue itself."""
         found: dict[int, Dependency] = {}
+        far: dict[Far, FarDependency] = {}
         for path, text in self._texts(tree, "depends_on"):
             if ref := _LOCAL_REF.fullmatch(text):
                 found.setdefault(int(ref[1]), Dependency(int(ref[1])))
-            elif _FOREIGN_REF.fullmatch(text):
-                self._problem_at(path, f"`{text}` is in another repository, where this tracker cannot look")
+            elif ref := _FOREIGN_REF.fullmatch(text):
+                if not self._take(ref["repository"], int(ref["number"] or 0), "front_matter", found, far):
+                    self._problem_at(path, f"`{text}` is in another repository, {self._where()}")
             else:
                 self._problem_at(path, f"expected the number of an issue, such as 101, not `{text}`")
         unreadable: list[Unreadable] = []
-        for ref_or_not in references(self.body):
-            if isinstance(ref_or_not, Unreadable):
-                unreadable.append(ref_or_not)
-            elif ref_or_not.repository:
-                self._problem(
-                    self._body_line(ref_or_not.line),
-                    "",
-                    f"waits for {ref_or_not.repository}#{ref_or_not.number} in another repository, "
-                    "where this tracker cannot look",
-                )
-            else:
-                found.setdefault(ref_or_not.number, Dependency(ref_or_not.number, "body"))
-        for one in unreadable:
-            self._unreadable(one, known=one.number in found)
+        for one in references(self.body):
+            if isinstance(one, Unreadable):
+                unreadable.append(one)
+            elif one.repository is None:
+                found.setdefault(one.number, Dependency(one.number, "body"))
+            elif not self._take(one.repository, one.number, "body", found, far):
+                waits = f"waits for {one.repository}#{one.number} in another repository, {self._where()}"
+                self._problem(self._body_line(one.line), "", waits)
+        for unclear in unreadable:
+            self._unreadable(unclear, known=unclear.number in found)
         found.pop(number, None)
-        return tuple(found.values())
+        return tuple(found.values()), tuple(far.values())
+
+    def _take(
+        self,
+        repository: str | None,
+        number: int,
+        source: str,
+        found: dict[int, Dependency],
+        far: dict[Far, FarDependency],
+    ) -> bool:
+        """Note what is waited for, if it is in this repository or in one that takes part; False: it is not."""
+        name = (repository or "").lower()
+        if not name or name not in {self.around.here, *self.around.near}:
+            return False
+        if name == self.around.here:
+            found.setdefault(number, Dependency(number, source))
+        else:
+            far.setdefault(Far(name, number), FarDependency(Far(name, number), source))
+        return True
+
+    def _where(self) -> str:
+        return (
+            "which is not among the configured `repositories`"
+            if self.around.near
+            else "where this tracker cannot look"
+        )
 
     def _unreadable(self, one: Unreadable, *, known: bool) -> None:
         if one.number is None:

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from mawep.clock import Clock
 from mawep.trackers.base import AllowanceObserver, Forge, ForgeSettings, Tracker
 from mawep.trackers.folder import FolderTracker
+from mawep.trackers.issue_file import Around
 
-TRACKERS: Mapping[str, Callable[[Path], Tracker]] = MappingProxyType({"folder": FolderTracker})
-"""Each takes what `issues.path` names."""
+TRACKERS: Mapping[str, Callable[[Path, Around], Tracker]] = MappingProxyType({"folder": FolderTracker})
+"""Each takes what `issues.path` names, and which repositories it may refer to."""
 
 
 def _github(settings: ForgeSettings, clock: Clock, observer: AllowanceObserver | None = None) -> Forge:
