@@ -225,12 +225,12 @@ async def test_it_is_shown_until_the_run_is_over() -> None:
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
     seen: list[str] = []
 
-    def look() -> Status:
+    def look() -> list[tuple[str, Status]]:
         play.until((play.clock.now() - play.records[0].at).total_seconds() + 5)
         seen.append(play.state.ended or "")
-        return status(play)
+        return [("", status(play))]
 
-    last = await show(look, console, refresh=0)
+    ((_, last),) = await show(look, console, refresh=0)
     assert last.outcome == "landed"
     assert seen[-1] == "landed"
     assert len(seen) > 5
@@ -241,8 +241,8 @@ async def test_it_is_shown_until_the_run_is_over() -> None:
 async def test_it_is_shown_until_nobody_conducts_the_run() -> None:
     play = payment_sprint()
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
-    last = await show(
-        lambda: status_of(play.state, play.clock.now(), alive=False), console, frame=compact, screen=False
+    ((_, last),) = await show(
+        lambda: [("", status_of(play.state, play.clock.now(), alive=False))], console, screen=False
     )
     assert last.outcome == "interrupted"
 
@@ -252,7 +252,7 @@ async def test_it_can_be_cancelled_and_gives_the_terminal_back() -> None:
     console = Console(file=io.StringIO(), width=80, height=24, force_terminal=True)
     assert isinstance(console.file, io.StringIO)
     file = console.file
-    showing = asyncio.create_task(show(lambda: status(play), console, frame=compact, screen=False))
+    showing = asyncio.create_task(show(lambda: [("", status(play))], console, screen=False))
     await eventually("something is shown", lambda: "mawep" in file.getvalue())
     showing.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import sys
 from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import fields
@@ -17,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from mawep.cli.conduct import View
-from mawep.cli.terminal import Terminal
+from mawep.cli.outlet import Outlet
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import envelopes as wire
@@ -25,9 +23,7 @@ from mawep.coordination.bus import Bus, Counters
 from mawep.core import events as ev
 from mawep.core.model import PlanEntry, Usage
 from mawep.core.state import State
-from mawep.observe import tui
 from mawep.observe.live import BusCounts, Disk, ForgeBudget, ForgeView, Live, LiveFile
-from mawep.observe.logging import Logs
 from mawep.observe.readmodel import Status
 from mawep.observe.status import status_of
 from mawep.observe.words import describe, noteworthy
@@ -52,33 +48,22 @@ LOOK_SECONDS = 0.5
 class Audience:
     """Watches one run, as an asynchronous context; `view` is what its conductor is given.
 
-    On standard error a terminal sees the live view, anything else one line an event, unless the configuration
-    wants JSON. The run's own log file has every event.
+    The run's own log file has every event. `name` is that of its repository, where there are several.
     """
 
-    def __init__(self, config: Config, worktrees: Path, clock: Clock) -> None:
+    def __init__(self, config: Config, worktrees: Path, clock: Clock, outlet: Outlet, name: str = "") -> None:
         self._clock = clock
         self._worktrees = worktrees
         self._floor = int(config.workspace.disk_floor_gb * 1e9)
-        monitoring = config.monitoring
-        as_json = monitoring.log_format == "json"
-        self._terminal = Terminal() if Terminal.is_there() and not as_json else None
-        self._logs = Logs(
-            monitoring.log_level,
-            monitoring.log_format,
-            stream=self._terminal.above if self._terminal else None,
-            secrets=config.secrets(os.environ),
-            aside=() if as_json else ("mawep.events",),
-        )
+        self._outlet = outlet
+        self._name = name
         self._live = Live()
-        self._port = monitoring.prometheus_port
+        self._port = config.monitoring.prometheus_port
         self._metrics = _metrics(clock, self._live) if self._port is not None else None
         self._serving = AsyncExitStack()
         self._records: list[ev.Recorded] = []
         self._tasks: list[asyncio.Task[None]] = []
-        teller: tuple[Witness, ...] = (self._keep,) if self._terminal else ()
-        if self._terminal is None and not as_json:
-            teller = (_lines,)
+        teller: tuple[Witness, ...] = (self._keep,) if outlet.terminal else outlet.lines(name)
         metrics = (self._metrics.witness,) if self._metrics else ()
         self.view = View(
             witnesses=(self._live.witness, self._log, *teller, *metrics),
@@ -101,11 +86,7 @@ class Audience:
         if self._metrics is not None and self._port is not None:
             from mawep.observe.endpoint import serve
 
-            try:
-                await self._serving.enter_async_context(serve(self._metrics.registry, self._port))
-            except BaseException:
-                self._logs.close()
-                raise
+            await self._serving.enter_async_context(serve(self._metrics.registry, self._port))
         return self
 
     async def __aexit__(
@@ -115,7 +96,6 @@ class Audience:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._serving.aclose()
-        self._logs.close()
 
     def forge_left(self, allowance: Allowance) -> None:
         """The forge, or our own budget, takes that many more requests."""
@@ -130,15 +110,15 @@ class Audience:
 
     def _began(self, directory: RunDirectory, hall: Orchestrator, buses: Sequence[Bus]) -> None:
         with contextlib.suppress(OSError):
-            self._logs.keep(directory.log)
+            self._outlet.logs.keep(directory.log, run=directory.run)
         if self._metrics is not None:
             self._metrics.begin(hall.state)
             hall.time_rounds(self._metrics.decision_round)
         self._start(LiveFile(directory.live).follow(self._live, self._clock))
         self._start(self._look(buses))
-        if self._terminal is not None:
+        if self._outlet.terminal is not None:
             self._records[:] = journal.read(directory.journal)
-            self._start(self._terminal.show(lambda: self._status(hall.state)))
+            self._outlet.show(self._name, lambda: self._status(hall.state))
 
     def _status(self, state: State) -> Status:
         return status_of(state, self._clock.now(), self._live, self._records)
@@ -229,11 +209,6 @@ def _metrics(clock: Clock, live: Live) -> Metrics:
     from mawep.observe.metrics import Metrics
 
     return Metrics(clock, live)
-
-
-def _lines(recorded: ev.Recorded, state: State) -> None:
-    with contextlib.suppress(OSError, ValueError):  # nobody reads it any more; the run goes on
-        tui.Lines(sys.stderr).witness(recorded, state)
 
 
 def _together(counters: Sequence[Counters]) -> BusCounts:

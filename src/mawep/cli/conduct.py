@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -96,6 +96,10 @@ class View:
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
     forge_left: AllowanceObserver = lambda allowance: None
     learned: Callable[[str], None] = lambda secret: None
+
+
+Door = Callable[[], AbstractAsyncContextManager[bool]]
+"""A run is conducted inside of it, if it is open."""
 
 
 @dataclass(frozen=True)
@@ -232,25 +236,24 @@ class Conductor:
         )
 
     async def _alone(self, opened: Opened) -> Conducted:
-        def heard() -> AbstractContextManager[None]:
-            return interruptible(lambda level: opened.hall.tell(ev.Interrupted(level)))
+        @contextlib.asynccontextmanager
+        async def heard() -> AsyncIterator[bool]:
+            with interruptible(lambda level: opened.hall.tell(ev.Interrupted(level))):
+                yield True
 
         return await self.conduct(opened, heard)
 
-    async def conduct(
-        self,
-        opened: Opened,
-        heard: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext,
-    ) -> Conducted:
-        """Conduct the run to its end, or to where it can be resumed; while it is `heard` its hall can be interrupted."""
+    async def conduct(self, opened: Opened, door: Door) -> Conducted:
+        """Conduct the run behind its door to its end, or to where it can be resumed."""
         directory, journal, hall = opened.directory, opened.journal, opened.hall
         failure: InfrastructureError | None = None
         try:
             async with AsyncExitStack() as stack:
                 stack.enter_context(about(run=hall.state.run, trace_id=hall.state.trace))
                 effects = await self._wire(stack, directory, journal, hall)
-                with heard():
-                    await hall.run(effects, opened.resumed)
+                async with door() as is_open:
+                    if is_open:
+                        await hall.run(effects, opened.resumed)
                 if hall.state.ended is not None:
                     await effects.conclude()
         except InfrastructureError as error:

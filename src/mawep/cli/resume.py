@@ -23,6 +23,10 @@ def resume(
     """Go on with a run that was interrupted, killed or paused."""
     import asyncio
 
+    from mawep.cli.members import about_several
+
+    if about_several(config):
+        return asyncio.run(_resume_group(config, set_, run=run, rerun=not no_rerun, json=json))
     return asyncio.run(_resume(config, set_, run=run, rerun=not no_rerun, json=json))
 
 
@@ -53,3 +57,23 @@ async def _resume(
     from mawep.cli.running import resume_run
 
     return await resume_run(config, set_, run=chosen.directory.run, rerun=rerun, json=json)
+
+
+async def _resume_group(
+    config: Path | None, set_: list[str] | None, *, run: str | None, rerun: bool, json: bool
+) -> int:
+    from mawep.cli.group_running import group_to_resume, living, resume_group
+    from mawep.cli.members import open_members
+    from mawep.cli.visit import ask
+    from mawep.coordination.envelopes import Resume
+
+    members = await open_members(config, (), uses=("orchestrator",))
+    record = group_to_resume(members, run)
+    alive = living(record)
+    if not alive:
+        return await resume_group(config, set_, run=run, rerun=rerun, json=json)
+    clones = {part.run: (part.repository, Path(part.common_dir)) for part in record.parts}
+    for summary in alive:
+        name, common_dir = clones[summary.directory.run]
+        print(f"{name}: {await ask(common_dir, summary, Resume())}")
+    return 0

@@ -19,6 +19,7 @@ from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
 from mawep.cli.landing import known_target, landing_problems, proposes, target_ref
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
+from mawep.cli.outlet import Outlet
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
 from mawep.cli.reading import owes
@@ -58,7 +59,7 @@ async def begin_run(
         if json:
             print(jsonlib.dumps(await _nothing_to_do(context), ensure_ascii=False))
         return EXIT_CODES["landed"]
-    async with _audience(context) as audience:
+    async with Outlet([context.config]) as outlet, audience_of(context, outlet) as audience:
         conducted = await _conductor(context, audience.view).start(list(graph.issues.values()))
     return finish(conducted, json=json)
 
@@ -82,7 +83,7 @@ async def resume_run(
         )
     if problems := walls_that_cannot_stand(context.config, ()):
         raise ProblemsError("The run cannot go on; nothing was touched:", problems)
-    async with _audience(context) as audience:
+    async with Outlet([context.config]) as outlet, audience_of(context, outlet) as audience:
         conducted = await _conductor(context, audience.view).resume(summary, rerun=rerun)
     return finish(conducted, json=json)
 
@@ -126,9 +127,10 @@ def finish(conducted: Conducted, *, json: bool) -> int:
     return code
 
 
-def _audience(context: Context) -> Audience:
+def audience_of(context: Context, outlet: Outlet, name: str = "") -> Audience:
+    """Everybody who watches the run of a repository."""
     base = context.config.worktree_base(context.repository.common_dir, os.environ)
-    return Audience(context.config, base, SystemClock())
+    return Audience(context.config, base, SystemClock(), outlet, name)
 
 
 def _conductor(context: Context, view: View) -> Conductor:
@@ -160,7 +162,7 @@ async def check(
     selection = await _selection(config, repository, problems, asked, with_dependencies)
     graph = selection.graph if selection else None
     nothing_to_do = graph is not None and not graph.issues
-    findings = Findings(()) if nothing_to_do else await _preflight(config, repository, graph)
+    findings = Findings(()) if nothing_to_do else await findings_of(config, repository, graph)
     problems += findings.problems
     if not nothing_to_do:
         used = used_ways(config, list(graph.issues.values()) if graph else ())
@@ -215,14 +217,15 @@ async def _selection(
     return selection
 
 
-async def _preflight(config: Config, repository: Repository | None, graph: Graph | None) -> Findings:
+async def findings_of(config: Config, repository: Repository | None, graph: Graph | None) -> Findings:
+    """What would keep a run on these issues from starting; a repository that cannot be looked at is a finding."""
     issues = list(graph.issues.values()) if graph else []
     try:
         found = await look_before(config, repository, issues)
         unknowable = budget_problems(config.agents, used_ways(config, issues))
         problems = (*found.problems, *routing(config.agents, issues).problems, *dict.fromkeys(unknowable))
         return Findings(problems, found.warnings)
-    except GitError as error:  # a repository so broken that it cannot be looked at is one more problem
+    except GitError as error:
         return Findings((error.line,))
 
 

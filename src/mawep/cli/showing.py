@@ -32,6 +32,13 @@ def console(*, stderr: bool = False) -> Console:
     )
 
 
+def show_name(repository: str) -> None:
+    """Print the name of a repository above what is printed of it."""
+    out = console()
+    out.print()
+    out.print(Text(repository, "bold underline" if out.is_terminal else ""))
+
+
 def show_status(status: Status) -> None:
     """Print how a run stands."""
     out = console()

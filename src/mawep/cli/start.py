@@ -32,6 +32,12 @@ def start(
     from mawep.stages.intake import wanted
 
     asked = wanted(issues, label, milestone, query, project)  # before anything is looked at
+    from mawep.cli.members import about_several
+
+    if about_several(config):
+        from mawep.cli.group_running import begin_group
+
+        return asyncio.run(begin_group(config, set_, asked, with_dependencies=with_dependencies, json=json))
     from mawep.cli.running import begin_run
 
     return asyncio.run(begin_run(config, set_, asked, with_dependencies=with_dependencies, json=json))

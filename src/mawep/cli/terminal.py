@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -27,9 +27,9 @@ class Terminal:
         """Whether a person watches, on a terminal that can move its cursor."""
         return sys.stderr.isatty() and os.environ.get("TERM", "dumb") != "dumb"
 
-    async def show(self, status: Callable[[], Status]) -> None:
-        """Keep the view up to date until the run is over or this is cancelled."""
-        await tui.show(status, self._console, frame=tui.compact, screen=False)
+    async def show(self, runs: Callable[[], Sequence[tuple[str, Status]]]) -> None:
+        """Keep the view up to date until every run is over or this is cancelled."""
+        await tui.show(runs, self._console, screen=False)
 
 
 class _Above(io.StringIO):

@@ -30,5 +30,5 @@ async def _watch(config: Path | None, run: str | None) -> None:
     chosen = choose_run(common_dir, run) if run else watched_run(common_dir)
     reader, out = Reader(chosen), console()
     if out.is_terminal:
-        await tui.show(reader.status, out)
+        await tui.show(lambda: [("", reader.status())], out)
     show_status(reader.status())

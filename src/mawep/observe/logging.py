@@ -83,11 +83,17 @@ class Logs:
         """Never write this secret from now on, nor any of its lines that is long enough to be told from a word."""
         self._mask.add(secret)
 
-    def keep(self, path: Path) -> None:
-        """Write every line to `path` too, as JSON, readable by its owner only. OSError if that cannot be."""
+    def keep(self, path: Path, run: str | None = None) -> None:
+        """Write every line to `path` too, as JSON, readable by its owner only; of a `run`, all but those of others.
+
+        Raises:
+            OSError: it cannot be written.
+        """
         file = os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a", encoding="utf-8")
         self._files.append(file)
-        self._add(file, _json())
+        kept = self._add(file, _json())
+        if run is not None:
+            kept.addFilter(lambda line: _run_of(line) in (None, run))
 
     def close(self) -> None:
         """Stop logging and close the files."""
@@ -121,6 +127,11 @@ class Logs:
         logging.getLogger().addHandler(handler)
         self._handlers.append(handler)
         return handler
+
+
+def _run_of(line: logging.LogRecord) -> object:
+    """The run that a line of ours is about; others' libraries do not say."""
+    return line.msg.get("run") if isinstance(line.msg, dict) else None
 
 
 COMMON: list[Processor] = [

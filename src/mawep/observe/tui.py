@@ -6,7 +6,7 @@ Off a terminal there is no view: each event that matters is one plain line.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import tzinfo
 from typing import TextIO
 
@@ -30,7 +30,8 @@ TALL = 40
 WIDE = 110
 """Columns from which claims have a frame of their own beside agents and landing."""
 
-Frame = Callable[[Status, int, int], RenderableType]
+Named = Sequence[tuple[str, Status]]
+"""Runs that go on at once, each with the name of its repository; one alone needs none."""
 
 
 def render(status: Status, width: int, height: int, tz: tzinfo | None = None) -> RenderableType:
@@ -69,15 +70,26 @@ def compact(status: Status, width: int, height: int) -> RenderableType:
     return Group(*lines)
 
 
+def several(runs: Named, width: int, height: int, *, screen: bool) -> RenderableType:
+    """All runs, one below the other in the room there is; of more than one a few lines each."""
+    if len(runs) == 1 and screen:
+        return render(runs[0][1], width, height)
+    parts: list[RenderableType] = []
+    for name, status in runs:
+        if name:
+            parts.append(Text(f" {name}", "bold", no_wrap=True, overflow="ellipsis"))
+        parts.append(compact(status, width, height // len(runs) - bool(name)))
+    return Group(*parts)
+
+
 async def show(
-    get_status: Callable[[], Status],
+    get_runs: Callable[[], Named],
     console: Console,
     *,
-    frame: Frame = render,
     screen: bool = True,
     refresh: float = REFRESH,
-) -> Status:
-    """Show the status until the run is over or no process conducts it any more; the last status.
+) -> Named:
+    """Show runs until they are over or no process conducts them any more; how they stood at last.
 
     `screen`: on a screen of its own, which is given back at the end. Otherwise below what was printed, and
     the lines are taken away at the end. It can be cancelled at any time.
@@ -86,24 +98,26 @@ async def show(
         console=console, screen=screen, auto_refresh=False, transient=True, vertical_overflow="crop"
     ) as display:
         while True:
-            status = get_status()
-            display.update(frame(status, console.width, console.height), refresh=True)
-            if status.phase is Phase.ENDED or not status.alive:
-                return status
+            runs = get_runs()
+            display.update(several(runs, console.width, console.height, screen=screen), refresh=True)
+            if all(status.phase is Phase.ENDED or not status.alive for _, status in runs):
+                return runs
             await asyncio.sleep(refresh)
 
 
 class Lines:
     """One plain line for each event that matters: what there is to see where there is no terminal."""
 
-    def __init__(self, stream: TextIO, tz: tzinfo | None = None) -> None:
+    def __init__(self, stream: TextIO, tz: tzinfo | None = None, name: str = "") -> None:
+        """`name` is that of the repository, where there are several."""
         self._stream = stream
         self._tz = tz
+        self._name = f"{name}  " if name else ""
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Print the event."""
         if noteworthy(recorded.event):
-            line = f"{recorded.at.astimezone(self._tz):%H:%M:%S}  {describe(recorded)}"
+            line = f"{recorded.at.astimezone(self._tz):%H:%M:%S}  {self._name}{describe(recorded)}"
             encoding = self._stream.encoding or "utf-8"
             print(line.encode(encoding, "replace").decode(encoding), file=self._stream, flush=True)
 

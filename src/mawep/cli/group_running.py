@@ -1,0 +1,202 @@
+"""From options to the runs of several repositories and their document; shared by the verbs that conduct them."""
+
+from __future__ import annotations
+
+import json as jsonlib
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mawep.cli import grouping
+from mawep.cli.conduct import Conducted, refuse_unfinished
+from mawep.cli.confining import walls_that_cannot_stand
+from mawep.cli.context import Context, existing
+from mawep.cli.crossing import Crossing, cross
+from mawep.cli.gateway import obstacles
+from mawep.cli.members import Member, open_members
+from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
+from mawep.cli.outlet import Outlet
+from mawep.cli.reporting import owes, tell_the_rest
+from mawep.cli.reviewing import used_ways
+from mawep.cli.running import audience_of, findings_of
+from mawep.cli.showing import show_name, show_result
+from mawep.cli.streams import nobody_reads
+from mawep.clock import SystemClock
+from mawep.errors import InfrastructureError, ProblemsError, UsageError
+from mawep.observe.text import count
+from mawep.stages.intake import Wanted
+from mawep.state import journal
+from mawep.state.groups import GroupRecord, Part, groups_of
+from mawep.state.runs import RunSummary, summarize
+
+_WORST = (InfrastructureError.exit_code, 130, 1, 0)
+
+
+async def begin_group(
+    path: Path | None,
+    overrides: Sequence[str] | None,
+    asked: Wanted,
+    *,
+    with_dependencies: bool,
+    json: bool,
+) -> int:
+    """Check everything in every repository, begin runs and conduct them together; their worst exit code."""
+    members = await open_members(path, overrides)
+    crossing, warnings = await _check(members, asked, with_dependencies=with_dependencies)
+    for text in warnings:
+        print(f"mawep: {text}", file=sys.stderr)
+    issues = {member.key: found for member in members if (found := crossing.issues(member.key))}
+    if not issues:
+        if json:
+            print(jsonlib.dumps({"group": None, "outcome": "landed", "repositories": {}}))
+        return EXIT_CODES["landed"]
+    taking_part = {member.key: member for member in members if member.key in issues}
+    with grouping.claimed(taking_part.values()):
+        record = await grouping.establish(taking_part, issues, existing(path), SystemClock())
+        return await _conduct(record, taking_part, rerun=True, json=json)
+
+
+async def _check(
+    members: Sequence[Member], asked: Wanted, *, with_dependencies: bool
+) -> tuple[Crossing, list[str]]:
+    """What was chosen, and warnings.
+
+    Raises:
+        ProblemsError: everything that stands in the way.
+        UsageError: a run on one of the targets is not finished.
+    """
+    crossing = await cross(members, asked, with_dependencies=with_dependencies, for_a_run=True)
+    problems, warnings = list(crossing.problems), []
+    for member in members:
+        selection = crossing.selections.get(member.key)
+        graph = selection.graph if selection else None
+        if graph is None or not graph.issues:
+            continue
+        refuse_unfinished(member.repository.common_dir, member.config.orchestrator.target_branch)
+        findings = await findings_of(member.config, member.repository, graph)
+        missing = obstacles(member.config, used_ways(member.config, list(graph.issues.values())), os.environ)
+        problems += [f"{member.name}: {problem}" for problem in (*findings.problems, *missing)]
+        warnings += [f"warning: {member.name}: {text}" for text in findings.warnings]
+    if problems:
+        raise ProblemsError("The run cannot start; nothing was touched:", list(dict.fromkeys(problems)))
+    return crossing, [*warnings, *crossing.notes]
+
+
+async def resume_group(
+    path: Path | None, overrides: Sequence[str] | None, *, run: str | None, rerun: bool, json: bool
+) -> int:
+    """Go on with the runs of a group that no process conducts; their worst exit code."""
+    members = {member.key: member for member in await open_members(path, overrides)}
+    record = group_to_resume(members.values(), run)
+    taking_part = {part.key: members[part.key] for part in record.parts}
+    for member in taking_part.values():
+        if problems := walls_that_cannot_stand(member.config, ()):
+            raise ProblemsError("The run cannot go on; nothing was touched:", problems)
+    with grouping.claimed(taking_part.values()):
+        await grouping.bring_news(record, SystemClock())
+        left = 0
+        for part in record.parts:
+            summary = summarize(part.directory)
+            if summary is not None and owes(summary):
+                member = taking_part[part.key]
+                left += await tell_the_rest(member.config, member.repository, summary, SystemClock())
+        code = await _conduct(record, taking_part, rerun=rerun, json=json)
+    if left:
+        print(
+            f"mawep: the forge still does not know {count(left, 'report')}; `mawep resume`", file=sys.stderr
+        )
+        return InfrastructureError.exit_code
+    return code
+
+
+def group_to_resume(members: Iterable[Member], run: str | None) -> GroupRecord:
+    """The newest group of these repositories that is not finished, or the one that is named.
+
+    Raises:
+        UsageError: there is none, or one of its repositories is not configured any more.
+    """
+    members = list(members)
+    known = {one.group: one for member in members for one in groups_of(member.repository.common_dir)}
+    records = [known[group] for group in sorted(known, reverse=True)]
+    if run is not None:
+        records = [one for one in records if _is_called(one, run)]
+        if len(records) != 1:
+            raise UsageError(f"{'No run' if not records else 'More than one run'} is called {run}")
+    record = next((one for one in records if run is not None or any(map(_is_open, one.parts))), None)
+    if record is None:
+        raise UsageError("There is nothing to resume: every run has ended")
+    clones = {member.key: str(member.repository.common_dir) for member in members}
+    for part in record.parts:
+        if clones.get(part.key) != part.common_dir:
+            raise UsageError(
+                f"The run takes in {part.repository} in {part.common_dir}, which is not in the configuration",
+                next_step="name it in `repositories` again",
+            )
+    return record
+
+
+def _is_called(record: GroupRecord, run: str) -> bool:
+    return any(name.endswith(run) for name in (record.group, *(part.run for part in record.parts)))
+
+
+def _is_open(part: Part) -> bool:
+    summary = summarize(part.directory)
+    return summary is None or not summary.ended or owes(summary)
+
+
+def living(record: GroupRecord) -> list[RunSummary]:
+    """The runs of the group that a process conducts now."""
+    found = (summarize(part.directory) for part in record.parts)
+    return [summary for summary in found if summary is not None and summary.alive]
+
+
+async def _conduct(record: GroupRecord, members: Mapping[str, Member], *, rerun: bool, json: bool) -> int:
+    async with Outlet([member.config for member in members.values()]) as outlet:
+        seats = [
+            grouping.Seat(member, part, audience_of(_context(member), outlet, member.name))
+            for part in record.parts
+            for member in (members[part.key],)
+        ]
+        conducted = await grouping.conduct(record, seats, SystemClock(), rerun=rerun)
+    return _finish(record, conducted, json=json)
+
+
+def _context(member: Member) -> Context:
+    return Context(member.config, member.repository)
+
+
+def _finish(record: GroupRecord, conducted: Sequence[Conducted], *, json: bool) -> int:
+    """Write every report, say what became of the runs, and return the worst exit code."""
+    codes: list[int] = []
+    documents: dict[str, Any] = {}
+    said: list[str] = []
+    for part, one in zip(record.parts, conducted, strict=True):
+        records = journal.read(one.directory.journal)
+        document = documents[part.repository] = save_report(one.directory, one.state, records)
+        if not json:
+            try:
+                show_name(part.repository)
+                show_result(document, records)
+            except (BrokenPipeError, SystemExit):  # the exit code still says what became of the runs
+                nobody_reads()
+        if one.state.ended is not None and one.failure is None:
+            codes.append(EXIT_CODES[one.state.ended])
+        else:
+            code, why = unfinished(one.state, one.failure)
+            codes.append(code)
+            said.append(f"{part.repository}: {why}")
+    if json:
+        print(jsonlib.dumps(group_document(record, documents), ensure_ascii=False), flush=True)
+    for why in said:
+        print(f"mawep: {why}", file=sys.stderr)
+    return next(code for code in _WORST if code in codes)
+
+
+def group_document(record: GroupRecord, documents: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of runs that belong together: each with its own, and what became of all."""
+    outcomes = {document["outcome"] for document in documents.values()}
+    worst = "interrupted" if "interrupted" in outcomes else "partial"
+    outcome = worst if len(outcomes) > 1 else outcomes.pop()
+    return {"group": record.group, "outcome": outcome, "repositories": dict(documents)}
