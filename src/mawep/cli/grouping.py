@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,21 +115,15 @@ async def conduct(
         UsageError: the configuration cannot drive the agents of one.
     """
     hub = Hub(record.agents, [seat.part.key for seat in seats], clock)
-    with ExitStack() as undo:
-        opened = []
-        for seat in seats:
-            one = await _open(seat, clock, rerun=rerun)
-            if isinstance(one, Opened):
-                undo.callback(one.journal.close)
-            opened.append(one)
-        for seat, one in zip(seats, opened, strict=True):
-            if isinstance(one, Opened):
-                hub.join(seat.part.key, one.hall)
-            else:
-                hub.leave(seat.part.key, one.state)
-        with interruptible(_Interrupts(hub).hear):
-            work = (_conduct(seat, one, hub, clock) for seat, one in zip(seats, opened, strict=True))
-            return await asyncio.gather(*work)
+    opened = await _open_all(seats, clock, rerun=rerun)
+    for seat, one in zip(seats, opened, strict=True):
+        if isinstance(one, Opened):
+            hub.join(seat.part.key, one.hall)
+        else:
+            hub.leave(seat.part.key, one.state)
+    with interruptible(_Interrupts(hub).hear):
+        work = (_conduct(seat, one, hub, clock) for seat, one in zip(seats, opened, strict=True))
+        return await asyncio.gather(*work)
 
 
 class _Interrupts:
@@ -143,6 +137,19 @@ class _Interrupts:
         while self._level < level:
             self._level += 1
             self._hub.interrupt()
+
+
+async def _open_all(seats: Iterable[Seat], clock: Clock, *, rerun: bool) -> list[Opened | Conducted]:
+    """Take over every journal, or none."""
+    opened: list[Opened | Conducted] = []
+    with ExitStack() as undo:
+        for seat in seats:
+            one = await _open(seat, clock, rerun=rerun)
+            if isinstance(one, Opened):
+                undo.callback(one.journal.close)
+            opened.append(one)
+        undo.pop_all()
+    return opened
 
 
 async def _open(seat: Seat, clock: Clock, *, rerun: bool) -> Opened | Conducted:
@@ -174,7 +181,11 @@ async def _conduct(seat: Seat, one: Opened | Conducted, hub: Hub, clock: Clock) 
             hub.leave(seat.part.key)  # before its worktrees are tidied up: others can use its agents
 
     try:
-        async with seat.audience:
+        async with AsyncExitStack() as stack:
+            with ExitStack() as undo:
+                undo.callback(one.journal.close)
+                await stack.enter_async_context(seat.audience)
+                undo.pop_all()
             return await _conductor(seat, clock).conduct(one, admitted)
     except MawepError as error:
         failure = InfrastructureError(error.what, cause=error.cause, next_step=error.next_step)
