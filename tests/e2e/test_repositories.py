@@ -108,7 +108,10 @@ def test_killed_at_any_moment_every_run_goes_on_with_resume(tmp_path: Path, mome
     assert set(several.states().values()) == {"landed"}
     assert len(several.states()) == 4
     for world in several.worlds.values():
-        promises.kept(world)
+        promises.landed_once(world, world.edges)
+        promises.every_target_was_gated(world)
+        promises.agents_were_alone(world)
+        promises.nothing_runs(world)
     assert several.run("resume").code == 2
 
 

@@ -32,7 +32,7 @@ from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.settings import worker_settings, workspace_settings
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
-from mawep.cli.watching import Eyes, forge_of_run, has_forge, watcher_of
+from mawep.cli.watching import Eyes, forge_of_run, watcher_of
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels

@@ -18,7 +18,8 @@ from mawep.cli.gateway import obstacles
 from mawep.cli.members import Member, open_members
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.outlet import Outlet
-from mawep.cli.reporting import owes, tell_the_rest
+from mawep.cli.reading import owes
+from mawep.cli.reporting import tell_the_rest
 from mawep.cli.reviewing import used_ways
 from mawep.cli.running import audience_of, findings_of
 from mawep.cli.showing import show_name, show_result

@@ -11,10 +11,14 @@ from pathlib import Path
 
 import structlog
 
+from mawep.adapters.git_orphans import end_orphans
+from mawep.adapters.runtime_directory import clear_runtime_directory
+from mawep.adapters.valkey_embedded import recorded_socket
 from mawep.cli.audience import Audience
 from mawep.cli.conduct import Conducted, Conductor, Opened, begin, first_event, refuse_unfinished
 from mawep.cli.interrupts import interruptible
 from mawep.cli.members import Member
+from mawep.cli.upkeep import shared_server
 from mawep.clock import Clock
 from mawep.coordination.envelopes import new_id
 from mawep.core import events as ev
@@ -27,7 +31,7 @@ from mawep.orchestrator import Hub
 from mawep.state import journal as journals
 from mawep.state.groups import GroupRecord, Part, clear_the_way, has_begun, part_of, write
 from mawep.state.journal import Journal
-from mawep.state.runs import target_claimed
+from mawep.state.runs import RunDirectory, home, target_claimed
 
 log = structlog.get_logger("mawep.group")
 
@@ -171,6 +175,7 @@ def _conductor(seat: Seat, clock: Clock) -> Conductor:
 async def _conduct(seat: Seat, one: Opened | Conducted, hub: Hub, clock: Clock) -> Conducted:
     """Conduct one of the runs. What breaks it is its own: the others go on."""
     if isinstance(one, Conducted):
+        await _sweep(seat.member.repository.common_dir, one.directory)
         return one
 
     @asynccontextmanager
@@ -195,3 +200,13 @@ async def _conduct(seat: Seat, one: Opened | Conducted, hub: Hub, clock: Clock) 
     finally:
         hub.leave(seat.part.key)
     return Conducted(one.directory, one.hall.state, failure)
+
+
+async def _sweep(common_dir: Path, ended: RunDirectory) -> None:
+    """End what the dead process of a run that had ended left running."""
+    await end_orphans(common_dir)
+    clear_runtime_directory(ended.path)
+    data = home(common_dir) / "valkey"
+    if recorded_socket(data) is not None:
+        async with shared_server(data):
+            pass  # who leaves it last turns it off
