@@ -78,7 +78,7 @@ class Audience:
             models=(_Calls(self._metrics),) if self._metrics else (),
             began=self._began,
             forge_left=self.forge_left,
-            learned=self._logs.mask,
+            learned=outlet.logs.mask,
         )
 
     async def __aenter__(self) -> Audience:
