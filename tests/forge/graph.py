@@ -98,6 +98,7 @@ class Graph:
                 "enqueuedAt": (None, lambda entry, a: "2026-01-01T00:00:00Z"),
             },
             **{f"{kind}Connection": _connection(kind) for kind in ("Issue", "Label", "Actor", "PullRequest")},
+            "FieldValues": {"nodes": ("*", lambda of_nobody, a: [])},
             "CommentConnection": {"totalCount": (None, lambda count, a: count)},
             "PageInfo": {name: (None, _key(name)) for name in PAGE_INFO},
             "Label": {name: (None, _key(name)) for name in ("name", "color", "description")},
@@ -156,6 +157,7 @@ class Graph:
             "comments": ("CommentConnection", plain("comments")),
             "labels": ("LabelConnection", lambda at, a: _page(at[1]["labels"], a)),
             "assignees": ("ActorConnection", lambda at, a: _page(at[1]["assignees"], a)),
+            "issueFieldValues": ("FieldValues", lambda at, a: ()),
         }
         if not all(site.has_dependencies for site in self._overlay.sites.values()):
             return fields

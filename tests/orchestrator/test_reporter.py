@@ -242,6 +242,37 @@ async def test_the_end_of_a_run_is_told_where_it_is_configured(stage: Callable[.
     assert "### Run partial: 1 of 2 issues landed on main" in scene.only(9)
 
 
+async def test_an_issue_without_work_of_its_own_is_closed_when_its_parts_are(
+    stage: Callable[..., Stage],
+) -> None:
+    scene = stage(
+        Issue(1, "Part", part_of=(8,)), Issue(2, "Part", part_of=(8, 9)), settings=Reporting(every=60)
+    )
+    for number in (8, 9):
+        scene.world.seed("Whole", number=number)
+    for part, whole in ((1, 8), (2, 9)):
+        scene.world.nest(whole, part)
+    later = scene.world.seed("One more", parent=9)
+    landed = {number: record.landed_as or "" for number, record in scene.play.state.issues.items()}
+    async with scene.reporter() as reporter:
+        scene.stands(1, IssueState.LANDED)
+        scene.world.push("main", landed[1])
+        await reporter.deliver()
+        assert scene.world.issues[8].state == "open"
+        scene.at(lambda state: state.ended)
+        scene.world.push("main", landed[2])
+        scene.clock.advance(61)
+        await reporter.deliver()
+        assert (scene.world.issues[8].state, scene.world.issues[9].state) == ("closed", "open")
+        scene.world.close(later)
+        await reporter.deliver()
+        assert scene.world.issues[9].state == "open"
+        scene.clock.advance(61)
+        await reporter.deliver()
+    assert scene.world.issues[9].state == "closed"
+    assert scene.forge.writes["close_issue"] == 4
+
+
 # --- exactly once
 
 

@@ -240,6 +240,11 @@ def test_choosing_a_parent_chooses_its_sub_issues_and_their_dependents_wait_for_
         "#10 has no work of its own: it is done when #11, #12 landed",
         "#12 has no work of its own: it is done when #13 landed",
     )
+    assert {number: one.part_of for number, one in selection.graph.issues.items()} == {
+        11: (10,),
+        13: (10, 12),
+        20: (),
+    }
 
 
 def test_a_parent_with_work_of_its_own_comes_after_its_sub_issues() -> None:

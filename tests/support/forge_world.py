@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
@@ -72,10 +72,12 @@ class World:
     statuses: dict[str, list[dict[str, object]]] = field(default_factory=dict)
     labelled: dict[int, list[Labelled]] = field(default_factory=dict)
     projects: dict[int, list[int]] = field(default_factory=dict)
+    board_fields: dict[int, dict[str, str]] = field(default_factory=dict)
     foreign: dict[tuple[str, int], ForgeIssue] = field(default_factory=dict)
     edited: dict[int, datetime] = field(default_factory=dict)
     dependencies_supported: bool = True
     sub_issues_supported: bool = True
+    field_values_supported: bool = True
     graphql: bool = True  # many issues in one query
     methods: tuple[str, ...] = ("merge", "squash", "rebase")
     heads: dict[str, str] = field(default_factory=dict)
@@ -98,6 +100,8 @@ class World:
         association: str = "MEMBER",
         labels: Collection[str] = (),
         milestone: str | None = None,
+        assignees: Collection[str] = (),
+        fields: Mapping[str, str] = {},
         blocked_by: Collection[int] = (),
         parent: int | None = None,
     ) -> int:
@@ -116,6 +120,8 @@ class World:
             association=association,
             labels=tuple(labels),
             milestone=milestone,
+            assignees=tuple(assignees),
+            fields=fields,
             created_at=now,
             updated_at=now,
             url=self.url("issues", number),

@@ -284,6 +284,11 @@ def show_issue(world: World, issue: ForgeIssue, repository: str | None = None) -
         "comments": issue.comments,
         "repository_url": f"https://api.example/repos/{home}",
     }
+    if world.field_values_supported:
+        shown["issue_field_values"] = [
+            {"issue_field_name": name, "data_type": "single_select", "single_select_option": {"name": value}}
+            for name, value in issue.fields.items()
+        ]
     if issue.blocked_by_total is not None:
         shown["issue_dependencies_summary"] = {"total_blocked_by": issue.blocked_by_total, "blocked_by": 0}
     if issue.sub_issues_total is not None:
@@ -735,6 +740,7 @@ class GraphQL:
         for name, there in (
             ("blockedBy", self.world.dependencies_supported),
             ("subIssues", self.world.sub_issues_supported),
+            ("issueFieldValues", self.world.field_values_supported),
         ):
             if name in query and not there:
                 message = f"Field '{name}' doesn't exist on type 'Issue'"
@@ -771,7 +777,13 @@ class GraphQL:
         numbers = self.world.projects[variables["number"]]
         start = int(variables.get("after") or 0)
         home = {"nameWithOwner": self.world.repository}
-        nodes = [{"content": {"number": number, "repository": home}} for number in numbers[start : start + 1]]
+        nodes = [
+            {
+                "content": {"number": number, "repository": home},
+                "fieldValues": self._fields(self.world.board_fields.get(number, {})),
+            }
+            for number in numbers[start : start + 1]
+        ]
         page = {"hasNextPage": start + 1 < len(numbers), "endCursor": str(start + 1)}
         return {"repositoryOwner": {"projectV2": {"items": {"nodes": nodes, "pageInfo": page}}}}
 
@@ -806,11 +818,21 @@ class GraphQL:
             "milestone": issue.milestone and {"title": issue.milestone},
             "comments": {"totalCount": issue.comments},
             "labels": {"nodes": [{"name": name} for name in issue.labels]},
-            "assignees": {"nodes": []},
+            "assignees": {"nodes": [user(login) for login in issue.assignees]},
+            "issueFieldValues": self._fields(issue.fields) if world.field_values_supported else None,
             "blockedBy": {"totalCount": len(edges), "nodes": [self._node(edge) for edge in edges[:50]]},
             "subIssues": {"totalCount": len(children), "nodes": [self._node(edge) for edge in children[:50]]},
             "parent": issue.parent and self._node(world.reference(issue.parent)),
         }
+
+    def _fields(self, fields: Mapping[str, str]) -> dict[str, Any]:
+        """Numbers are told as numbers; of other kinds of fields there is nothing to be seen."""
+        shown = [
+            {"number" if value.isdecimal() else "name": int(value) if value.isdecimal() else value}
+            | {"field": {"name": name}}
+            for name, value in fields.items()
+        ]
+        return {"nodes": [{}, *shown]}
 
     def _node(self, reference: Reference) -> dict[str, Any]:
         return {

@@ -28,8 +28,10 @@ COLUMNS = (
     Column("waits for", share=2, least=5),
     Column("hours", right=True),
     Column("risk"),
-    Column("runtime"),
 )
+RUNTIME = Column("runtime")
+ASSIGNED = Column("assigned", share=1, least=5)
+"""To whom, and for which milestone, on the tracker."""
 
 
 def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
@@ -37,6 +39,7 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     out = console()
     critical = set(document["critical_path"])
     routed = {one["number"]: one["runtime"] for one in document["routed"]}
+    assigned = any(map(_assigned, graph.issues.values()))
     told = any(_of_a_forge(dep) for issue in graph.issues.values() for dep in issue.depends_on)
     rows = []
     for place, number in enumerate(graph.order, 1):
@@ -51,9 +54,10 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
                 Cell(_hours(issue)),
                 _risk(issue),
                 *([Cell(one_line(routed.get(number, document["runtime"] or "?")))] if routed else []),
+                *([Cell(_assigned(issue))] if assigned else []),
             )
         )
-    columns = COLUMNS if routed else COLUMNS[:-1]
+    columns = (*COLUMNS, *([RUNTIME] if routed else []), *([ASSIGNED] if assigned else []))
     out.print()
     out.print(Grid(columns, rows, min(out.width, WIDEST)), crop=False)
     out.print()
@@ -82,6 +86,10 @@ def _waits_for(issue: Issue, told: bool) -> Iterator[str]:
     said = {dependency.on: dependency for dependency in reversed(issue.depends_on)}
     for on in dict.fromkeys(dependency.on for dependency in issue.depends_on):
         yield f"#{on} ({sources(said[on])})" if told else f"#{on}"
+
+
+def _assigned(issue: Issue) -> str:
+    return ", ".join(map(one_line, filter(None, (*issue.assignees, issue.milestone))))
 
 
 def _of_a_forge(dependency: Dependency) -> bool:

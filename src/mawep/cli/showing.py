@@ -79,6 +79,7 @@ def show_explanation(document: dict[str, Any]) -> None:
     _estimate(out, document["estimate"])
     for blocker in document["blockers"]:
         _paragraph(out, "its agent is held up: ", blocker["text"])
+    _belonging(out, document)
     for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
         if document[key]:
             named = ", ".join(f"#{one['number']} ({one['state']})" for one in document[key])
@@ -93,6 +94,17 @@ def show_explanation(document: dict[str, Any]) -> None:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
     if document["state"] in ("failed", "parked", "cancelled"):
         out.print(Text(f"  next: `mawep retry {document['number']}`", style="bright_black"))
+
+
+def _belonging(out: Console, document: dict[str, Any]) -> None:
+    """Whose it is on its tracker, and what it is a part of."""
+    for words, named in (
+        ("assigned to ", document["assignees"]),
+        ("milestone ", [document["milestone"]] if document["milestone"] else []),
+        ("part of ", [f"#{number}" for number in document["part_of"]]),
+    ):
+        if named:
+            _paragraph(out, words, ", ".join(map(one_line, named)))
 
 
 def _pull(out: Console, pull: dict[str, Any] | None) -> None:

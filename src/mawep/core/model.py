@@ -158,7 +158,7 @@ class Issue(Value, frozen=True):
     `far` is what it waits for in other repositories that take part in the run. `origin` is a path or URL for people;
     `files` are the paths it declares it will write; `runtime` is the way of driving an agent that it asks for.
     `association` is the author's, in the forge's words; `remarks` are what agents are shown of the conversation, oldest
-    first.
+    first. `part_of` are the issues without work of their own that are done when their parts have landed.
     """
 
     number: Number
@@ -177,6 +177,9 @@ class Issue(Value, frozen=True):
     remarks: tuple[Remark, ...] = ()
     estimate: Estimate | None = None
     far: tuple[FarDependency, ...] = ()
+    milestone: str | None = None
+    assignees: tuple[str, ...] = ()
+    part_of: tuple[Number, ...] = ()
 
 
 class Routed(Value, frozen=True):

@@ -88,12 +88,15 @@ def explain_document(
     Raises:
         KeyError: the issue is not in the run.
     """
-    record = state.issues[number]
+    record, issue = state.issues[number], state.graph.issues[number]
     attempts, routed = attempts_of(records).get(number, []), state.routed.get(number)
     return _plain(
         {
             "number": number,
-            "title": state.graph.issues[number].title,
+            "title": issue.title,
+            "assignees": list(issue.assignees),
+            "milestone": issue.milestone,
+            "part_of": list(issue.part_of),
             "state": record.state,
             "refusals": list(reasons(state, number, now, live or Live())),
             "runtime": state.runtime_of(number) or None,
@@ -103,7 +106,7 @@ def explain_document(
             "hunks": record.hunks or None,
             "files": list(record.files),
             "blocked_by": named(record.blocked_by),
-            "estimate": _estimate(state.graph.issues[number]),
+            "estimate": _estimate(issue),
             "depends_on": _neighbours(state, state.graph.dependencies[number]),
             "dependents": _neighbours(state, state.graph.dependents[number]),
             "claims": list(state.claims.held_by(number)),

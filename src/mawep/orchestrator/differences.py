@@ -11,9 +11,10 @@ import msgspec
 from mawep.core import events as ev
 from mawep.core import news
 from mawep.core.engine import evolve
-from mawep.core.model import Dependency, Issue, IssueState, Number
+from mawep.core.model import Dependency, Issue, IssueState, Number, Priority
 from mawep.core.outside import DONE
 from mawep.core.state import IssueRecord, State
+from mawep.trackers.signs import priority_of
 
 Making = Callable[[State], Iterable[ev.AnyEvent]]
 
@@ -148,10 +149,12 @@ def _read_by_people(issue: Issue, new: Seen) -> tuple[str, str, frozenset[str]]:
 
 def _over(known: Issue, now: Issue) -> Issue:
     """What the new text does not say stays as it was planned, and so does what agents are shown of the conversation."""
+    by_field = known.priority is not priority_of(known.labels)
     hours = now.estimate_hours if now.estimate_hours is not None else known.estimate_hours
     return msgspec.structs.replace(
         now,
         depends_on=known.depends_on,
+        priority=known.priority if by_field and now.priority is Priority.NORMAL else now.priority,
         estimate_hours=hours,
         estimate=known.estimate,
         remarks=known.remarks,

@@ -32,6 +32,11 @@ def closing(number: Number, landed_as: str) -> str:
     return f"close/{number}/{landed_as}"
 
 
+def closing_whole(number: Number, run: str) -> str:
+    """The closing of an issue that has no work of its own, once its parts have landed."""
+    return f"close/{number}/whole/{run}"
+
+
 def called(name: str) -> str:
     """What people call the report of this name."""
     kind, _, rest = name.partition("/")

@@ -27,9 +27,10 @@ from mawep.core.outside import Command
 from mawep.core.state import State
 from mawep.errors import MawepError
 from mawep.observe.live import Live, Owed
+from mawep.orchestrator.closings import Closings
 from mawep.orchestrator.patience import Patience
 from mawep.orchestrator.refusals import Refusals
-from mawep.orchestrator.report_names import SAYING, answering, asking, closing
+from mawep.orchestrator.report_names import SAYING, answering, asking
 from mawep.orchestrator.standing import face, outcome, standing
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
@@ -103,8 +104,7 @@ class Reporter:
         self._stale: set[Number] = set()
         self._mislabelled: set[Number] = set()
         self._labels: dict[Number, set[str]] = {}
-        self._on_remote: dict[Number, bool] = {}
-        self._elsewhere: set[Number] = set()
+        self._closings = Closings(forge, outbox, state, closed=self._posted, changed=self._stale.add)
         self._summarized = -1
         self._leaving = False
         self._patience: Patience | None = None
@@ -158,7 +158,7 @@ class Reporter:
         asks for a pause between two writes. One that is left in the middle waits for so long in all.
         """
         self._leaving = True
-        self._elsewhere.clear()
+        self._closings.look_again()
         try:
             async with asyncio.timeout(None) as limit:
                 self._patience = Patience(limit, self._clock, seconds)
@@ -251,7 +251,7 @@ class Reporter:
         state, now = self._state(), self._clock.now()
         if again := now >= self._next_look:
             self._next_look = now + timedelta(seconds=self._settings.every)
-            self._elsewhere.clear()
+            self._closings.look_again()
             self._refused.try_again()
         for number in state.graph.order:
             seen = (*face(state, number), self._left_behind(state, number))
@@ -277,14 +277,12 @@ class Reporter:
             for command in state.outside.commands.get(number, ()):
                 if not self._outbox.done(answering(command)):
                     yield Due(answering(command), partial(self._answer, number, command))
-            if record.landed_as is not None and number not in self._elsewhere:
-                name = closing(number, record.landed_as)
-                if not self._outbox.done(name):
-                    yield Due(name, partial(self._close, number, record.landed_as))
+            yield from (Due(*one) for one in self._closings.of(number))
             if number in self._stale:
                 yield Due(f"status/{number}", partial(self._update, number))
             if number in self._mislabelled and self._settings.labels:
                 yield Due(f"labels/{number}", partial(self._label, number))
+        yield from (Due(*one) for one in self._closings.of_wholes())
         if state.ended is not None and self._settings.summary is not None and self._summarized != state.seq:
             yield Due("summary", partial(self._summarize, self._settings.summary))
 
@@ -328,7 +326,7 @@ class Reporter:
         comment = await self._outbox.once(f"comment/{name}", look, act, as_=int)
         if not fresh:
             await self._forge.edit_comment(comment, body)
-            self._counts["posted"] += 1
+            self._posted()
         await self._outbox.remember(f"digest/{name}", digest)
 
     async def _ask(self, number: Number) -> None:
@@ -360,32 +358,6 @@ class Reporter:
 
         await self._outbox.once(name, look, act, as_=int)
 
-    async def _close(self, number: Number, landed_as: str) -> None:
-        """Close it if the remote has what landed; say in its comment whether it has."""
-        there = await self._reachable(landed_as)
-        if self._on_remote.get(number) is not there:
-            self._on_remote[number] = there
-            self._stale |= {number}
-        if not there:
-            self._elsewhere |= {number}
-            return
-
-        async def look() -> bool | None:
-            return True if (await self._forge.issue(number)).state == "closed" else None
-
-        async def act() -> bool:
-            await self._forge.close_issue(number)
-            self._counts["posted"] += 1
-            return True
-
-        await self._outbox.once(closing(number, landed_as), look, act, as_=bool)
-
-    async def _reachable(self, commit: str) -> bool:
-        try:
-            return await self._forge.reachable(commit, self._state().target_branch)
-        except NotThere:  # not even the branch
-            return False
-
     async def _label(self, number: Number) -> None:
         """Have the label of its state and none of our others; labels of other people are let be."""
         ours = set(self._settings.labels.values())
@@ -395,10 +367,10 @@ class Reporter:
             has = ours.intersection((await self._forge.issue(number)).labels)
         if wanted is not None and wanted not in has:
             await self._forge.add_labels(number, [wanted])
-            self._counts["posted"] += 1
+            self._posted()
         for label in sorted(has - {wanted}):
             await self._forge.remove_label(number, label)
-            self._counts["posted"] += 1
+            self._posted()
         self._labels[number] = {wanted} if wanted is not None else set()
         self._mislabelled -= {number}
 
@@ -406,10 +378,9 @@ class Reporter:
 
     def _standing(self, number: Number) -> Standing:
         of = standing(self._state(), number, self._clock.now(), self._live, self._hide)
-        closed = of.landed_as is not None and self._outbox.done(closing(number, of.landed_as))
         return replace(
             of,
-            on_remote=True if closed else self._on_remote.get(number),
+            on_remote=self._closings.on_remote(number),
             left_behind=self._left_behind(self._state(), number),
         )
 
@@ -428,7 +399,10 @@ class Reporter:
         found = markers.find(comments, number, kind, key, run=run)
         return None if found is None else found.id
 
+    def _posted(self) -> None:
+        self._counts["posted"] += 1
+
     async def _post(self, number: Number, body: str) -> int:
         made = await self._forge.comment(number, body)
-        self._counts["posted"] += 1
+        self._posted()
         return made.id

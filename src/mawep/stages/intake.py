@@ -235,7 +235,21 @@ class _Choice:
             return whole
         for number in sorted(parents):
             self.notes.append(_is_a_parent(number, whole.dependencies[number]))
-        return build(_past(issue, whole, parents) for n, issue in whole.issues.items() if n not in parents)
+        wholes = _wholes(whole, parents)
+        return build(
+            msgspec.structs.replace(_past(issue, whole, parents), part_of=wholes.get(number, ()))
+            for number, issue in whole.issues.items()
+            if number not in parents
+        )
+
+
+def _wholes(whole: Graph, parents: Collection[Number]) -> Mapping[Number, tuple[Number, ...]]:
+    """Of which of the parents an issue is a part, by its number."""
+    found: dict[Number, tuple[Number, ...]] = {}
+    for parent in sorted(parents):
+        for part in _past(whole.issues[parent], whole, parents).depends_on:
+            found[part.on] = (*found.get(part.on, ()), parent)
+    return found
 
 
 def _past(issue: Issue, whole: Graph, parents: Collection[Number]) -> Issue:

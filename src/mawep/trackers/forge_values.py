@@ -46,7 +46,8 @@ class ForgeIssue(Value, frozen=True):
     """An issue as the forge shows it. `state` is `open` or `closed`.
 
     `association` is the author's to the repository, in GitHub's words (`OWNER`, `MEMBER`, `NONE` …).
-    `blocked_by_total` and `sub_issues_total` count closed ones too; None: the forge did not say.
+    `blocked_by_total` and `sub_issues_total` count closed ones too; None: the forge did not say. `fields` are what
+    the forge, or the board that was asked for, says besides, by name: a priority, an estimate.
     """
 
     number: Number
@@ -71,6 +72,7 @@ class ForgeIssue(Value, frozen=True):
     blocked_by_total: int | None = None
     sub_issues_total: int | None = None
     is_pull: bool = False
+    fields: Mapping[str, str] = {}
 
 
 class Reference(Value, frozen=True):

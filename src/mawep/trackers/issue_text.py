@@ -51,13 +51,15 @@ def read(found: ForgeIssue, repository: str) -> Reading:
         title=_one_line(found.title),
         body=body.text,
         labels=found.labels,
-        priority=priority_of(found.labels),
-        estimate_hours=hours_of(found.labels, body),
+        priority=priority_of(found.labels, found.fields),
+        estimate_hours=hours_of(found.labels, body, found.fields),
         files=files,
         author=found.author,
         created_at=moment(found.created_at),
         origin=found.url or None,
         association=found.association,
+        milestone=found.milestone,
+        assignees=found.assignees,
     )
     told = tuple(f"line {line}: {problem}" for line, problem in sorted(problems))
     has_work = bool(files) or WORK_LABEL in found.labels or _has_to_do(body)

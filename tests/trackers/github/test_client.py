@@ -321,6 +321,37 @@ async def test_whatever_is_missing_in_an_answer_is_no_error(here: Site) -> None:
         await here.forge.comments(1)
 
 
+# Fields
+
+
+@pytest.mark.parametrize("supported", [True, False])
+@pytest.mark.parametrize("many", [True, False])
+async def test_fields_that_the_owner_made_for_issues_are_read(
+    here: Site, many: bool, supported: bool
+) -> None:
+    here.world.field_values_supported = supported
+    fields = {"Priority": "High", "Estimate": "3"}
+    numbers = [here.world.seed(fields=fields, assignees=["ann"]) for _ in range(5 if many else 1)]
+    found = await here.forge.issues(Query(numbers=tuple(numbers)))
+    assert [(dict(one.fields), one.assignees) for one in found] == [
+        (fields if supported else {}, ("ann",)) for _ in numbers
+    ]
+    before = len(here.stub.requests)
+    await here.forge.issues(Query(numbers=tuple(numbers)))
+    assert len(here.stub.requests) == before + 1  # what a server lacks is asked for once
+
+
+async def test_fields_of_a_board_are_read_with_what_is_on_it(here: Site) -> None:
+    one, other = here.world.seed(fields={"Priority": "Low", "Team": "web"}), here.world.seed()
+    here.world.projects[4] = [one, other]
+    here.world.board_fields[one] = {"Priority": "Urgent", "Estimate": "5"}
+    found = await here.forge.issues(Query(project=4))
+    assert [dict(issue.fields) for issue in found] == [
+        {"Priority": "Urgent", "Team": "web", "Estimate": "5"},
+        {},
+    ]
+
+
 # Signing in
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from mawep.core.model import Number
 from mawep.trackers.base import ForgeIssue, NotThere, Query, Refused
 from mawep.trackers.github import decode
@@ -24,7 +26,7 @@ FIELDS = """
   ... on Issue {
     number databaseId id title body state stateReason url createdAt updatedAt closedAt authorAssociation
     author { login } milestone { title } comments { totalCount }
-    labels(first: 50) { nodes { name } } assignees(first: 20) { nodes { login } }
+    labels(first: 50) { nodes { name } } assignees(first: 20) { nodes { login } } %s
   }
   ... on PullRequest {
     number databaseId id title body state url createdAt updatedAt closedAt authorAssociation
@@ -32,121 +34,178 @@ FIELDS = """
     labels(first: 50) { nodes { name } } assignees(first: 20) { nodes { login } }
   }
 """
+FIELD_VALUES = """
+    issueFieldValues(first: 30) { nodes {
+      ... on IssueFieldSingleSelectValue { name field { ... on IssueFieldSingleSelect { name } } }
+      ... on IssueFieldNumberValue { number: value field { ... on IssueFieldNumber { name } } }
+      ... on IssueFieldTextValue { text: value field { ... on IssueFieldText { name } } }
+    } }
+"""
+"""What the owner of a repository says of its issues; not every server has it."""
 BOARD = """
 query($owner: String!, $number: Int!, $after: String) {
   repositoryOwner(login: $owner) { ... on ProjectV2Owner { projectV2(number: $number) {
     items(first: 100, after: $after) {
       pageInfo { hasNextPage endCursor }
-      nodes { content { ... on Issue { number repository { nameWithOwner } } } }
+      nodes {
+        content { ... on Issue { number repository { nameWithOwner } } }
+        fieldValues(first: 30) { nodes {
+          ... on ProjectV2ItemFieldSingleSelectValue { name field { ... on ProjectV2FieldCommon { name } } }
+          ... on ProjectV2ItemFieldNumberValue { number field { ... on ProjectV2FieldCommon { name } } }
+          ... on ProjectV2ItemFieldTextValue { text field { ... on ProjectV2FieldCommon { name } } }
+        } }
+      }
     }
   } } }
 }
 """
 
 
-async def choose(api: Api, repository: str, wanted: Query) -> list[ForgeIssue]:
-    """The issues that `wanted` describes; see `mawep.trackers.base.Forge.issues`."""
-    if wanted.numbers:
-        found = await _numbered(api, repository, wanted.numbers)
-        if wanted == Query(numbers=wanted.numbers):
-            return sorted(found, key=lambda issue: issue.number)
-        listed = [issue for issue in found if not issue.is_pull and _fits(issue, wanted)]
-        if wanted.query is not None:
-            named = {issue.number for issue in await _searched(api, repository, wanted)}
-            listed = [issue for issue in listed if issue.number in named]
-    elif wanted.query is not None:
-        listed = await _searched(api, repository, wanted)
-    else:
-        listed = await _listed(api, repository, wanted)
-    if wanted.project is not None:
-        on_board = await _on_board(api, repository, wanted.project)
-        listed = [issue for issue in listed if issue.number in on_board]
-    return sorted(listed, key=lambda issue: issue.number)
+class Chooser:
+    """Finds the issues of one repository."""
+
+    def __init__(self, api: Api, repository: str) -> None:
+        self._api = api
+        self._repository = repository
+        self._path = f"/repos/{repository}/issues"
+        self._query_field_values = True
+
+    async def choose(self, wanted: Query) -> list[ForgeIssue]:
+        """The issues that `wanted` describes; see `mawep.trackers.base.Forge.issues`."""
+        if wanted.numbers:
+            found = await self._numbered(wanted.numbers)
+            if wanted == Query(numbers=wanted.numbers):
+                return sorted(found, key=lambda issue: issue.number)
+            listed = [issue for issue in found if not issue.is_pull and _fits(issue, wanted)]
+            if wanted.query is not None:
+                named = {issue.number for issue in await self._searched(wanted)}
+                listed = [issue for issue in listed if issue.number in named]
+        elif wanted.query is not None:
+            listed = await self._searched(wanted)
+        else:
+            listed = await self._listed(wanted)
+        if wanted.project is not None:
+            on_board = await self._on_board(wanted.project)
+            listed = [
+                msgspec.structs.replace(issue, fields={**issue.fields, **on_board[issue.number]})
+                for issue in listed
+                if issue.number in on_board
+            ]
+        return sorted(listed, key=lambda issue: issue.number)
+
+    async def _listed(self, wanted: Query) -> list[ForgeIssue]:
+        params: dict[str, Any] = {"state": wanted.state, "sort": "created", "direction": "asc"}
+        if wanted.labels:
+            params["labels"] = ",".join(wanted.labels)
+        if wanted.milestone is not None:
+            params["milestone"] = await self._milestone(wanted.milestone)
+        if wanted.since is not None:
+            params["since"] = stamp(wanted.since)
+        found = [decode.issue(data, self._repository) async for data in self._api.pages(self._path, **params)]
+        return [issue for issue in found if not issue.is_pull]
+
+    async def _milestone(self, title: str) -> int:
+        async for data in self._api.pages(f"/repos/{self._repository}/milestones", state="all"):
+            if text(data.get("title")) == title:
+                return number(data.get("number"))
+        raise NotThere(f"there is no milestone `{title}` in {self._repository}")
+
+    async def _searched(self, wanted: Query) -> list[ForgeIssue]:
+        words = [f"repo:{self._repository}", "is:issue"]
+        if wanted.state != "all":
+            words.append(f"state:{wanted.state}")
+        words += [f'label:"{label}"' for label in wanted.labels]
+        if wanted.milestone is not None:
+            words.append(f'milestone:"{wanted.milestone}"')
+        if wanted.since is not None:
+            words.append(f"updated:>={stamp(wanted.since)}")
+        question = " ".join([*words, wanted.query or ""])
+        found = [data async for data in self._api.pages("/search/issues", key="items", q=question)]
+        if len(found) >= MOST_FOUND:
+            raise Refused(f"the search finds more than GitHub shows ({MOST_FOUND})", next_step="narrow it")
+        ours = f"/repos/{self._repository}".lower()
+        return [
+            decode.issue(data, self._repository)
+            for data in found
+            # The words are the user's own, and may name other repositories.
+            if text(data.get("repository_url")).lower().endswith(ours) and not data.get("pull_request")
+        ]
+
+    async def _numbered(self, numbers: Sequence[Number]) -> list[ForgeIssue]:
+        wanted = sorted(set(numbers))
+        if len(wanted) > FEW:
+            try:
+                return await self._by_query(wanted)
+            except (GraphQLError, NotThere):
+                pass  # this server has no GraphQL, or an older one
+        found = []
+        for one in wanted:
+            try:
+                data = thing(await self._api.get(f"{self._path}/{one}"))
+            except NotThere:
+                continue
+            found.append(decode.issue(data, self._repository))
+        return found
+
+    async def _by_query(self, numbers: Sequence[Number]) -> list[ForgeIssue]:
+        found: list[ForgeIssue] = []
+        for start in range(0, len(numbers), AT_ONCE):
+            entries = thing((await self._asked(numbers[start : start + AT_ONCE])).get("repository"))
+            found += [_issue(thing(entry)) for entry in entries.values() if entry]
+        return found
+
+    async def _asked(self, numbers: Sequence[Number]) -> Json:
+        """Issues by alias; those that do not exist are empty."""
+        asked = "\n".join(f"i{one}: issueOrPullRequest(number: {one}) {{ ...Fields }}" for one in numbers)
+        fields = FIELDS % (FIELD_VALUES if self._query_field_values else "")
+        query = (
+            "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { "
+            f"{asked} }} }} fragment Fields on IssueOrPullRequest {{ {fields} }}"
+        )
+        owner, _, name = self._repository.partition("/")
+        try:
+            return await self._api.graphql(query, owner=owner, name=name)
+        except GraphQLError as error:
+            if error.kinds <= {"NOT_FOUND", ""} and error.data.get("repository"):
+                return error.data
+            if not (error.unsupported and self._query_field_values):
+                raise
+        self._query_field_values = False
+        return await self._asked(numbers)
+
+    async def _on_board(self, board: int) -> dict[Number, dict[str, str]]:
+        """The fields of the issues on a board."""
+        owner = self._repository.partition("/")[0]
+        found: dict[Number, dict[str, str]] = {}
+        after: str | None = None
+        while True:
+            try:
+                data = await self._api.graphql(BOARD, owner=owner, number=board, after=after)
+            except GraphQLError as error:
+                if error.unsupported:
+                    raise Refused("this server has no projects", cause=error.message) from None
+                raise NotThere(f"there is no project {board} of {owner}", cause=error.message) from None
+            project = thing(thing(data.get("repositoryOwner")).get("projectV2"))
+            if not project:
+                raise NotThere(f"there is no project {board} of {owner}, or we may not read it")
+            items = thing(project.get("items"))
+            for node in things(items.get("nodes")):
+                content = thing(node.get("content"))
+                home = text(thing(content.get("repository")).get("nameWithOwner"))
+                if home.lower() == self._repository.lower():
+                    found[number(content.get("number"))] = decode.named(
+                        map(_field, _nodes(node.get("fieldValues")))
+                    )
+            page = thing(items.get("pageInfo"))
+            cursor = word(page.get("endCursor"))
+            if page.get("hasNextPage") is not True or cursor in (None, after):
+                return found
+            after = cursor
 
 
 def stamp(moment: datetime) -> str:
     """A time as GitHub takes it, in whole seconds."""
     return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
-
-
-async def _listed(api: Api, repository: str, wanted: Query) -> list[ForgeIssue]:
-    params: dict[str, Any] = {"state": wanted.state, "sort": "created", "direction": "asc"}
-    if wanted.labels:
-        params["labels"] = ",".join(wanted.labels)
-    if wanted.milestone is not None:
-        params["milestone"] = await _milestone(api, repository, wanted.milestone)
-    if wanted.since is not None:
-        params["since"] = stamp(wanted.since)
-    found = [
-        decode.issue(data, repository) async for data in api.pages(f"/repos/{repository}/issues", **params)
-    ]
-    return [issue for issue in found if not issue.is_pull]
-
-
-async def _milestone(api: Api, repository: str, title: str) -> int:
-    async for data in api.pages(f"/repos/{repository}/milestones", state="all"):
-        if text(data.get("title")) == title:
-            return number(data.get("number"))
-    raise NotThere(f"there is no milestone `{title}` in {repository}")
-
-
-async def _searched(api: Api, repository: str, wanted: Query) -> list[ForgeIssue]:
-    words = [f"repo:{repository}", "is:issue"]
-    if wanted.state != "all":
-        words.append(f"state:{wanted.state}")
-    words += [f'label:"{label}"' for label in wanted.labels]
-    if wanted.milestone is not None:
-        words.append(f'milestone:"{wanted.milestone}"')
-    if wanted.since is not None:
-        words.append(f"updated:>={stamp(wanted.since)}")
-    question = " ".join([*words, wanted.query or ""])
-    found = [data async for data in api.pages("/search/issues", key="items", q=question)]
-    if len(found) >= MOST_FOUND:
-        raise Refused(f"the search finds more than GitHub shows ({MOST_FOUND})", next_step="narrow it")
-    ours = f"/repos/{repository}".lower()
-    return [
-        decode.issue(data, repository)
-        for data in found
-        # The words are the user's own, and may name other repositories.
-        if text(data.get("repository_url")).lower().endswith(ours) and not data.get("pull_request")
-    ]
-
-
-async def _numbered(api: Api, repository: str, numbers: Sequence[Number]) -> list[ForgeIssue]:
-    wanted = sorted(set(numbers))
-    if len(wanted) > FEW:
-        try:
-            return await _by_query(api, repository, wanted)
-        except (GraphQLError, NotThere):
-            pass  # this server has no GraphQL, or an older one
-    found = []
-    for one in wanted:
-        try:
-            found.append(decode.issue(thing(await api.get(f"/repos/{repository}/issues/{one}")), repository))
-        except NotThere:
-            continue
-    return found
-
-
-async def _by_query(api: Api, repository: str, numbers: Sequence[Number]) -> list[ForgeIssue]:
-    found = []
-    for start in range(0, len(numbers), AT_ONCE):
-        some = numbers[start : start + AT_ONCE]
-        asked = "\n".join(f"i{one}: issueOrPullRequest(number: {one}) {{ ...Fields }}" for one in some)
-        query = (
-            "query($owner: String!, $name: String!) { repository(owner: $owner, name: $name) { "
-            f"{asked} }} }} fragment Fields on IssueOrPullRequest {{ {FIELDS} }}"
-        )
-        owner, _, name = repository.partition("/")
-        try:
-            data = await api.graphql(query, owner=owner, name=name)
-        except GraphQLError as error:
-            if not error.kinds <= {"NOT_FOUND", ""} or not error.data.get("repository"):
-                raise
-            data = error.data
-        entries = thing(data.get("repository"))
-        found += [_issue(thing(entry)) for entry in entries.values() if entry]
-    return found
 
 
 def _issue(data: Json) -> ForgeIssue:
@@ -170,34 +229,13 @@ def _issue(data: Json) -> ForgeIssue:
         url=text(data.get("url")),
         comments=number(thing(data.get("comments")).get("totalCount")),
         is_pull=data.get("__typename") == "PullRequest",
+        fields=decode.named(map(_field, _nodes(data.get("issueFieldValues")))),
     )
 
 
-async def _on_board(api: Api, repository: str, board: int) -> frozenset[Number]:
-    owner = repository.partition("/")[0]
-    numbers: set[Number] = set()
-    after: str | None = None
-    while True:
-        try:
-            data = await api.graphql(BOARD, owner=owner, number=board, after=after)
-        except GraphQLError as error:
-            if error.unsupported:
-                raise Refused("this server has no projects", cause=error.message) from None
-            raise NotThere(f"there is no project {board} of {owner}", cause=error.message) from None
-        project = thing(thing(data.get("repositoryOwner")).get("projectV2"))
-        if not project:
-            raise NotThere(f"there is no project {board} of {owner}, or we may not read it")
-        items = thing(project.get("items"))
-        for node in things(items.get("nodes")):
-            content = thing(node.get("content"))
-            home = text(thing(content.get("repository")).get("nameWithOwner"))
-            if home.lower() == repository.lower():
-                numbers.add(number(content.get("number")))
-        page = thing(items.get("pageInfo"))
-        cursor = word(page.get("endCursor"))
-        if page.get("hasNextPage") is not True or cursor in (None, after):
-            return frozenset(numbers)
-        after = cursor
+def _field(data: Json) -> tuple[str, Any]:
+    values = (data.get(kind) for kind in ("name", "number", "text"))
+    return text(thing(data.get("field")).get("name")), next((one for one in values if one is not None), None)
 
 
 def _fits(issue: ForgeIssue, wanted: Query) -> bool:

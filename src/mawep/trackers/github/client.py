@@ -39,7 +39,7 @@ from mawep.trackers.github import decode
 from mawep.trackers.github.api import Api, GraphQLError
 from mawep.trackers.github.auth import Given, Installation
 from mawep.trackers.github.checks import CheckReader
-from mawep.trackers.github.choice import choose, stamp
+from mawep.trackers.github.choice import Chooser, stamp
 from mawep.trackers.github.demands import demands
 from mawep.trackers.github.edges import EdgeReader
 from mawep.trackers.json_values import moment, text, thing, things, whole, word
@@ -92,6 +92,7 @@ class GitHubForge:
         )
         self._api = Api(settings.api_url, signer, limiter)
         self._edges = EdgeReader(self._api, settings.repository)
+        self._chooser = Chooser(self._api, settings.repository)
         self._checks = CheckReader(self._api, settings.repository)
         self._login: str | None = None
         self._clone_url: str | None = None
@@ -147,7 +148,7 @@ class GitHubForge:
         return found
 
     async def issues(self, wanted: Query) -> list[ForgeIssue]:
-        return await choose(self._api, self.repository, wanted)
+        return await self._chooser.choose(wanted)
 
     async def edges(self, numbers: Collection[Number]) -> Edges:
         return await self._edges.edges(numbers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from mawep.trackers.base import (
@@ -59,7 +60,14 @@ def issue(data: Json, repository: str) -> ForgeIssue:
         blocked_by_total=_total(data.get("issue_dependencies_summary"), "total_blocked_by", "blocked_by"),
         sub_issues_total=_total(data.get("sub_issues_summary"), "total"),
         is_pull=bool(data.get("pull_request")),
+        fields=named(map(_field, things(data.get("issue_field_values")))),
     )
+
+
+def _field(data: Json) -> tuple[str, Any]:
+    """A field that the owner of the repository made for issues."""
+    chosen = word(thing(data.get("single_select_option")).get("name"))
+    return text(data.get("issue_field_name")), chosen or data.get("value")
 
 
 def reference(data: Json, repository: str) -> Reference:
@@ -177,6 +185,11 @@ def permission(data: Json) -> Permission:
     return (
         known.get(text(data.get("role_name"))) or known.get(text(data.get("permission"))) or Permission.NONE
     )
+
+
+def named(fields: Iterable[tuple[str, Any]]) -> dict[str, str]:
+    """Fields with a name and a value, which is a text or a number, as people see it."""
+    return {name: str(value) for name, value in fields if name and isinstance(value, str | int | float)}
 
 
 def tail(value: Any) -> int | None:
