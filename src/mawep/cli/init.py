@@ -7,17 +7,48 @@ from typing import Annotated
 
 import typer
 
+_ATTRIBUTE = "* merge=mawep"
+
 Target = Annotated[
     Path | None,
     typer.Option("--config", "-c", help="Where to write it; default ./mawep.yaml.", dir_okay=False),
 ]
 
+Driver = Annotated[
+    bool,
+    typer.Option("--merge-driver", help="Have git merge with `mawep merge-file` in this clone, instead."),
+]
 
-def init(config: Target = None) -> int:
+
+def init(config: Target = None, merge_driver: Driver = False) -> int:
     """Write a configuration from what is found here."""
     import asyncio
 
+    if merge_driver:
+        return asyncio.run(_drive())
     return asyncio.run(_init(config or Path("mawep.yaml")))
+
+
+async def _drive() -> int:
+    """Name the driver in the clone's own configuration, and the files in its own attributes: nothing is committed."""
+    import shlex
+    import sys
+
+    from mawep.adapters.git import find_repository
+
+    repository = await find_repository(Path())
+    command = f"{shlex.quote(sys.executable)} -m mawep merge-file --write --path %P %O %A %B"
+    settings = ("config", "--file", str(repository.common_dir / "config"))
+    await repository.run(*settings, "merge.mawep.name", "MAWEP merges what needs no judgement")
+    await repository.run(*settings, "merge.mawep.driver", command)
+    attributes = repository.common_dir / "info" / "attributes"
+    lines = attributes.read_text().splitlines() if attributes.exists() else []
+    if _ATTRIBUTE not in lines:
+        attributes.parent.mkdir(exist_ok=True)
+        attributes.write_text("\n".join([_ATTRIBUTE, *lines, ""]))  # what a person wrote there goes before it
+    print(f"git merges with MAWEP in this clone ({attributes})")
+    print("  to end that: git config --remove-section merge.mawep, and take the line out of that file")
+    return 0
 
 
 async def _init(path: Path) -> int:

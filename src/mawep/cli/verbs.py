@@ -8,7 +8,7 @@ from importlib import import_module
 import typer
 
 VERBS = {
-    "init": ("mawep init",),
+    "init": ("mawep init", "mawep init --merge-driver"),
     "plan": ("mawep plan", "mawep plan --issues 101,102 --json", "mawep plan --prompt 101"),
     "simulate": ("mawep simulate", "mawep simulate --agents 8 --gate-minutes 5"),
     "start": ("mawep start --issues 101,102", "mawep start --label sprint-12 --json > result.json"),
@@ -23,6 +23,7 @@ VERBS = {
     "pause": ("mawep pause",),
     "cancel": ("mawep cancel 103 105", "mawep cancel"),
     "retry": ("mawep retry 104",),
+    "merge-file": ("mawep merge-file base.py ours.py theirs.py --path src/app.py --all",),
     "serve": ("mawep serve", "mawep serve --webhooks --port 8765"),
     "report": ("mawep report", "mawep report --markdown --output report.md"),
     "audit": ("mawep audit", "mawep audit --json"),
@@ -31,7 +32,10 @@ VERBS = {
     "agent": ('mawep agent progress --percent 40 "the parser works"', "mawep agent claim src/pay.py"),
     "demo": ("mawep demo", "mawep demo --directory /tmp/payments"),
 }
-"""Examples of every verb, in the order that help shows them. Each is a function of its name in a file of its name."""
+"""Examples of every verb, in the order that help shows them.
+
+Each is a function of its name in a file of its name, with `_` for what no name of Python can hold.
+"""
 
 
 PASSED_ON = {"agent": {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}}
@@ -41,7 +45,8 @@ PASSED_ON = {"agent": {"allow_extra_args": True, "ignore_unknown_options": True,
 def register(app: typer.Typer, verbs: Iterable[str] = VERBS) -> None:
     """Give the application these verbs. Each costs about 5 ms, so who knows which one is meant names it."""
     for verb in verbs:
-        function: Callable[..., int] = getattr(import_module(f"mawep.cli.{verb}"), verb)
+        name = verb.replace("-", "_")
+        function: Callable[..., int] = getattr(import_module(f"mawep.cli.{name}"), name)
         examples = "\n".join(f"  {example}" for example in VERBS[verb])
         app.command(name=verb, epilog=f"\b\nExamples:\n{examples}", context_settings=PASSED_ON.get(verb))(
             function

@@ -1,0 +1,99 @@
+"""Whether a merged text is sound: it parses, and holds nothing that neither side would have written."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from io import StringIO
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from mawep.merging.syntax import Facts, facts
+from mawep.merging.tokens import key
+
+TRIVIAL = 6
+"""Lines that say less than this many characters are found everywhere."""
+
+
+def faults(base: str, ours: str, theirs: str, merged: str, path: str) -> tuple[str, ...]:
+    """What speaks against a merge, whatever was merged how; empty when it is sound."""
+    return tuple(_faults(base, ours, theirs, merged, path))
+
+
+def _faults(base: str, ours: str, theirs: str, merged: str, path: str) -> Iterator[str]:
+    if any(f"\n{mark * 7} " in f"\n{merged}" for mark in "<>"):
+        yield "it holds conflict markers"
+    yield from (
+        f"what both sides added stands there twice: {line}" for line in _doubled(base, ours, theirs, merged)
+    )
+    load = _loader(path)
+    if load:
+        yield from _values(load, base, ours, theirs, merged)
+    mine, other, now = (facts(text, path) for text in (ours, theirs, merged))
+    if mine and other and now:
+        yield from _syntax(mine, other, now)
+
+
+def _doubled(base: str, ours: str, theirs: str, merged: str) -> list[str]:
+    """Lines that both sides added and that the merge has more often than either."""
+    was, mine, other, now = (Counter(map(key, text.split("\n"))) for text in (base, ours, theirs, merged))
+    return [
+        line
+        for line in now
+        if len(line) >= TRIVIAL
+        and any(char.isalnum() for char in line)
+        and mine[line] > was[line] < other[line]
+        and now[line] > max(mine[line], other[line])
+    ]
+
+
+def _syntax(mine: Facts, other: Facts, now: Facts) -> Iterator[str]:
+    if now.errors > max(mine.errors, other.errors):
+        yield "it does not parse"
+    for what, count in now.defined.items():
+        if count > max(1, mine.defined[what], other.defined[what]):
+            yield f"{what[-1]} is there {count} times"
+    for what, count in now.pointless.items():
+        if count > max(mine.pointless[what], other.pointless[what]):
+            yield f"{what[-2]}: {what[-1]}"
+    yield from (f"{name} is used and not defined" for name in now.unbound - mine.unbound - other.unbound)
+
+
+def _loader(path: str) -> Callable[[str], object] | None:
+    match path.rpartition(".")[2]:
+        case "json":
+            return json.loads
+        case "toml":
+            return tomllib.loads
+        case "yaml" | "yml":
+            return lambda text: list(YAML(typ="safe", pure=True).load_all(StringIO(text)))
+        case _:
+            return None
+
+
+def _values(load: Callable[[str], object], base: str, ours: str, theirs: str, merged: str) -> Iterator[str]:
+    """Each value must be one that it has in one of the texts."""
+    try:
+        known = [load(text) for text in (ours, theirs)]
+    except (ValueError, YAMLError):
+        return
+    try:
+        now = load(merged)
+    except (ValueError, YAMLError):
+        yield "it does not parse"
+        return
+    values = [dict(_leaves(document, ())) for document in known]
+    for place, value in _leaves(now, ()):
+        if not any(place in side and side[place] == value for side in values):
+            yield f"{'.'.join(place)} is what neither side made it"
+
+
+def _leaves(document: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from _leaves(value, (*place, str(name)))
+    elif not isinstance(document, list):
+        yield place, document

@@ -1,0 +1,185 @@
+"""What a text of Python, JavaScript or TypeScript defines, names and leaves unreachable, as tree-sitter reads it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+
+import tree_sitter_javascript
+import tree_sitter_python
+import tree_sitter_typescript
+from tree_sitter import Language, Node, Parser
+
+_LEAVES = {"return_statement", "raise_statement", "throw_statement", "continue_statement", "break_statement"}
+_BLOCKS = {"block", "module", "program", "statement_block"}
+_DEFINITIONS = {
+    "function_definition",
+    "class_definition",
+    "function_declaration",
+    "generator_function_declaration",
+    "class_declaration",
+    "method_definition",
+    "interface_declaration",
+    "type_alias_declaration",
+    "enum_declaration",
+}
+_PARAMETERS = {"parameters", "lambda_parameters", "formal_parameters"}
+_SCOPES = _DEFINITIONS | _PARAMETERS | {"argument_list", "dictionary", "object", "lambda", "arrow_function"}
+_BINDERS = {
+    "assignment": "left",
+    "augmented_assignment": "left",
+    "named_expression": "name",
+    "for_statement": "left",
+    "for_in_clause": "left",
+    "as_pattern": "alias",
+    "variable_declarator": "name",
+    "for_in_statement": "left",
+    "catch_clause": "parameter",
+}
+_IMPORTS = {"import_statement", "import_from_statement", "future_import_statement"}
+_NAMES = {"identifier", "shorthand_property_identifier_pattern", "type_identifier"}
+
+
+@dataclass
+class Facts:
+    """What the checks of a merge compare."""
+
+    errors: int = 0
+    defined: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """What may stand once in its scope: definitions, parameters, keyword arguments, keys."""
+    pointless: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    """Statements that are never reached, and values that are overwritten before anybody reads them."""
+    bound: set[str] = field(default_factory=set)
+    used: set[str] = field(default_factory=set)
+
+    @property
+    def unbound(self) -> set[str]:
+        """Names that the text uses and does not define."""
+        return self.used - self.bound
+
+
+def facts(text: str, path: str) -> Facts | None:
+    """What is to be said of a text; None for a language that is not known here."""
+    parser = _parser(path.rpartition(".")[2])
+    if parser is None:
+        return None
+    found = Facts()
+    _walk(parser.parse(text.encode("utf-8", "replace")).root_node, (), found)
+    return found
+
+
+@cache
+def _parser(extension: str) -> Parser | None:
+    match extension:
+        case "py" | "pyi":
+            return Parser(Language(tree_sitter_python.language()))
+        case "js" | "jsx" | "mjs" | "cjs":
+            return Parser(Language(tree_sitter_javascript.language()))
+        case "ts" | "mts" | "cts":
+            return Parser(Language(tree_sitter_typescript.language_typescript()))
+        case "tsx":
+            return Parser(Language(tree_sitter_typescript.language_tsx()))
+        case _:
+            return None
+
+
+def _walk(root: Node, scope: tuple[str, ...], found: Facts) -> None:
+    pending = [(root, scope)]
+    while pending:
+        node, scope = pending.pop()
+        found.errors += node.type == "ERROR" or node.is_missing
+        _names(node, found)
+        name = _once(node)
+        if name:
+            found.defined[(*scope, _kind(node), name)] += 1
+        if node.type in _SCOPES:
+            scope = (*scope, name or f"{node.type}@{_text(node.parent)[:40] if node.parent else ''}")
+        if node.type in _BLOCKS:
+            found.pointless.update((*scope, *what) for what in _pointless(node))
+        pending += [(child, scope) for child in reversed(node.children)]
+
+
+def _once(node: Node) -> str | None:
+    """The name of what may stand once in its scope."""
+    parent = node.parent.type if node.parent else ""
+    if node.type in _DEFINITIONS:
+        if parent == "decorated_definition" or (node.type == "method_definition" and _accessor(node)):
+            return None
+        return _field(node, "name")
+    if node.type == "keyword_argument":
+        return _field(node, "name")
+    if node.type == "pair":
+        key = node.child_by_field_name("key")
+        return _text(key) if key and key.type in {"string", "property_identifier", "integer"} else None
+    if parent in _PARAMETERS and node.type in {"identifier", "default_parameter", "typed_default_parameter"}:
+        return _text(node) if node.type == "identifier" else _field(node, "name")
+    return None
+
+
+def _kind(node: Node) -> str:
+    """What may not share a name: parameters of any sort."""
+    parent = node.parent.type if node.parent else ""
+    return parent if parent in _PARAMETERS else node.type
+
+
+def _accessor(node: Node) -> bool:
+    return any(child.type in {"get", "set", "static"} for child in node.children)
+
+
+def _names(node: Node, found: Facts) -> None:
+    if node.type in _NAMES:
+        found.used.add(_text(node))
+    if (
+        node.type in _IMPORTS
+        or node.type in _PARAMETERS
+        or node.type in {"global_statement", "import_clause"}
+    ):
+        found.bound.update(_identifiers(node))
+    elif node.type in _DEFINITIONS:
+        found.bound.add(_field(node, "name") or "")
+    elif node.type == "arrow_function" and node.child_by_field_name("parameter"):
+        found.bound.add(_field(node, "parameter") or "")
+    elif node.type in _BINDERS:
+        target = node.child_by_field_name(_BINDERS[node.type])
+        found.bound.update(_identifiers(target) if target else ())
+
+
+def _identifiers(node: Node) -> Iterator[str]:
+    pending = [node]
+    while pending:
+        node = pending.pop()
+        if node.type in _NAMES:
+            yield _text(node)
+        pending += node.children
+
+
+def _pointless(block: Node) -> Iterator[tuple[str, str]]:
+    statements = [child for child in block.named_children if child.type != "comment"]
+    for before, after in pairwise(statements):
+        if before.type in _LEAVES and after.type not in _DEFINITIONS:
+            yield "unreachable", _text(after)
+        stored, again = _stored(before), _stored(after)
+        if stored and again and stored[0] == again[0] and again[0] not in set(_identifiers(again[1])):
+            yield "dead", stored[0]
+
+
+def _stored(statement: Node) -> tuple[str, Node] | None:
+    """The name that a statement gives a value, and the value."""
+    if statement.type != "expression_statement" or not statement.named_children:
+        return None
+    assignment = statement.named_children[0]
+    target, value = assignment.child_by_field_name("left"), assignment.child_by_field_name("right")
+    plain = assignment.type in {"assignment", "assignment_expression"}
+    return (_text(target), value) if plain and target and value and target.type == "identifier" else None
+
+
+def _field(node: Node, name: str) -> str | None:
+    child = node.child_by_field_name(name)
+    return _text(child) if child else None
+
+
+def _text(node: Node | None) -> str:
+    return node.text.decode() if node and node.text else ""
