@@ -12,7 +12,6 @@ from tests.config.support import load
 LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
-    "verify.flaky_reruns=1",
     "landing.mode=branch_only",
     "conflict_resolution.semantic_merge=true",
     "conflict_resolution.on_claim_conflict=wait",

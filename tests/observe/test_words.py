@@ -125,3 +125,10 @@ def test_a_gate_that_ran_into_its_time_limit_says_so() -> None:
     late = CommandResult("make test", None, 15, 900.0, "0" * 64, timed_out=True)
     record = GateRecord("k", sha("t"), GateResult.RED, (late,), 900.2, "log")
     assert say(ev.GateFinished(record)).endswith("after 15:00, at its time limit")
+
+
+def test_a_gate_that_was_run_again_says_what_came_of_it() -> None:
+    red = GateRecord("k", sha("t"), GateResult.RED, (), 900.2, "log", reruns=2)
+    assert say(ev.GateFinished(red)).endswith("after 15:00, also when run again 2 times")
+    green = GateRecord("k", sha("t"), GateResult.GREEN, (), 900.2, "log", reruns=1)
+    assert say(ev.GateFinished(green)).endswith("after 15:00, run again once: it is flaky")

@@ -105,6 +105,29 @@ async def test_red_at_the_first_command_that_is_and_it_says_why(
     assert not (tmp_path / "tree" / "never").exists()
 
 
+async def test_a_red_gate_is_run_again_only_where_that_is_allowed(
+    tmp_path: Path, supervisor: Supervisor
+) -> None:
+    """Red twice, green the third time."""
+    command = f"echo run >> {tmp_path}/runs; [ $(wc -l < {tmp_path}/runs) -ge 3 ]"
+    found = []
+    for reruns in (0, 1, 2):
+        (tmp_path / "runs").unlink(missing_ok=True)
+        settings = GateSettings((command,), 30, reruns=reruns)
+        gate = Gate(Place(tmp_path / "tree"), supervisor, settings, tmp_path / "gates")
+        record = (await gate.run(INTENT)).record
+        found.append((record.result, record.reruns, record.flaky))
+        assert record.excerpt.count("(exit code 1)") == min(reruns + 1, 2)
+    assert found == [(GateResult.RED, 0, False), (GateResult.RED, 1, False), (GateResult.GREEN, 2, True)]
+
+
+async def test_a_gate_without_a_verdict_is_not_run_again(tmp_path: Path, supervisor: Supervisor) -> None:
+    settings = GateSettings(("kill -KILL $$",), 30, reruns=3)
+    gate = Gate(Place(tmp_path / "tree"), supervisor, settings, tmp_path / "gates")
+    record = (await gate.run(INTENT)).record
+    assert (record.result, record.reruns) == (GateResult.NONE, 0)
+
+
 async def test_what_an_agent_is_shown_is_bounded(tmp_path: Path, supervisor: Supervisor) -> None:
     record = await gated(tmp_path, supervisor, "seq 100000; exit 1")
     assert len(record.excerpt) < verify.EXCERPT_BYTES + 200

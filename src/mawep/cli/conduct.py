@@ -386,6 +386,7 @@ class Conductor:
             *(verify.commands, verify.timeout_minutes * 60, verify.env, self.config.workspace.setup),
             walls=self.config.agents.walls,
             scopes=tuple(ScopeGate(scope.name, scope.commands, scope.setup) for scope in verify.scopes),
+            reruns=verify.flaky_reruns,
         )
         templates = json.loads(hall.state.settings)["templates"]
         return Effects(

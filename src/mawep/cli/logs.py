@@ -237,7 +237,7 @@ def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: i
     from mawep.core import events as ev
     from mawep.core.model import gate_name
     from mawep.observe.text import one_line, short
-    from mawep.observe.words import in_scopes
+    from mawep.observe.words import again, in_scopes
 
     gates: dict[str, str] = {}
     for recorded in records:
@@ -255,7 +255,8 @@ def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: i
     if not gated:
         yield f"No gate has run on #{number} yet."
     for why, record in gated:
-        yield f"gate {record.result} on tree {short(record.tree)} ({why}), {record.seconds:.1f} s{in_scopes(record)}"
+        told = f"{record.seconds:.1f} s{again(record)}{in_scopes(record)}"
+        yield f"gate {record.result} on tree {short(record.tree)} ({why}), {told}"
         for place, result in enumerate(record.commands):
             yield f"  $ {one_line(result.command)}"
             log = run.directory.gates / f"{record.log}-{place}.log"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, ValidationInfo, field_validator
 
 from mawep.config.fields import (
     Command,
     Minutes,
-    NotYet,
     ProtectedPath,
     RepositoryPath,
     Section,
@@ -73,8 +70,13 @@ class Verify(Section):
         description="Paths that no agent may change, besides the built-in ones; `!path` allows a built-in one.",
         examples=['["migrations/**"]'],
     )
-    flaky_reruns: Annotated[int, NotYet("runs again of a red gate are")] = Field(
-        0, description="How often a red gate is run again."
+    flaky_reruns: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How often a red gate is run again on the same tree; green once counts as green, and is told as "
+        "flaky.",
+        examples=["1"],
     )
 
     @field_validator("scopes", mode="after")

@@ -289,7 +289,7 @@ class GateRecord(Value, frozen=True):
     `key` is the sha256 over (tree, commands, setup digest, environment digest); `log` names the log file;
     `excerpt` is what an agent or a person is shown of it. `scopes` are those that were gated; None: the whole gate.
     What the gate would say of those `taken_over` it has said of the tree that this one was made on: nothing that can
-    affect them differs.
+    affect them differs. `reruns`: so often it was run again because it was red.
     """
 
     key: str
@@ -301,11 +301,17 @@ class GateRecord(Value, frozen=True):
     excerpt: str = ""
     scopes: tuple[str, ...] | None = None
     taken_over: tuple[str, ...] = ()
+    reruns: int = 0
 
     @property
     def gate(self) -> str:
         """What the verdict is known by."""
         return gate_name(self.tree, self.scopes)
+
+    @property
+    def flaky(self) -> bool:
+        """True when the same tree was red first and then green."""
+        return self.reruns > 0 and self.result is GateResult.GREEN
 
     @property
     def timed_out(self) -> bool:

@@ -183,6 +183,7 @@ def _gate(record: GateRecord) -> Document:
         "excerpt": record.excerpt,
         "scopes": None if record.scopes is None else list(record.scopes),
         "taken_over": list(record.taken_over),
+        "reruns": record.reruns,
     }
 
 

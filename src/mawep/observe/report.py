@@ -17,7 +17,7 @@ from mawep.observe.figures import Figures, figures_of
 from mawep.observe.gantt import gantt_lines
 from mawep.observe.text import count, duration, one_line, several_lines
 from mawep.observe.timeline import course_of
-from mawep.observe.words import in_scopes
+from mawep.observe.words import again, in_scopes
 
 WIDTH = 100
 LONGEST_BLOCK = 4000
@@ -160,7 +160,7 @@ def _gate(record: GateRecord, indent: str = "") -> Iterator[str]:
         record.result
     ]
     took = f"{said} in {duration(record.seconds)}, log `{record.log}`"
-    yield f"{indent}- gate on tree `{record.tree[:12]}`: {took}{_scoped(record)}"
+    yield f"{indent}- gate on tree `{record.tree[:12]}`: {took}{again(record)}{_scoped(record)}"
     for command in record.commands:
         ended = f"exit {command.exit_code}" if command.exit_code is not None else f"signal {command.signal}"
         ended = "timed out" if command.timed_out else ended

@@ -58,7 +58,17 @@ def _gate(event: ev.GateFinished) -> str:
     record = event.record
     said = {GateResult.GREEN: "passed", GateResult.RED: "failed", GateResult.NONE: "ended without a verdict"}
     told = f"The gate {said[record.result]} on tree {short(record.tree)} after {duration(record.seconds)}"
-    return f"{told}, at its time limit{in_scopes(record)}" if record.timed_out else told + in_scopes(record)
+    if record.timed_out:
+        told += ", at its time limit"
+    return told + again(record) + in_scopes(record)
+
+
+def again(record: GateRecord) -> str:
+    """That a gate was run again, for the end of a sentence; nothing where it was not."""
+    if not record.reruns:
+        return ""
+    times = "once" if record.reruns == 1 else f"{record.reruns} times"
+    return f", run again {times}: it is flaky" if record.flaky else f", also when run again {times}"
 
 
 def in_scopes(record: GateRecord) -> str:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from mawep.adapters.git import Sha
 from mawep.adapters.process import Completed, Supervisor, clean_environment, run, until_free
 from mawep.core.events import GateFinished, GateIntended
@@ -43,7 +45,7 @@ class GateSettings:
     """`commands` are shell commands; `timeout` is seconds for each; `env` names what is passed on to them.
 
     `walls` is the kind of walls that they run behind. `commands` run for every tree, those of `scopes` where the
-    tree's change can affect them.
+    tree's change can affect them. A red gate is run again up to `reruns` times, and counts as green once it is.
     """
 
     commands: tuple[str, ...]
@@ -52,6 +54,7 @@ class GateSettings:
     setup: tuple[str, ...] = ()
     walls: str = "off"
     scopes: tuple[ScopeGate, ...] = ()
+    reruns: int = 0
 
     def gated(self, scopes: tuple[str, ...] | None) -> tuple[ScopeGate, ...]:
         """The scopes of these names; all there are for None, and for a name that the configuration no longer has."""
@@ -109,14 +112,26 @@ class Gate:
         self._directory = directory
 
     async def run(self, intent: GateIntended) -> GateFinished:
-        """Run every command in turn until one is not green.
+        """Run every command in turn until one is not green; where that is allowed, again if it is red.
+
+        The record is that of the last run; what was red before stays in its excerpt.
 
         Raises:
             MawepError: the worktree could not be made or set up.
         """
+        began, reruns, reds = time.monotonic(), 0, list[str]()
+        record = await self._once(intent)
+        while record.result is GateResult.RED and reruns < self._settings.reruns:
+            reruns += 1
+            reds.append(f"{record.excerpt}\n(run again, {reruns} of {self._settings.reruns})")
+            record = await self._once(intent)
+        excerpt = "\n".join(filter(None, (*reds, record.excerpt)))
+        seconds = round(time.monotonic() - began, 3)
+        return GateFinished(msgspec.structs.replace(record, excerpt=excerpt, reruns=reruns, seconds=seconds))
+
+    async def _once(self, intent: GateIntended) -> GateRecord:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = f"{intent.tree[:12]}-{time.time_ns():x}"
-        began = time.monotonic()
         results: list[CommandResult] = []
         excerpt, verdict = "", GateResult.GREEN
         async with self._trees.gate_tree(intent.commit) as tree:
@@ -127,18 +142,16 @@ class Gate:
                 if verdict is not GateResult.GREEN:
                     excerpt = _excerpt(command, done, verdict)
                     break
-        return GateFinished(
-            GateRecord(
-                key=self._settings.key(intent.tree, intent.scopes),
-                tree=intent.tree,
-                result=verdict,
-                commands=tuple(results),
-                seconds=round(time.monotonic() - began, 3),
-                log=name,
-                excerpt=excerpt,
-                scopes=intent.scopes,
-                taken_over=self._settings.taken_over(intent.scopes),
-            )
+        return GateRecord(
+            key=self._settings.key(intent.tree, intent.scopes),
+            tree=intent.tree,
+            result=verdict,
+            commands=tuple(results),
+            seconds=0.0,
+            log=name,
+            excerpt=excerpt,
+            scopes=intent.scopes,
+            taken_over=self._settings.taken_over(intent.scopes),
         )
 
     async def _command(self, command: str, tree: Path, name: str) -> Completed:
