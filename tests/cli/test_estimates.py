@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from mawep.core import events as ev
@@ -20,8 +21,13 @@ def write(site: Site, number: int, text: str, front: str = "") -> None:
 
 
 def row(said: Said, number: int) -> list[str]:
-    (found,) = [line.split() for line in said.out.splitlines() if f"#{number}" in line.split()[1:2]]
+    (found,) = [words for words in rows(said) if words[1] == f"#{number}"]
     return found
+
+
+def rows(said: Said) -> list[list[str]]:
+    """What stands in the table of issues: each line begins with its place."""
+    return [line.split() for line in said.out.splitlines() if re.match(r"\d+ +#\d+ ", line)]
 
 
 def test_a_plan_shows_ranges_what_was_said_and_risk(site: Site) -> None:
@@ -32,10 +38,7 @@ def test_a_plan_shows_ranges_what_was_said_and_risk(site: Site) -> None:
     assert row(said, 201)[-4:] == ["1.5", "to", "6.5", "low"]
     assert row(said, 202)[-2:] == ["2.5", "medium"]
     assert row(said, 203)[-2:] == ["3", "high"]
-    numbers = [
-        line.split()[1] for line in said.out.splitlines() if line.split()[1:2] and "#20" in line.split()[1]
-    ]
-    assert numbers == ["#201", "#203", "#202"]
+    assert [words[1] for words in rows(said)] == ["#201", "#203", "#202"]
     assert "How long it takes is not known" in said.out
     document = site.mawep("plan", "--issues", "201,202,203", "--json", code=0).document
     assert document["expected_hours"] is None

@@ -28,12 +28,18 @@ async def test_files_changes_and_landings_newest_first(tmp_path: Path) -> None:
     git(path, "merge", "-q", "--no-ff", "-m", LANDING.format(7), "side")
     commit(path, {"é\t.md": "2\n"}, "mine\n\nMawep-Issue: 9")
     found = await read_history(await repository(path), "refs/heads/main")
-    assert set(found.paths) == {"src/a.py", "src/b.py", "é\t.md"}
+    assert set(found.files) == {"src/a.py", "src/b.py", "é\t.md"}
+    assert found.files["src/a.py"] == (git(path, "rev-parse", "main:src/a.py").strip(), 4)
     assert found.changes == (
         Change(("é\t.md",), 2),
         Change(("src/a.py", "src/b.py"), 4, 7),
         Change(("src/a.py", "é\t.md"), 2),
     )
+    assert [(one.title, one.files) for one in found.landings[:2]] == [
+        ("mine", ("é\t.md",)),
+        ("x", ("src/a.py", "src/b.py")),
+    ]
+    assert found.landings[0].commit == git(path, "rev-parse", "main").strip()
 
 
 async def test_a_message_cannot_pass_for_files(tmp_path: Path) -> None:
@@ -45,6 +51,7 @@ async def test_a_message_cannot_pass_for_files(tmp_path: Path) -> None:
     )
     found = await read_history(await repository(path), "refs/heads/main")
     assert [change.files for change in found.changes] == [("a",), ("a",)]
+    assert [landing.files for landing in found.landings] == [("a",), ("a",)]
 
 
 async def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,9 +59,29 @@ async def test_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     for number in range(1, 5):
         commit(path, {"a": f"{number}\n"})
     monkeypatch.setattr(history, "NEWEST_COMMITS", 3)
-    assert len((await read_history(await repository(path), "refs/heads/main")).changes) == 3
+    monkeypatch.setattr(history, "MOST_COMMITS", 2)
+    found = await read_history(await repository(path), "refs/heads/main")
+    assert (len(found.changes), len(found.landings)) == (3, 2)
 
 
 async def test_no_branch_tells_nothing(tmp_path: Path) -> None:
     path = make_repository(tmp_path / "r")
     assert await read_history(await repository(path), "refs/heads/gone") == History()
+
+
+async def test_links_to_other_repositories_and_empty_commits_are_no_files(tmp_path: Path) -> None:
+    path = make_repository(tmp_path / "r", {"a": "1\n"})
+    git(path, "update-index", "--add", "--cacheinfo", f"160000,{'1' * 40},sub")
+    git(path, "commit", "-qm", "link")
+    git(path, "commit", "-q", "--allow-empty", "-m", "nothing")
+    found = await read_history(await repository(path), "refs/heads/main")
+    assert set(found.files) == {"a"}
+    assert "nothing" not in [landing.title for landing in found.landings]
+
+
+async def test_a_path_that_looks_like_a_message_breaks_nothing(tmp_path: Path) -> None:
+    path = make_repository(tmp_path / "r", {"a": "1\n"})
+    for ending in ("", "x\x01", "x\x01y"):
+        commit(path, {f"\x01{'0' * 40}\x01{ending}": "1\n", "z": f"{ending}\n"}, "odd")
+    found = await read_history(await repository(path), "refs/heads/main")
+    assert found.landings[-1].files == ("a",)

@@ -74,8 +74,10 @@ async def _plan(
 ) -> int:
     import json as jsonlib
     import sys
+    from dataclasses import asdict
 
     from mawep.cli.driving import routing
+    from mawep.cli.keeping_apart import cost_of_keeping_apart
     from mawep.cli.plan_source import read_plan
     from mawep.observe.documents import plan_document
 
@@ -83,7 +85,15 @@ async def _plan(
     agents = found.config.orchestrator.max_agents
     chosen = routing(found.config.agents, found.graph.issues.values())
     runtime = found.config.agents.runtime or None
-    document = plan_document(found.graph.issues.values(), found.graph, agents, runtime, chosen.routed)
+    apart = cost_of_keeping_apart(found.graph, agents)
+    document = plan_document(
+        found.graph.issues.values(),
+        found.graph,
+        agents,
+        runtime,
+        chosen.routed,
+        apart=asdict(apart) if apart else None,
+    )
     if json:
         print(jsonlib.dumps(document, ensure_ascii=False))
         return 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.text import Text
 
+from mawep.cli.collisions import show_collisions
 from mawep.cli.grid import Cell, Column, Grid
 from mawep.cli.showing import console
 from mawep.core.graph import Graph
@@ -67,6 +68,7 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
         out.print(Text.assemble(("driven as ", "bold"), document["runtime"]))
     out.print(Text.assemble(("critical path ", "bold yellow"), chain(document["critical_path"])))
     _overlaps(document)
+    show_collisions(document)
     bound = document["lower_bound_hours"]
     if bound is not None:
         out.print(f"It takes at least {bound:g} hours.")

@@ -152,8 +152,16 @@ class Estimate(Value, frozen=True):
     files: tuple[str, ...] = ()
 
 
+class Likely(Value, frozen=True):
+    """A file that an issue is likely to change: how likely, from 0 to 1, and by which kind of evidence."""
+
+    path: str
+    share: float
+    why: str
+
+
 class Issue(Value, frozen=True):
-    """A unit of work, as its tracker gave it; `estimate` is what MAWEP made of it.
+    """A unit of work, as its tracker gave it; `estimate` and `predicted` are what MAWEP made of it.
 
     `far` is what it waits for in other repositories that take part in the run. `origin` is a path or URL for people;
     `files` are the paths it declares it will write; `runtime` is the way of driving an agent that it asks for.
@@ -180,6 +188,7 @@ class Issue(Value, frozen=True):
     milestone: str | None = None
     assignees: tuple[str, ...] = ()
     part_of: tuple[Number, ...] = ()
+    predicted: tuple[Likely, ...] = ()
 
 
 class Routed(Value, frozen=True):

@@ -2,7 +2,7 @@
 
 The order of work is one numbered comparison, kept as `Graph.rank`:
 1. declared priority class, 2. work that unblocks the longest remaining path, 3. fewest predicted overlaps
-with running work (nothing predicts yet; declared overlaps are refused outright), 4. age, 5. number.
+with running work (see `mawep.core.apart`; declared overlaps are refused outright), 4. age, 5. number.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import islice
 
 import msgspec
 
 from mawep.core import budget, changes, limits, pulls, review, rules, slots
+from mawep.core.apart import NEAR, UnderWay, as_urgent
 from mawep.core.events import AttemptAssigned, RepairIntended
 from mawep.core.far import awaited
 from mawep.core.model import Far, IssueState, Number
@@ -74,14 +76,31 @@ def agents_wanted(state: State, now: datetime) -> int:
 def _startable(state: State, now: datetime) -> Iterator[Number]:
     """The issues that an agent could begin now, in schedule order, as far as they do not exclude each other."""
     claims, until = state.claims, _lease(state, now)
-    for rank in state.ready:
-        number = state.graph.by_rank[rank]
+    under_way = UnderWay(state)
+
+    def fits(number: Number) -> bool:
         files = state.graph.issues[number].files
-        if not rules.provider_allows(state, state.runtime_of(number)) or issue_budget(state, number, now):
-            continue
-        if rules.changes_are_settled(state, number) and rules.claims_are_free(claims, files, number, now):
-            claims = claims.take(number, files, until)
-            yield number
+        return _is_free(state, number, now) and rules.claims_are_free(claims, files, number, now)
+
+    ranked = filter(fits, (state.graph.by_rank[rank] for rank in state.ready))
+    near = list(islice(ranked, 1))
+    while near:
+        if under_way.overlap(near[0]):
+            near.extend(islice(ranked, NEAR - len(near)))
+        number = min((n for n in near if as_urgent(state, n, near[0])), key=under_way.overlap)
+        yield number
+        under_way.add(number)
+        claims = claims.take(number, state.graph.issues[number].files, until)
+        near = [n for n in near if n != number and fits(n)] or list(islice(ranked, 1))
+
+
+def _is_free(state: State, number: Number, now: datetime) -> bool:
+    """True when neither its provider nor its budget nor an announced change holds an issue back."""
+    return (
+        rules.provider_allows(state, state.runtime_of(number))
+        and issue_budget(state, number, now) is None
+        and rules.changes_are_settled(state, number)
+    )
 
 
 def _lease(state: State, now: datetime) -> datetime:

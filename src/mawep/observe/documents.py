@@ -14,6 +14,7 @@ import msgspec
 from mawep.core import events as ev
 from mawep.core.graph import Graph
 from mawep.core.model import GateRecord, Issue, IssueState, Number, Routed
+from mawep.core.predict.overlap import foundations, shared_files
 from mawep.core.schedule import refusals
 from mawep.core.state import State
 from mawep.core.verdict import ReviewRecord
@@ -193,9 +194,15 @@ def plan_document(
     agents: int,
     runtime: str | None = None,
     routed: Mapping[Number, Routed] | None = None,
+    *,
+    apart: Document | None = None,
 ) -> Document:
-    """What a run of these issues would do, for `agents` agents driven as `runtime`, or else as `routed` says."""
+    """What a run of these issues would do, for `agents` agents driven as `runtime`, or else as `routed` says.
+
+    `apart` is what it would cost to keep apart what is likely to change the same files.
+    """
     found = overlaps_of(issues)
+    shared = shared_files(graph)
     return _plain(
         {
             "order": list(graph.order),
@@ -204,6 +211,12 @@ def plan_document(
             "edges": list(_edges(graph)),
             "overlaps": [msgspec.structs.asdict(pair) for pair in found.pairs],
             "overlaps_complete": found.complete,
+            "predicted": [
+                {"number": number, "files": list(graph.issues[number].predicted)} for number in graph.order
+            ],
+            "likely_overlaps": shared,
+            "foundations": foundations(graph, shared),
+            "apart": apart,
             "lower_bound_hours": _lower_bound(graph, agents),
             "expected_hours": expected_of(graph, agents),
             "estimates": [_estimate(graph.issues[number]) for number in graph.order],

@@ -157,6 +157,7 @@ def _over(known: Issue, now: Issue) -> Issue:
         priority=known.priority if by_field and now.priority is Priority.NORMAL else now.priority,
         estimate_hours=hours,
         estimate=known.estimate,
+        predicted=known.predicted,
         remarks=known.remarks,
         runtime=now.runtime or known.runtime,
     )
