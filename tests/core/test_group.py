@@ -124,11 +124,6 @@ def test_a_run_that_is_over_lands_nothing_more() -> None:
     office = Office(2, api=stopped)
     gone = group.left(office.group, API)
     assert group.standing(gone, ON) == ev.FarSeen(ON, IssueState.READY, "its run stopped", over=True)
-    stopped.tell(ev.RunStopped("the bus is gone"))
-    office.see(API)
-    gone = group.left(office.group, API)
-    found = group.standing(gone, ON)
-    assert found is not None and found.why == "its run stopped: the bus is gone"
 
 
 def test_who_leaves_at_ctrl_c_comes_back() -> None:
@@ -196,22 +191,6 @@ def test_who_comes_back_is_let_in_when_there_is_room_for_all_it_had() -> None:
         office.tell()
     assert len(api.state.slots) == 0
     assert group.admissible(office.group) == WEB
-
-
-def test_an_ended_run_is_awakened_with_all_that_waits_for_it() -> None:
-    api = shared(issue(1))
-    web = shared(far(7, f"{API}#1"))
-    docs = shared(far(3, f"{WEB}#7", f"{API}#1"), agents=2)
-    web.go(ev.FarSeen(ON, IssueState.FAILED))
-    docs.go(ev.FarSeen(Far(WEB, 7), IssueState.BLOCKED), ev.FarSeen(ON, IssueState.FAILED))
-    assert web.state.ended and docs.state.ended
-    states = {"acme/docs": docs.state, WEB: web.state, API: api.state}
-    found = group.awakened(states, api.now)
-    assert {name: [(str(one.on), one.state) for one in events] for name, events in found.items()} == {
-        WEB: [(f"{API}#1", IssueState.READY)],
-        "acme/docs": [(f"{WEB}#7", IssueState.WAITING), (f"{API}#1", IssueState.READY)],
-    }
-    assert group.awakened({WEB: web.state}, api.now) == {}, "nobody takes that up again"
 
 
 def test_a_repair_that_waits_for_an_agent_counts_as_work() -> None:

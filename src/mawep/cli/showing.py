@@ -80,10 +80,7 @@ def show_explanation(document: dict[str, Any]) -> None:
     for blocker in document["blockers"]:
         _paragraph(out, "its agent is held up: ", blocker["text"])
     _belonging(out, document)
-    for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
-        if document[key]:
-            named = ", ".join(f"#{one['number']} ({one['state']})" for one in document[key])
-            out.print(Text(f"  {title} {named}"))
+    _neighbours(out, document)
     if document["claims"]:
         out.print(Text(f"  claims {', '.join(map(one_line, document['claims']))}"))
     for attempt in document["attempts"]:
@@ -105,6 +102,16 @@ def _belonging(out: Console, document: dict[str, Any]) -> None:
     ):
         if named:
             _paragraph(out, words, ", ".join(map(one_line, named)))
+
+
+def _neighbours(out: Console, document: dict[str, Any]) -> None:
+    for key, title in (("depends_on", "depends on"), ("dependents", "waited for by")):
+        if document[key]:
+            named = ", ".join(f"#{one['number']} ({one['state']})" for one in document[key])
+            out.print(Text(f"  {title} {named}"))
+    if far := document["depends_on_far"]:
+        named = ", ".join(f"{one['issue']} ({one['state'] or 'not known yet'})" for one in far)
+        out.print(Text(f"  depends in other repositories on {named}"))
 
 
 def _pull(out: Console, pull: dict[str, Any] | None) -> None:

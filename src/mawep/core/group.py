@@ -12,8 +12,7 @@ from datetime import datetime
 import msgspec
 
 from mawep.core.allotment import Demand, allot
-from mawep.core.engine import evolve
-from mawep.core.events import AgentsAllowed, FarSeen, Recorded
+from mawep.core.events import AgentsAllowed, FarSeen
 from mawep.core.far import awaited, circle
 from mawep.core.model import Far, IssueState
 from mawep.core.news import WAITS
@@ -152,29 +151,6 @@ def standing(group: Group, on: Far) -> FarSeen | None:
     return FarSeen(on, record.state, over or _why(record, on.repository), over=bool(over))
 
 
-def awakened(states: Mapping[str, State], at: datetime) -> dict[str, list[FarSeen]]:
-    """Which of these runs have ended without what can be done now, and what to tell each so that it goes on.
-
-    What kept them has landed meanwhile, or is tried again, by a run that is still to be conducted.
-    """
-    ended = [repository for repository, state in states.items() if state.ended is not None]
-    for repository in ended:
-        state, events = states[repository], _missed(states, repository, at)
-        for event in events:
-            state = evolve(state, Recorded(state.seq + 1, at, event))
-        if state.ended is None:  # and so may be those that wait for it
-            return {repository: events} | awakened({**states, repository: state}, at)
-    return {}
-
-
-def _missed(states: Mapping[str, State], repository: str, at: datetime) -> list[FarSeen]:
-    """What a run has not been told of the others."""
-    group = group_of(0, states)
-    for name, state in states.items():
-        group = seen(group, name, state, at)
-    return [event for name, event in _sightings(group) if name == repository]
-
-
 # --- what is told
 
 
@@ -214,9 +190,7 @@ def _over(state: State, left: bool) -> str:
     """Why a run brings nothing to its end any more; empty while it may."""
     if state.ended is not None:
         return "its run has ended"
-    if not left:
-        return ""
-    return f"its run stopped: {state.stopped}" if state.stopped else "its run stopped"
+    return "its run stopped" if left else ""
 
 
 def _why(record: IssueRecord, repository: str) -> str:

@@ -20,6 +20,7 @@ from mawep.core.state import State
 from mawep.core.verdict import ReviewRecord
 from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
+from mawep.observe.far import far_status
 from mawep.observe.figures import figures_of
 from mawep.observe.live import Live
 from mawep.observe.outlook import expected_of
@@ -109,6 +110,7 @@ def explain_document(
             "blocked_by": named(record.blocked_by),
             "estimate": _estimate(issue),
             "depends_on": _neighbours(state, state.graph.dependencies[number]),
+            "depends_on_far": [msgspec.structs.asdict(one) for one in far_status(state, number)],
             "dependents": _neighbours(state, state.graph.dependents[number]),
             "claims": list(state.claims.held_by(number)),
             "question": _question(state, number),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
+from mawep.core.far import awaited
 from mawep.core.graph import Graph
 from mawep.core.model import IssueState, Number, Span
 from mawep.core.state import State
@@ -51,6 +52,8 @@ def left_of_run(state: State, now: datetime) -> float | None:
     for number, record in state.issues.items():
         if record.state.terminal:
             continue
+        if any(on not in state.far or not state.far[on].landed for on in awaited(state.graph.issues[number])):
+            return None  # how long another repository takes is not known here
         estimate = state.graph.issues[number].estimate
         if record.active:
             seconds = left_of_issue(state, number, now)

@@ -83,7 +83,7 @@ def _headline(status: Status, width: int) -> Text:
 def _summary(status: Status, width: int) -> Text:
     """Counts on the left, what is consumed on the right; what does not fit is left out from the end."""
     busy = sum(agent.issue is not None for agent in status.agents)
-    figures = [f"{busy} of {count(status.max_agents, 'agent')}"]
+    figures = [f"{busy} of {count(status.agents_allowed, 'agent')}"]
     if status.cost_usd is not None:
         figures.append(f"${status.cost_usd:.2f}")
     if status.tokens is not None:

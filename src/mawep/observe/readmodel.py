@@ -92,6 +92,18 @@ class PullStatus(Shown, frozen=True):
     exact: bool | None
 
 
+class FarStatus(Shown, frozen=True):
+    """An issue of another repository (`owner/name#number`) that is waited for; `state` None: not known yet.
+
+    `why` says more of its state: why it failed, or that its run is over.
+    """
+
+    issue: str
+    state: IssueState | None
+    why: str
+    source: str
+
+
 class IssueStatus(Shown, frozen=True):
     """One issue. `commit` is the candidate, `stage` what is done with it now; None is unknown or not yet.
 
@@ -106,6 +118,7 @@ class IssueStatus(Shown, frozen=True):
     detail: str
     waiting_for: tuple[Why, ...]
     depends_on: tuple[Number, ...]
+    depends_on_far: tuple[FarStatus, ...]
     blocked_by: Number | str | None
     attempts: int
     repairs: int
@@ -220,6 +233,7 @@ class Status(Shown, frozen=True):
     elapsed_s: float
     eta_s: float | None
     max_agents: int
+    agents_allowed: int
     counts: dict[str, int]
     issues: tuple[IssueStatus, ...]
     agents: tuple[AgentStatus, ...]

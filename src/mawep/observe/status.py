@@ -9,10 +9,12 @@ from itertools import pairwise
 import msgspec
 
 from mawep.core import events as ev
+from mawep.core import slots
 from mawep.core.model import IssueState, Number, Usage
 from mawep.core.state import Attempt, IssueRecord, Progress, State
 from mawep.core.verdict import ReviewRecord
 from mawep.observe import bill
+from mawep.observe.far import far_status
 from mawep.observe.live import AttemptView, Live, Owed
 from mawep.observe.outlook import left_of_issue, left_of_run
 from mawep.observe.pulls import pull_of, reasons, silent
@@ -70,7 +72,8 @@ def status_of(
         max_agents=state.rules.max_agents,
         counts=_counts(state),
         issues=tuple(issue_status(state, number, now, live) for number in state.graph.order),
-        agents=tuple(_agent(state, slot, live) for slot in range(state.rules.max_agents)),
+        agents_allowed=state.agents,
+        agents=tuple(_agent(state, slot, live) for slot in sorted({*state.slots, *slots.free(state)})),
         claims=_claims(state),
         landing=_landing(state),
         limits=_limits(state),
@@ -238,6 +241,7 @@ def issue_status(state: State, number: Number, now: datetime, live: Live) -> Iss
         detail=record.detail,
         waiting_for=tuple(reasons(state, number, now, live)),
         depends_on=state.graph.dependencies[number],
+        depends_on_far=far_status(state, number),
         blocked_by=named(record.blocked_by),
         attempts=record.runs,
         repairs=attempt.repairs if attempt else 0,

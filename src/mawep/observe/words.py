@@ -42,6 +42,8 @@ def describe(recorded: ev.Recorded) -> str:
 
 def noteworthy(event: ev.AnyEvent) -> bool:
     """False for the routine between two events that matter."""
+    if isinstance(event, ev.FarSeen):
+        return event.over or event.state.terminal
     return type(event) not in ROUTINE
 
 

@@ -117,16 +117,14 @@ class _Group:
         self._processes += 1
         for hall in self._halls.values():
             hall.fall()
-        now = self._clock.now()
-        begun = {name: hall.state for name, hall in self._halls.items() if hall.state.run}
-        for name, events in group.awakened(begun, now).items():
-            for event in events:
+        while news := self._missed():
+            for name, event in news:
                 self._halls[name].receive(event)
         self._group = group.group_of(self._agents, self._halls)
         for name, hall in self._halls.items():
             if not hall.state.run:
                 hall.start()
-            self._group = group.seen(self._group, name, hall.state, now)
+            self._group = group.seen(self._group, name, hall.state, self._clock.now())
             if hall.state.ended is not None:
                 self._group = group.left(self._group, name)
         self._level()
@@ -212,8 +210,15 @@ class _Group:
     def _is_over(self) -> bool:
         if any(hall.state.ended is None or hall.next() is not None for hall in self._halls.values()):
             return False
-        states = {name: hall.state for name, hall in self._halls.items()}
-        return not group.awakened(states, self._clock.now())
+        return not self._missed()
+
+    def _missed(self) -> list[group.News]:
+        """What runs that have ended were not told of the others."""
+        known = group.group_of(self._agents, self._halls)
+        for name, hall in self._halls.items():
+            if hall.state.run:
+                known = group.seen(known, name, hall.state, self._clock.now())
+        return [(name, event) for name, event in group.news(known) if self._halls[name].state.ended]
 
     # --- the oracle
 
