@@ -7,16 +7,22 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from mawep.agents.permission import NO, YES
 from mawep.clock import VirtualClock
 from mawep.core import events as ev
 from mawep.core.engine import replay
-from mawep.core.model import FailureReason, IssueState, Rules
-from mawep.core.state import Pull, State
-from mawep.orchestrator.differences import Seen, lands_by_itself
+from mawep.core.graph import with_issue
+from mawep.core.model import FailureReason, Far, FarDependency, Issue, IssueState, Priority, Question, Rules
+from mawep.core.state import Pull, State, replace
+from mawep.observe.live import Live
+from mawep.observe.status import status_of
+from mawep.orchestrator.differences import Seen, differences, lands_by_itself
+from mawep.orchestrator.glance import glance
 from mawep.orchestrator.hall import Incoming
 from mawep.orchestrator.watcher import Watched, Watcher, Watching
-from mawep.trackers.base import Permission, RateLimited, Unreachable
+from mawep.trackers.base import ForgeIssue, Permission, RateLimited, Unreachable
 from mawep.trackers.issue_text import read
+from mawep.trackers.signs import priority_of
 from tests.core.driver import START, Driver
 from tests.support.forge import FakeForge
 
@@ -102,6 +108,22 @@ async def test_an_edited_issue_is_used_as_it_reads_now() -> None:
     assert len(kinds(events, ev.IssueEdited)) == 1
     assert scene.run.state.graph.issues[2].body == "do that"
     assert kinds(await scene.look(), ev.IssueEdited) == []
+
+
+@pytest.mark.parametrize(
+    ("labels", "priority"),
+    [((), Priority.HIGH), (("priority: low",), Priority.LOW), (("docs",), Priority.HIGH)],
+)
+def test_a_priority_that_a_board_said_is_kept_until_a_label_says_another(
+    labels: tuple[str, ...], priority: Priority
+) -> None:
+    scene = Scene()
+    board = replace(scene.run.state.graph.issues[2], priority=Priority.HIGH, part_of=(9,))
+    state = replace(scene.run.state, graph=with_issue(scene.run.state.graph, board))
+    now = Issue(2, "other", labels=labels, priority=priority_of(labels))
+    [edited] = kinds([e for make in differences(state, None, Seen(now)) for e in make(state)], ev.IssueEdited)
+    assert isinstance(edited, ev.IssueEdited)
+    assert (edited.now.priority, edited.now.part_of) == (priority, (9,))
 
 
 async def test_an_agent_at_work_hears_of_an_edit() -> None:
@@ -203,6 +225,34 @@ async def test_a_closed_issue_outside_is_met() -> None:
     assert kinds(await scene.look(), ev.DependencyAdded) == []
 
 
+async def test_a_new_dependency_on_an_open_issue_of_another_repository_is_told_until_it_is_closed() -> None:
+    scene = Scene()
+    far = ("acme/api", 7)
+    scene.world.foreign[far] = ForgeIssue(number=7, title="Refunds")
+    scene.world.edit(3, body="Depends on acme/api#7")
+    (unclear,) = kinds(await scene.look(), ev.IssueUnclear)
+    assert isinstance(unclear, ev.IssueUnclear) and "acme/api#7" in unclear.problems[0]
+    scene.again()
+    assert kinds(await scene.look(), ev.IssueUnclear) == []  # another process says it no second time
+    [warning] = status_of(scene.run.state, scene.clock.now(), Live()).warnings
+    assert warning.startswith("#3 reads in a way that the run cannot follow, and goes on without: waits for")
+    scene.world.foreign[far] = ForgeIssue(number=7, title="Refunds", state="closed")
+    scene.world.edit(3, body="Depends on acme/api#7.")
+    await scene.look()
+    assert status_of(scene.run.state, scene.clock.now(), Live()).warnings == ()
+
+
+async def test_what_the_run_waits_for_in_its_other_repositories_is_none_of_the_watchers_business() -> None:
+    scene = Scene()
+    state = scene.run.state
+    waiting = replace(state.graph.issues[3], far=(FarDependency(Far("acme/api", 7)),))
+    state = replace(state, graph=with_issue(state.graph, waiting))
+    scene.world.foreign["acme/api", 7] = ForgeIssue(number=7, title="Refunds")
+    scene.world.edit(3, body="Depends on acme/api#7")
+    seen = await glance(scene.forge, [scene.world.issues[3]], state, trust=("MEMBER",))
+    assert seen[3].problems == ()
+
+
 async def test_new_dependencies_that_close_a_circle_together_are_refused() -> None:
     scene = Scene()
     scene.world.block(3, 2)
@@ -240,6 +290,16 @@ async def test_a_command_does_what_its_verb_does(text: str, event: ev.AnyEvent) 
     assert event in events
     (taken,) = kinds(events, ev.CommandTaken)
     assert isinstance(taken, ev.CommandTaken) and taken.done
+
+
+async def test_an_approval_says_yes_to_the_permission_that_an_agent_asks_for() -> None:
+    scene = Scene()
+    scene.run.start(1)
+    question = Question("q1", "May it edit migrations/1.sql?", (YES, NO))
+    scene.run.go(ev.QuestionAsked(1, scene.run.fence(1), question))
+    events = await scene.say(1, "/mawep approve")
+    assert ev.QuestionAnswered(1, "q1", YES, "ann on the tracker") in events
+    assert scene.run.at(1) is IssueState.WORKING
 
 
 async def test_a_failed_issue_is_started_again_by_a_command() -> None:

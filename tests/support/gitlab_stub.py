@@ -264,6 +264,7 @@ class GitLabStub(GitHubStub):
         return {
             "id": issue.id,
             "iid": issue.number,
+            "time_stats": {"time_estimate": round(float(issue.fields.get("Estimate", 0)) * 3600)},
             "title": issue.title,
             "description": issue.body or None,
             "state": "opened" if issue.state == "open" else "closed",

@@ -64,6 +64,14 @@ async def test_who_we_are_and_what_we_may(forge: Forge, world: World) -> None:
     assert about.issues and not about.archived and "merge" in about.methods
 
 
+async def test_gitlab_says_what_somebody_estimated() -> None:
+    world = World()
+    number = world.seed(fields={"Estimate": "1.5"})
+    async with experimental("gitlab", GitLabStub(world, "/api/v4")) as forge:
+        assert dict((await forge.issue(number)).fields) == {"Estimate": "1.5h"}
+        assert dict((await forge.issue(world.seed())).fields) == {}
+
+
 async def test_an_issue_says_who_wrote_it_and_what_that_is_to_the_repository(
     forge: Forge, world: World
 ) -> None:

@@ -49,7 +49,8 @@ class Outside(msgspec.Struct, frozen=True):
 
     `blockers` are open issues, not of this run, that an issue waits for. `edited` are the newest texts of issues at
     work, which count as a whole when they start again; `untold` says of which (by the number of its event) the
-    agent has to be told yet. `refused` are dependencies that the run goes on without. `taken` are comments whose
+    agent has to be told yet. `refused` are dependencies that the run goes on without, `unclear` is what else of
+    issues it cannot follow, in words. `taken` are comments whose
     commands were carried out or refused; `commands` are the newest of each issue, oldest first.
     """
 
@@ -57,6 +58,7 @@ class Outside(msgspec.Struct, frozen=True):
     edited: Map[Number, Issue] = Map()
     untold: tuple[tuple[int, Number], ...] = ()
     refused: tuple[Conflict, ...] = ()
+    unclear: Map[Number, tuple[str, ...]] = Map()
     taken: tuple[int, ...] = ()
     commands: Map[Number, tuple[Command, ...]] = Map()
     read_until: datetime | None = None

@@ -188,6 +188,11 @@ def _warnings(state: State, live: Live) -> list[str]:
         f"#{conflict.issue} does not wait for #{conflict.on}, which is new: {conflict.why}"
         for conflict in state.outside.refused
     ]
+    warnings += [
+        f"#{number} reads in a way that the run cannot follow, and goes on without: {first_line(problem)}"
+        for number, problems in sorted(state.outside.unclear.items())
+        for problem in problems
+    ]
     free, floor = live.disk.free, live.disk.floor
     if free is not None and floor is not None and free < 2 * floor:
         warnings.append(

@@ -219,6 +219,11 @@ _SAID: dict[type, Callable[[Any], str]] = {
         f"#{e.issue} does not wait for #{e.on}, which is new ({e.source}){_because(e.why)}"
     ),
     ev.IssueNoticed: lambda e: f"#{e.issue} {e.what}",
+    ev.IssueUnclear: lambda e: (
+        f"#{e.issue} reads in a way that the run cannot follow: {'; '.join(e.problems)}"
+        if e.problems
+        else f"#{e.issue} can be followed again"
+    ),
     ev.CommandTaken: lambda e: (
         f"{e.by} says `/mawep {one_line(e.command, 80)}` on #{e.issue}{_because(e.said)}"
     ),

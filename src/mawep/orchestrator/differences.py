@@ -64,9 +64,7 @@ def differences(state: State, old: Seen | None, new: Seen) -> Iterator[Making]:
         if edge.on in state.issues or edge.on in new.open_outside:
             yield _waiting(number, edge)
     yield lambda state: _taken_away(state, new)
-    for problem in new.problems:
-        if old is None or problem not in old.problems:
-            yield _saying(number, f"reads in a way that the run cannot follow: {problem}")
+    yield lambda state: _unclear(state, new)
 
 
 def outside_closed(state: State, on: Number) -> list[ev.AnyEvent]:
@@ -102,8 +100,9 @@ def _waiting(number: Number, edge: Dependency) -> Making:
     return make
 
 
-def _saying(number: Number, what: str) -> Making:
-    return lambda state: [ev.IssueNoticed(number, what)]
+def _unclear(state: State, new: Seen) -> Iterator[ev.AnyEvent]:
+    if new.problems != state.outside.unclear.get(new.issue.number, ()):
+        yield ev.IssueUnclear(new.issue.number, new.problems)
 
 
 def _closed(state: State, new: Seen) -> Iterator[ev.AnyEvent]:
@@ -160,6 +159,7 @@ def _over(known: Issue, now: Issue) -> Issue:
         predicted=known.predicted,
         remarks=known.remarks,
         runtime=now.runtime or known.runtime,
+        part_of=known.part_of,
     )
 
 

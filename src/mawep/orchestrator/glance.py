@@ -35,7 +35,8 @@ async def glance(
     there = [issue for issue in issues if issue.state == "open"]
     if not there:
         return seen
-    reading = ForgeReading(forge)
+    near = {edge.on.repository for issue in state.graph.issues.values() for edge in issue.far}
+    reading = ForgeReading(forge, near)
     await reading.follow(there, with_dependencies=False)
     await _follow_parents(forge, reading, state)
     read = {issue.number: issue for issue in reading.issues()}

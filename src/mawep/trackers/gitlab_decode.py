@@ -76,7 +76,14 @@ def issue(data: Json) -> ForgeIssue:
         url=text(data.get("web_url")),
         comments=number(data.get("user_notes_count")),
         sub_issues_total=0,
+        fields=_estimated(thing(data.get("time_stats"))),
     )
+
+
+def _estimated(times: Json) -> dict[str, str]:
+    """What was said by `/estimate`, in seconds."""
+    seconds = number(times.get("time_estimate"))
+    return {"Estimate": f"{seconds / 3600:g}h"} if seconds else {}
 
 
 def comment(data: Json, on: Number) -> Comment:

@@ -157,6 +157,14 @@ def test_a_dependency_on_itself_is_none() -> None:
     assert run.at(2) is IssueState.READY
 
 
+def test_what_the_run_cannot_follow_is_known_until_it_can() -> None:
+    run = Driver(issue(1), issue(2))
+    run.go(ev.IssueUnclear(1, ("waits for acme/api#3",)), ev.IssueUnclear(2, ()))
+    assert dict(run.state.outside.unclear) == {1: ("waits for acme/api#3",)}
+    run.go(ev.IssueUnclear(1, ()))
+    assert dict(run.state.outside.unclear) == {}
+
+
 def test_a_command_is_remembered_as_taken() -> None:
     run = Driver(issue(1))
     run.go(ev.CommandTaken(1, 55, "ada", "stop", True, "cancelled #1"))

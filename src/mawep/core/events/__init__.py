@@ -67,6 +67,7 @@ from mawep.core.events.outside import (
     DependencyRemoved,
     IssueEdited,
     IssueNoticed,
+    IssueUnclear,
     OutsideRead,
 )
 from mawep.core.events.pulls import (
@@ -170,6 +171,7 @@ AnyEvent = (
     | DependencyRemoved
     | IssueEdited
     | IssueNoticed
+    | IssueUnclear
     | OutsideRead
     | FarSeen
     | AgentsAllowed
@@ -301,6 +303,7 @@ __all__ = [
     "IssueOverBudget",
     "IssueParked",
     "IssueReopened",
+    "IssueUnclear",
     "LandingComposed",
     "LandingOpened",
     "LandingSealed",

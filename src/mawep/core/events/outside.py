@@ -47,6 +47,13 @@ class IssueNoticed(Event, frozen=True, tag=True):
     what: str
 
 
+class IssueUnclear(Event, frozen=True, tag=True):
+    """What of an issue, as it reads now, the run cannot follow, such as a dependency on an open issue of elsewhere."""
+
+    issue: Number
+    problems: tuple[str, ...]
+
+
 class CommandTaken(Event, frozen=True, tag=True):
     """A command in a comment was carried out, or refused, for good: it is never looked at again.
 

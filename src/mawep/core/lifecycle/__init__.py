@@ -93,6 +93,7 @@ HANDLERS: dict[type, Handler] = {
     ev.DependencyRemoved: outside.dependency_removed,
     ev.DependencyRefused: outside.dependency_refused,
     ev.IssueNoticed: outside.noticed,
+    ev.IssueUnclear: outside.unclear,
     ev.CommandTaken: outside.command_taken,
     ev.OutsideRead: outside.outside_read,
     ev.FarSeen: group.far_seen,

@@ -80,6 +80,15 @@ def noticed(state: State, rec: ev.Recorded, event: ev.IssueNoticed) -> State:
     return state
 
 
+def unclear(state: State, rec: ev.Recorded, event: ev.IssueUnclear) -> State:
+    known = state.outside.unclear
+    if event.problems:
+        known = known.set(event.issue, event.problems)
+    elif event.issue in known:
+        known = known.delete(event.issue)
+    return replace(state, outside=replace(state.outside, unclear=known))
+
+
 def command_taken(state: State, rec: ev.Recorded, event: ev.CommandTaken) -> State:
     outside = state.outside
     taken = tuple(dict.fromkeys((*outside.taken, event.comment)))[-MOST_TAKEN:]
