@@ -53,8 +53,6 @@ def _notes(field: FieldInfo) -> Iterator[str]:
     for mark in field.metadata:
         if isinstance(mark, NotYet):
             yield "*Not available in this version: takes only its default.*"
-        elif isinstance(mark, Choice) and mark.later:
-            yield f"Takes {alternatives(mark.now)}; {alternatives(mark.later)}: *not available in this version*."
         elif isinstance(mark, Choice) and len(mark.now) > 1:
             yield f"Takes {alternatives(mark.now)}."
 

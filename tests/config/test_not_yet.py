@@ -12,7 +12,6 @@ from tests.config.support import load
 LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
-    "landing.mode=branch_only",
     "conflict_resolution.semantic_merge=true",
     "conflict_resolution.on_claim_conflict=wait",
     "conflict_resolution.max_candidates=1",
@@ -43,11 +42,3 @@ def test_the_default_may_be_written(key: str) -> None:
     for step in rest:
         value = getattr(value, step)
     assert value == field.default
-
-
-def test_a_command_line_word_is_told_with_its_value() -> None:
-    with pytest.raises(
-        ProblemsError,
-        match="`branch_only` is not available in this version: landing on a branch alone is still to come",
-    ):
-        load("landing.mode=branch_only")

@@ -26,7 +26,7 @@ from mawep.cli.branches import branch_of
 from mawep.cli.driving import routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.interrupts import interruptible
-from mawep.cli.landing import first_target, proposals_of, target_of
+from mawep.cli.landing import begin_branch, first_target, landing_branch, proposals_of, target_of
 from mawep.cli.reporting import errands_of, outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.settings import worker_settings, workspace_settings
@@ -120,12 +120,11 @@ async def first_event(
     Raises:
         UsageError: a template of the repository cannot be used.
     """
-    branch = config.orchestrator.target_branch
-    target = await first_target(config, repository)
+    target, run = await first_target(config, repository), new_id(clock.now())
+    branch = landing_branch(config, run)
     update = config.github.update_template_path if config.issues.tracker in FORGES else None
     templates = await read_templates(repository, target, update)
     try_templates(templates, issues, base=target, target=branch)
-    run = new_id(clock.now())
     branches = {issue.number: branch_of(issue, config.workspace.branch_prefixes) for issue in issues}
     return ev.RunStarted(
         run=run,
@@ -342,6 +341,7 @@ class Conductor:
         for part in (listener.run(), worker.run(), *watches):
             stack.push_async_callback(ended, asyncio.create_task(hall.guard(part)))
         self.view.began(directory, hall, (ours, workers))
+        await begin_branch(self.repository, hall.state)
         target = await target_of(self.config, self.repository, hall.state.target_branch, forge=forge)
         proposals = None
         if forge is not None and outbox is not None and isinstance(target, FollowedTarget):

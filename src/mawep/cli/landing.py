@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from mawep.adapters.git import Repository, Sha
-from mawep.adapters.git_refs import read_ref
+from mawep.adapters.git_refs import read_ref, update_refs
 from mawep.adapters.git_remote import Login, Remote, SignIn, nobody, open_remote
 from mawep.agents.redaction import Redactor
 from mawep.cli.forging import forge_settings, open_forge
@@ -17,6 +17,7 @@ from mawep.clock import SystemClock
 from mawep.config import Config
 from mawep.config.github import here
 from mawep.core.model import Number
+from mawep.core.state import State
 from mawep.errors import InfrastructureError, MawepError, UsageError
 from mawep.observe.live import Live
 from mawep.orchestrator.asking import Asking
@@ -38,6 +39,24 @@ from mawep.trackers.registry import FORGES
 def proposes(config: Config) -> bool:
     """True when work lands by pull requests."""
     return config.landing.mode == "pull_request"
+
+
+def landing_branch(config: Config, run: str) -> str:
+    """The branch that a run lands on; by `branch_only` one of its own, which begins where the target is."""
+    return own_branch(run) if config.landing.mode == "branch_only" else config.orchestrator.target_branch
+
+
+def own_branch(run: str) -> str:
+    """The branch that is a run's own."""
+    return f"mawep/{run[-8:]}"
+
+
+async def begin_branch(repository: Repository, state: State) -> None:
+    """Have the branch of a run's own, if that is what it lands on, unless something has landed there already."""
+    ref = f"refs/heads/{state.target_branch}"
+    begins = state.rules.mode == "branch_only" and state.target == state.first_target
+    if begins and await read_ref(repository, ref) is None:
+        await update_refs(repository, [(ref, state.first_target, None)], message="mawep: begin")
 
 
 def signs_in(config: Config) -> bool:
@@ -158,6 +177,15 @@ async def landing_problems(config: Config, repository: Repository) -> AsyncItera
         yield f"`landing.remote`: {error.what}; {error.next_step}"
     except MawepError as error:
         yield f"`landing.mode`: {error.what}; {error.cause}"
+
+
+def landing_warnings(config: Config) -> Iterator[str]:
+    """What a person should be told of how work lands."""
+    if config.landing.mode == "branch_only":
+        yield (
+            f"nothing lands on {config.orchestrator.target_branch}: by `landing.mode: branch_only` it lands on a "
+            "branch of the run, where what depends on it begins"
+        )
 
 
 async def landed(config: Config, repository: Repository) -> dict[Number, Sha]:

@@ -19,7 +19,7 @@ from mawep.adapters.git_refs import RefMovedError, list_refs, read_ref, update_r
 from mawep.adapters.git_worktrees import list_worktrees
 from mawep.adapters.process import Supervisor
 from mawep.adapters.valkey import Connection
-from mawep.cli.landing import target_ref
+from mawep.cli.landing import own_branch, target_ref
 from mawep.cli.settings import workspace_settings
 from mawep.cli.upkeep import clear_dead_sockets, shared_server
 from mawep.clock import SystemClock
@@ -105,7 +105,9 @@ async def find(repository: Repository, config: Config, now: datetime, *, at_once
     busy = {tree.branch for tree in list_worktrees(repository) if tree.path not in going}
     for one in ended:
         directory = one.summary.directory
-        for ref in (f"refs/heads/{one.summary.target_branch}", target_ref(config)):
+        landed_on = one.summary.target_branch
+        here = () if landed_on == own_branch(directory.run) else (f"refs/heads/{landed_on}",)
+        for ref in {*here, target_ref(config)}:
             found.branches |= await _merged(repository, one, ref, busy)
         if one.at + kept <= now:
             found.refs |= await list_refs(repository, f"refs/mawep/{directory.run}/")

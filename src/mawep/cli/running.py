@@ -17,7 +17,7 @@ from mawep.cli.confining import exposed, walls_that_cannot_stand
 from mawep.cli.context import Context, choose_run, open_context, read_config
 from mawep.cli.driving import routing, unusable, ways_taken
 from mawep.cli.gateway import obstacles
-from mawep.cli.landing import known_target, landing_problems, proposes, target_ref
+from mawep.cli.landing import known_target, landing_problems, landing_warnings, target_ref
 from mawep.cli.outcome import EXIT_CODES, save_report, unfinished
 from mawep.cli.outlet import Outlet
 from mawep.cli.plan_source import chosen_issues, landed_before
@@ -241,7 +241,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
         missing += exposed(config, repository)
     missing += landing
     missing += walls_that_cannot_stand(config, [way.runtime for way in used])
-    return Findings((*found.problems, *missing), found.warnings)
+    return Findings((*found.problems, *missing), (*found.warnings, *landing_warnings(config)))
 
 
 def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Needs:
@@ -261,5 +261,5 @@ def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue
         scripts=config.agents.script_dir if scripted else None,
         issues=scripted,
         search_path=os.environ.get("PATH", os.defpath),
-        goes_along=not proposes(config),
+        goes_along=config.landing.mode == "local",
     )

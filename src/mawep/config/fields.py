@@ -51,11 +51,9 @@ class NotYet:
 
 @dataclass(frozen=True)
 class Choice:
-    """One word of `now`. A word of `later` belongs to `feature`, which does not exist in this version."""
+    """One word of `now`."""
 
     now: tuple[str, ...]
-    later: tuple[str, ...] = ()
-    feature: str = ""
 
     def check(self, value: object) -> str:
         """Give back the word; raises PydanticCustomError for any other value."""
@@ -63,8 +61,6 @@ class Choice:
             return "off"
         if isinstance(value, str) and value in self.now:
             return value
-        if isinstance(value, str) and value in self.later:
-            raise unavailable(f"`{value}` ", self.feature, self.now)
         hint = suggestion(str(value), self.now)
         raise refused(f"expected {alternatives(self.now)}{hint}")
 
@@ -96,7 +92,7 @@ class Section(BaseModel):
             return value
         if _same(value, field.default):
             return field.default
-        raise unavailable("", feature, [as_written(field.default)])
+        raise unavailable(feature, [as_written(field.default)])
 
 
 def refused(sentence: str) -> PydanticCustomError:
@@ -104,11 +100,9 @@ def refused(sentence: str) -> PydanticCustomError:
     return PydanticCustomError("refused", "{sentence}", {"sentence": sentence})
 
 
-def unavailable(subject: str, feature: str, accepted: Iterable[str]) -> PydanticCustomError:
-    """The key (or the value named as `subject`) belongs to a feature that does not exist yet."""
-    sentence = (
-        f"{subject}is not available in this version: {feature} still to come; write {alternatives(accepted)}"
-    )
+def unavailable(feature: str, accepted: Iterable[str]) -> PydanticCustomError:
+    """The key belongs to a feature that does not exist yet."""
+    sentence = f"is not available in this version: {feature} still to come; write {alternatives(accepted)}"
     return PydanticCustomError("unavailable", "{sentence}", {"sentence": sentence})
 
 

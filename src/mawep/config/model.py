@@ -178,12 +178,10 @@ class Workspace(Section):
 class Landing(Section):
     """How work reaches the target branch."""
 
-    mode: Annotated[
-        str, Choice(("local", "pull_request"), ("branch_only",), "landing on a branch alone is")
-    ] = Field(
+    mode: Annotated[str, Choice(("local", "pull_request", "branch_only"))] = Field(
         "local",
         description="`local`: on the branch in this repository; `pull_request`: by pull requests on GitHub, whose "
-        "branch the run then follows.",
+        "branch the run then follows; `branch_only`: on a branch of the run's own, while the target is left alone.",
         examples=["pull_request"],
     )
     push: bool = Field(

@@ -354,9 +354,9 @@ class Rules(Value, frozen=True):
 
     Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker. Without `scopes` every
     gate is the whole one. `reviewers` says by the way in which a writer is driven how its reviewer is; empty: nothing
-    is reviewed. `mode` is how work lands: local or pull_request; `max_review_rounds` how often a pull request may be
-    repaired. `shared`: the runs of other repositories have `max_agents` together with this one, which has those that it
-    is allowed.
+    is reviewed. `mode` is how work lands: local, pull_request or branch_only; `max_review_rounds` how often a pull
+    request may be repaired. `shared`: the runs of other repositories have `max_agents` together with this one, which
+    has those that it is allowed.
     """
 
     max_agents: int = 5

@@ -391,7 +391,8 @@ class Effects:
             workspace = self._workspaces.find(attempt.name)
             if workspace is not None:
                 await self._workspaces.discard(workspace)
-            refs[f"refs/heads/{attempt.branch}"] = attempt.commit
+            if state.rules.mode != "branch_only":  # whose branches are what a person wants
+                refs[f"refs/heads/{attempt.branch}"] = attempt.commit
             refs[acceptance.candidate_ref(state.run, number, attempt.number)] = None
             proposed = Proposed(state.run, number, attempt.number, attempt.branch)
             refs |= dict.fromkeys((proposed.made, proposed.given))

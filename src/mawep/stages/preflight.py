@@ -22,6 +22,7 @@ from mawep.adapters.git_worktrees import Listed
 from mawep.core.claims import covers
 from mawep.core.model import Number, Sha
 
+HEADS = "refs/heads/"
 SHOWN = 10
 """So many names are told in one problem."""
 
@@ -124,9 +125,9 @@ def _repository(facts: Facts) -> Iterator[str]:
 
 async def _target(repository: Repository, facts: Facts, needs: Needs) -> AsyncIterator[str]:
     target = needs.target
-    if facts.commit is None and needs.goes_along:
-        heads = await list_refs(repository, "refs/heads/")
-        known = ", ".join(f"`{ref.removeprefix('refs/heads/')}`" for ref in list(heads)[:SHOWN])
+    if facts.commit is None and needs.ref.startswith(HEADS):
+        heads = await list_refs(repository, HEADS)
+        known = ", ".join(f"`{ref.removeprefix(HEADS)}`" for ref in list(heads)[:SHOWN])
         others = f", or set `orchestrator.target_branch` to one that does ({known})" if known else ""
         yield f"the target branch `{target}` does not exist; make it{others}"
     for checkout in facts.checkouts if needs.goes_along else ():
