@@ -137,12 +137,8 @@ def tell(world: ForgeWorld, seconds: float, how: str) -> None:
 def scene(root: Path, world: ForgeWorld, more: Mapping[str, Mapping[str, object]], scripts: int = 0) -> Path:
     """A clone with a configuration, and agents that sleep."""
     config = configure(world)
-    config["agents"] = {
-        "runtime": "scripted",
-        "script_dir": "scripts",
-        "sandbox": "off",
-        "turn_timeout_minutes": 600,
-    }
+    patience = {f"{what}_timeout_minutes": 600 for what in ("turn", "stall", "progress")}
+    config["agents"] = {"runtime": "scripted", "script_dir": "scripts", "sandbox": "off", **patience}
     config["orchestrator"] = {"worktree_base": "../worktrees"}
     for name, values in more.items():
         config[name] = {**config.get(name, {}), **values}

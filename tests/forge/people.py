@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tests.forge.world import REVIEWER, ForgeWorld, Verdict
 
 ISSUE = re.compile(r"[a-z]+/(?P<number>\d+)-")
+LOOK_SECONDS = 0.5
+"""How often people look: whoever asks them to act all the time would use up what the forge lets a person ask."""
 
 
 @dataclass
@@ -24,6 +27,7 @@ class People:
     was_red: list[str] = field(default_factory=list)
     was_disputed: list[str] = field(default_factory=list)
     approved: set[str] = field(default_factory=set)
+    looked: float = float("-inf")
 
     def __post_init__(self) -> None:
         self.forge.protect(checks=("unit",), approvals=1)
@@ -36,7 +40,10 @@ class People:
         return [Verdict("unit")] if self._issue(branch) else []
 
     def act(self) -> None:
-        """Review what is open and not reviewed yet."""
+        """Review what is open and not reviewed yet, if the last look was long enough ago."""
+        if time.monotonic() - self.looked < LOOK_SECONDS:
+            return
+        self.looked = time.monotonic()
         for pull in self.forge.pulls("open"):
             number, sha = int(pull["number"]), str(pull["head"]["sha"])
             if sha in {*self.approved, *self.was_disputed}:

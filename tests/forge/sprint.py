@@ -92,7 +92,7 @@ class Sprint(World):
             script = self.repo / "scripts" / f"{FIRST - 1 + number}.yaml"
             document = yaml.load(script)
             if number in second:
-                document["on_repair"] = [second[number]]
+                document["on_repair"] = [second[number]] * 2  # who was killed in the first turn has had one
             yaml.dump(document, self.repo / "scripts" / f"{number}.yaml")
             script.unlink()
             (issue,) = (self.repo / "issues").glob(f"{FIRST - 1 + number}-*.md")

@@ -18,7 +18,7 @@ from tests.forge.world import BOT, ForgeWorld
 from tests.support import promises
 from tests.support.waiting import let_pass_now
 
-pytestmark = [pytest.mark.forge, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
 
 KILLS = int(os.environ.get("MAWEP_FORGE_KILLS", "4"))
 PROPOSED = int(os.environ.get("MAWEP_FORGE_KILLS", "2"))
@@ -71,14 +71,14 @@ def test_a_sprint_of_pull_requests_killed_at_any_moment_leaves_everything_once(
         people.act()
         return len(sprint.journal()) >= after or over(sprint)
 
-    live.until(f"event {after:.0f} or the end", struck, timeout=200)
+    live.until(f"event {after:.0f} or the end", struck, timeout=400)
     let_pass_now(chance.uniform(0, 0.5))
     live.kill()
     if over(sprint):
         assert sprint.run("cleanup").code == 0
     else:
         live = sprint.begin("resume", "--json") if sprint.has_run else sprint.begin_start()
-        live.until("the run is over", lambda: people.act() or live.process.poll() is not None, timeout=240)
+        live.until("the run is over", lambda: people.act() or live.process.poll() is not None, timeout=480)
         ended = live.wait()
         assert ended.code == 0, ended.said
         assert {world.show(number)["state"] for number in NUMBERS} == {"closed"}

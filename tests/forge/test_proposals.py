@@ -14,7 +14,7 @@ from tests.forge.people import People
 from tests.forge.sprint import EDGES, NUMBERS, REMARK, Sprint
 from tests.forge.world import BOT, REVIEWER, ForgeWorld
 
-pytestmark = [pytest.mark.forge, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
 
 RED, DISPUTED = 2, 3
 

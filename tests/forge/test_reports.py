@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from mawep.cli.reading import OWES
-from tests.forge.accounts import HUNG, LOST
+from tests.forge.accounts import HUNG, LOST, REFUSED
 from tests.forge.sprint import NUMBERS, Sprint
 from tests.forge.world import BOT, ForgeWorld
 
@@ -92,6 +92,22 @@ def test_killed_when_the_run_has_ended_the_rest_is_told_on_resume(
     assert "1 of 1 issues landed" in summary["body"]
     assert "There is nothing to resume" in sprint.resume().said
     assert sprint.run("cleanup").code == 0  # it ends the server that the killed run has left
+
+
+def test_what_the_forge_does_not_take_at_the_end_is_said_shown_and_told_later(
+    forge_world: ForgeWorld, tmp_path: Path
+) -> None:
+    sprint = sprint_on(forge_world, tmp_path)
+    down = forge_world.fault(REFUSED, "POST", rf"/issues/{PLAN}/comments$", times=1000)
+    ended = sprint.start("--issues", "1")
+    assert ended.code == 0, ended.said
+    assert "the forge does not know everything yet" in ended.said
+    assert OWES in sprint.run("status").out
+    down.times = 0
+    assert sprint.resume().code == 0
+    assert OWES not in sprint.run("status").out
+    [summary] = forge_world.comments(PLAN, by=BOT)
+    assert "1 of 1 issues landed" in summary["body"]
 
 
 def test_an_agent_comments_on_its_issue_and_reads_another(checked_world: ForgeWorld, tmp_path: Path) -> None:

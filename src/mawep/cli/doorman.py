@@ -39,10 +39,8 @@ BEGINNING = ("start", "retry")
 """Commands that begin a run where none is under way."""
 RUNG_SECONDS = 2.0
 """Looks that deliveries ask for are at least so far apart."""
-SIGN_SECONDS = 300.0
-"""How often a run under way is told that webhooks are heard."""
 SAFETY_SECONDS = 600.0
-"""How often comments are read while webhooks come."""
+"""How often comments are read while webhooks come, and a run under way is told that they do."""
 END_SECONDS = 60.0
 """How long a run may take to reach a point from which it can be resumed."""
 
@@ -87,7 +85,7 @@ class Doorman:
         self._rung = asyncio.Event()
         self._child: asyncio.Task[None] | None = None
         self._begun = clock.now()
-        self._signed = self._looked = float("-inf")
+        self._looked = float("-inf")
         self.trouble = ""
 
     def ring(self) -> None:
@@ -110,27 +108,22 @@ class Doorman:
         """Until cancelled; a run that was started is ended then, so that it can be resumed."""
         try:
             self._take_up()
-            rung = False
             while True:
-                wait = await self._round(rung=rung)
-                rung = await self._wait(wait)
+                await self._wait(await self._round())
         finally:
             if self._child is not None:
                 self._child.cancel()
                 await asyncio.gather(self._child, return_exceptions=True)
 
-    async def _wait(self, seconds: float) -> bool:
-        """Until somebody rings, a started run ends, or time is over; True when somebody rang."""
+    async def _wait(self, seconds: float) -> None:
+        """Until somebody rings, a started run ends, or time is over."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._rung.wait()
-        if not self._rung.is_set():
-            return False
         await self._clock.sleep(max(0.0, self._looked + RUNG_SECONDS - self._clock.awake()))
         self._rung.clear()
-        return True
 
-    async def _round(self, *, rung: bool) -> float:
+    async def _round(self) -> float:
         """Look once; how long to wait then."""
         premises = self._premises
         self._looked = self._clock.awake()
@@ -146,8 +139,8 @@ class Doorman:
         if self.trouble:
             log.warning("comments were not read", cause=self.trouble, again_in=round(wait))
         self._start_next()
-        await self._tell_run(rung=rung)
-        return min(wait, SIGN_SECONDS) if premises.hooked else wait
+        await self._tell_run()
+        return wait
 
     # --- comments
 
@@ -235,17 +228,13 @@ class Doorman:
         self._book.end(asked)
         self.ring()
 
-    async def _tell_run(self, *, rung: bool) -> None:
+    async def _tell_run(self) -> None:
         """The run under way looks as soon as something changed, and seldom by itself while webhooks are heard."""
-        due = self._clock.awake() - self._signed > SIGN_SECONDS * 0.9
-        if not self._premises.hooked or not (rung or due):
-            return
-        run = self._live()
+        run = self._live() if self._premises.hooked else None
         if run is None:
             return
         try:
             await ask(self._premises.common_dir, run, wire.Look(hooked=True))
-            self._signed = self._clock.awake()
         except MawepError as error:  # it looks by itself, only later
             log.warning("the run could not be told", run=run.directory.run, cause=error.what)
 
