@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -53,3 +56,21 @@ def test_a_hunk_that_a_rung_merges_is_merged_beside_one_that_none_does() -> None
 def test_an_end_that_is_missing_joins_no_lines() -> None:
     found = next(candidates("a", "a\nb", "a\nc", "AUTHORS"))
     assert found.text == "a\nb\nc"
+
+
+@pytest.mark.parametrize(
+    ("path", "base", "ours", "theirs"),
+    [
+        ("a.js", "x;" * 60_000, "y;" * 60_000, "x;" * 60_000 + "z;"),
+        ("a.py", "f(" * 30_000, "f(" * 30_000 + "1", "f(" * 30_000 + "2"),
+        ("a.txt", "x\n" * 60_000, "x\n" * 61_000 + "y\n", "x\n" * 59_000 + "z\n"),
+        ("a.json", "[" * 60_000, "[" * 60_000 + "1", "[" * 60_000 + "2"),
+        ("a.yaml", "a: &a [*a]\nv: 1.0.0\n", "a: &a [*a]\nv: 1.1.0\n", "a: &a [*a]\nv: 1.2.0\n"),
+        ("a.yaml", "a: &a {b: *a}\nv: 1.0.0\n", "a: &a {b: *a}\nv: 1.1.0\n", "a: &a {b: *a}\nv: 1.2.0\n"),
+        ("a.yaml", " " * 15_000 + "a", " " * 15_000 + "b", " " * 15_000 + "c"),
+    ],
+)
+def test_strange_texts_take_no_time_and_break_nothing(path: str, base: str, ours: str, theirs: str) -> None:
+    began = time.monotonic()
+    list(candidates(base, ours, theirs, path, RUNGS))
+    assert time.monotonic() - began < 60

@@ -155,6 +155,63 @@ async def test_who_conflicts_with_the_target_is_left_out_with_its_hunks(
     assert "+one" in conflict.hunks.replace("one\n", "+one\n") and "the target's" in conflict.hunks
 
 
+async def test_what_rules_can_resolve_lands_and_the_landing_commit_says_how(
+    repository: Repository, checkout: Path
+) -> None:
+    commit(checkout, {"m.py": "import ast\nimport os\n", "dir/v.txt": "v 1.0.0\n"})
+    one = candidate(checkout, 1, {"m.py": "import ast\nimport os\nimport re\n", "dir/v.txt": "v 1.1.0\n"})
+    two = candidate(checkout, 2, {"m.py": "import ast\nimport os\nimport sys\n", "dir/v.txt": "v 1.2.0\n"})
+    base = head(checkout, "main")
+    steps, conflicts = await land.compose(repository, RUN, base, [one, two], WHEN, by_rule=True)
+    again, _ = await land.compose(repository, RUN, base, [one, two], WHEN, by_rule=True)
+    assert (conflicts, again) == ((), steps)
+    assert git(checkout, "show", f"{steps[1].tree}:m.py") == "import ast\nimport os\nimport re\nimport sys"
+    assert git(checkout, "show", f"{steps[1].tree}:dir/v.txt") == "v 1.2.0"
+    assert steps[0].resolved == ()
+    assert steps[1].resolved[0].startswith("dir/v.txt: versions (")
+    intent = ev.SealIntended(base, steps, "gate-digest", WHEN)
+    named = {1: one, 2: two}
+    done = await land.seal(repository, RUN, intent, named, target="main", journal_head="journal-head")
+    message = git(checkout, "show", "-s", "--format=%B", done.steps[1].commit)
+    assert (
+        "\nConflicts resolved by rule:\n\n- dir/v.txt: versions (the later version stands)\n- m.py: imports ("
+        in message
+    )
+    assert (
+        git(
+            checkout, "show", "-s", "--format=%(trailers:key=Mawep-Issue,valueonly)", done.steps[1].commit
+        ).strip()
+        == "2"
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "one", "two"),
+    [
+        ("x = 1\n", "x = f(2)\n", "x = g(3)\n"),
+        ("v 1.0.0\n", None, "v 1.2.0\n"),
+        (None, "v 1.1.0\n", "v 1.2.0\n"),
+        (b"v 1.0.0\0", b"v 1.1.0\0", b"v 1.2.0\0"),
+        ("v 1.0.0\n" + "x\n" * 2**17, "v 1.1.0\n" + "x\n" * 2**17, "v 1.2.0\n" + "x\n" * 2**17),
+    ],
+    ids=["a choice", "taken out", "added twice", "binary", "huge"],
+)
+async def test_what_rules_cannot_resolve_is_left_out_whole(
+    before: str | bytes | None,
+    one: str | bytes | None,
+    two: str | bytes,
+    repository: Repository,
+    checkout: Path,
+) -> None:
+    commit(checkout, {"m.py": "import ast\n", **({"odd": before} if before else {})})
+    first = candidate(checkout, 1, {"m.py": "import ast\nimport re\n", "odd": one})
+    second = candidate(checkout, 2, {"m.py": "import ast\nimport sys\n", "odd": two})
+    base = head(checkout, "main")
+    steps, (conflict,) = await land.compose(repository, RUN, base, [first, second], WHEN, by_rule=True)
+    assert ([step.issue for step in steps], conflict.issue) == ([1], 2)
+    assert conflict.files == ("m.py", "odd")
+
+
 async def test_who_conflicts_only_with_those_ahead_is_said_to(repository: Repository, checkout: Path) -> None:
     one, two = candidate(checkout, 1, {"a.txt": "one\n"}), candidate(checkout, 2, {"a.txt": "two\n"})
     steps, (conflict,) = await land.compose(repository, RUN, head(checkout), [one, two], WHEN)

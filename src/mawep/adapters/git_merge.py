@@ -34,14 +34,29 @@ class Message:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A file of a conflict as it is in the base (1), in ours (2) or in theirs (3)."""
+
+    mode: str
+    blob: Sha
+    number: int
+    path: str
+
+
+@dataclass(frozen=True)
 class Conflicted:
-    """The sides do not fit in `files`. `tree` holds every file, with conflict markers or one side's text."""
+    """The sides do not fit. `tree` holds every file, with conflict markers or one side's text."""
 
     ours: Sha
     theirs: Sha
     tree: Sha
-    files: tuple[str, ...]
+    stages: tuple[Stage, ...]
     messages: tuple[Message, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that do not fit."""
+        return tuple(dict.fromkeys(stage.path for stage in self.stages))
 
 
 async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged | Conflicted:
@@ -49,7 +64,7 @@ async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged 
 
     Raises GitError when they cannot be merged at all, as with unrelated histories.
     """
-    command = ("merge-tree", "--write-tree", "-z", "--name-only", "--messages", ours, theirs)
+    command = ("merge-tree", "--write-tree", "-z", "--messages", ours, theirs)
     done = await repository.call(*command)
     if done.code not in {0, 1}:
         raise GitError(("git", *command), done.code, done.stdout, done.stderr)
@@ -57,8 +72,8 @@ async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged 
     tree = next(fields)
     if done.code == 0:
         return Merged(tree)
-    files = tuple(iter(fields.__next__, ""))
-    return Conflicted(ours, theirs, tree, files, tuple(_messages(fields)))
+    stages = tuple(map(_stage, iter(fields.__next__, "")))
+    return Conflicted(ours, theirs, tree, stages, tuple(_messages(fields)))
 
 
 async def conflict_hunks(
@@ -94,6 +109,12 @@ async def _lines(repository: Repository, blob: Sha) -> list[str]:
         return []
     content = await read_blob(repository, blob)
     return [] if b"\0" in content else content.decode("utf-8", "replace").splitlines()
+
+
+def _stage(line: str) -> Stage:
+    entry, _, path = line.partition("\t")
+    mode, blob, number = entry.split(" ")
+    return Stage(mode, blob, int(number), path)
 
 
 def _messages(fields: Iterator[str]) -> Iterator[Message]:

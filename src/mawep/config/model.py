@@ -218,7 +218,7 @@ class Landing(Section):
 
 
 class ConflictResolution(Section):
-    """What is tried when work does not merge cleanly. In this version it is parked, nothing lost."""
+    """What is tried when work does not merge cleanly. What cannot be resolved is parked, nothing lost."""
 
     auto_merge: bool = Field(
         True,

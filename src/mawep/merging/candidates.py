@@ -17,6 +17,10 @@ MOST_OFFERS = 6
 """How many offers for one hunk are looked at."""
 
 
+LARGEST_HUNK = 20_000
+"""A side of a hunk with more characters is no edit that a rule understands."""
+
+
 @dataclass(frozen=True)
 class Applied:
     """A rung that merged a hunk, and why it could."""
@@ -90,6 +94,8 @@ def _combinations(offered: Sequence[Sequence[Choice]]) -> Iterator[tuple[Choice,
 
 def choices(hunk: Hunk, path: str, rungs: Sequence[Rung]) -> list[Choice]:
     """What the rungs offer for a hunk, the first rung first; for its parts when they offer nothing for the whole."""
+    if max(sum(map(len, side)) for side in (hunk.base, hunk.ours, hunk.theirs)) > LARGEST_HUNK:
+        return []
     found: dict[Lines, Choice] = {}
     for rung in rungs:
         for offer in rung.offers(hunk, path):

@@ -8,6 +8,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+DENSEST = 1_000_000
+"""How many pairs of elements are compared where nothing is unique; beyond that nothing is said to be in common."""
+
 
 @dataclass(frozen=True)
 class Change:
@@ -48,7 +51,7 @@ def _pairs(  # noqa: PLR0917
                 yield at, there
                 low, left = at + 1, there + 1
             yield from _pairs(old, new, low, high, left, right)
-        else:
+        elif (high - low) * (right - left) <= DENSEST:
             matcher = SequenceMatcher(None, old[low:high], new[left:right], autojunk=False)
             for block in matcher.get_matching_blocks():
                 yield from ((low + block.a + k, left + block.b + k) for k in range(block.size))

@@ -14,6 +14,8 @@ from ruamel.yaml.error import YAMLError
 from mawep.merging.syntax import Facts, facts
 from mawep.merging.tokens import key
 
+_UNREADABLE = (ValueError, YAMLError, RecursionError)
+
 TRIVIAL = 6
 """Lines that say less than this many characters are found everywhere."""
 
@@ -77,23 +79,30 @@ def _loader(path: str) -> Callable[[str], object] | None:
 def _values(load: Callable[[str], object], base: str, ours: str, theirs: str, merged: str) -> Iterator[str]:
     """Each value must be one that it has in one of the texts."""
     try:
-        known = [load(text) for text in (ours, theirs)]
-    except (ValueError, YAMLError):
+        values = [dict(_leaves(load(text))) for text in (ours, theirs)]
+    except _UNREADABLE:
         return
     try:
-        now = load(merged)
-    except (ValueError, YAMLError):
+        now = _leaves(load(merged))
+    except _UNREADABLE:
         yield "it does not parse"
         return
-    values = [dict(_leaves(document, ())) for document in known]
-    for place, value in _leaves(now, ()):
+    for place, value in now:
         if not any(place in side and side[place] == value for side in values):
             yield f"{'.'.join(place)} is what neither side made it"
 
 
-def _leaves(document: object, place: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], object]]:
-    if isinstance(document, dict):
-        for name, value in document.items():
-            yield from _leaves(value, (*place, str(name)))
-    elif not isinstance(document, list):
-        yield place, document
+def _leaves(document: object) -> list[tuple[tuple[str, ...], object]]:
+    """Every value that is no list, with the keys that lead there. What YAML refers to again is looked at once."""
+    found: list[tuple[tuple[str, ...], object]] = []
+    seen: set[int] = set()
+    pending: list[tuple[tuple[str, ...], object]] = [((), document)]
+    while pending:
+        place, value = pending.pop()
+        if isinstance(value, dict):
+            if id(value) not in seen:
+                pending += [((*place, str(name)), inside) for name, inside in value.items()]
+            seen.add(id(value))
+        elif not isinstance(value, list):
+            found.append((place, value))
+    return found

@@ -13,6 +13,11 @@ import tree_sitter_python
 import tree_sitter_typescript
 from tree_sitter import Language, Node, Parser
 
+DEEPEST = 12
+"""How many of the innermost scopes tell one place from another."""
+BEGINNING = 40
+"""How much of its text tells a scope without a name from others, in bytes."""
+
 _LEAVES = {"return_statement", "raise_statement", "throw_statement", "continue_statement", "break_statement"}
 _BLOCKS = {"block", "module", "program", "statement_block"}
 _DEFINITIONS = {
@@ -67,7 +72,8 @@ def facts(text: str, path: str) -> Facts | None:
     if parser is None:
         return None
     found = Facts()
-    _walk(parser.parse(text.encode("utf-8", "replace")).root_node, (), found)
+    source = text.encode("utf-8", "replace")
+    _walk(parser.parse(source).root_node, source, found)
     return found
 
 
@@ -86,8 +92,8 @@ def _parser(extension: str) -> Parser | None:
             return None
 
 
-def _walk(root: Node, scope: tuple[str, ...], found: Facts) -> None:
-    pending = [(root, scope)]
+def _walk(root: Node, source: bytes, found: Facts) -> None:
+    pending: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while pending:
         node, scope = pending.pop()
         found.errors += node.type == "ERROR" or node.is_missing
@@ -96,7 +102,9 @@ def _walk(root: Node, scope: tuple[str, ...], found: Facts) -> None:
         if name:
             found.defined[(*scope, _kind(node), name)] += 1
         if node.type in _SCOPES:
-            scope = (*scope, name or f"{node.type}@{_text(node.parent)[:40] if node.parent else ''}")
+            outer = node.parent or node
+            begins = source[outer.start_byte : outer.start_byte + BEGINNING].decode("utf-8", "replace")
+            scope = (*scope[1 - DEEPEST :], name or f"{node.type}@{begins}")
         if node.type in _BLOCKS:
             found.pointless.update((*scope, *what) for what in _pointless(node))
         pending += [(child, scope) for child in reversed(node.children)]

@@ -108,7 +108,9 @@ def _until(event: ev.ProviderLimitHit) -> str:
 def _composed(event: ev.LandingComposed) -> str:
     together = f"{_members(event.steps)} merged on {short(event.base)}" if event.steps else "Nothing merged"
     apart = [conflict.issue for conflict in event.conflicts]
-    return f"{together}; {numbers(apart)} in conflict" if apart else together
+    mended = [step.issue for step in event.steps if step.resolved]
+    by_rule = f"; conflicts of {numbers(mended)} resolved by rule" if mended else ""
+    return f"{together}{by_rule}; {numbers(apart)} in conflict" if apart else f"{together}{by_rule}"
 
 
 def _moved(event: ev.TargetMoved) -> str:

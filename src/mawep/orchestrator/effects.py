@@ -52,12 +52,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Told:
-    """What agents are told by: templates as they are at the run's start, gate commands, protected paths."""
+    """What holds for the whole run: templates as they are at its start, gate commands, protected paths."""
 
     prompt: str | None
     feedback: str | None
     gate: tuple[str, ...]
     protected: tuple[str, ...]
+    by_rule: bool
+    """Whether conflicts are resolved by rule."""
 
 
 class Effects:
@@ -351,7 +353,9 @@ class Effects:
     ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
         state, candidates = self._state(), self._candidates(members)
         steps, conflicts = await _made(
-            lambda: land.compose(self._repository, state.run, base, candidates, recorded.at)
+            lambda: land.compose(
+                self._repository, state.run, base, candidates, recorded.at, by_rule=self._told.by_rule
+            )
         )
         labels = [label for step in steps for label in state.graph.issues[step.issue].labels]
         return await land.scoped(self._repository, base, steps, state.rules.scopes, labels), conflicts

@@ -93,13 +93,15 @@ class CandidateQueued(Event, frozen=True, tag=True):
 class Step(msgspec.Struct, frozen=True):
     """One merge in a composition: `issue` on top of all before it.
 
-    `scopes`, said of the last one, is what the whole composition affects; None: everything.
+    `scopes`, said of the last one, is what the whole composition affects; None: everything. `resolved` says which
+    conflicts were resolved by rule, and how.
     """
 
     issue: Number
     commit: Sha
     tree: Sha
     scopes: tuple[str, ...] | None = None
+    resolved: tuple[str, ...] = ()
 
     @property
     def gate(self) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
-from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
+from mawep.adapters.git_merge import Conflicted, Merged, conflict_hunks, merge_trees
 from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, exists, is_ancestor
 from mawep.adapters.git_packs import kept
 from mawep.adapters.git_refs import (
@@ -32,6 +32,7 @@ from mawep.core import events as ev
 from mawep.core.model import Number, Scope
 from mawep.core.scopes import affected
 from mawep.errors import GitError, InfrastructureError
+from mawep.stages.land.resolve import Resolved, resolve
 
 MAWEP = Identity("MAWEP", "mawep@localhost")
 
@@ -58,9 +59,17 @@ def landing_ref(run: str, name: str) -> str:
 
 
 async def compose(
-    repository: Repository, run: str, base: Sha, candidates: Sequence[Candidate], date: datetime
+    repository: Repository,
+    run: str,
+    base: Sha,
+    candidates: Sequence[Candidate],
+    date: datetime,
+    *,
+    by_rule: bool = False,
 ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
     """Merge the candidates one after another on `base`; those that conflict are left out and reported.
+
+    `by_rule` resolves first what rules can resolve.
 
     The commits made here are provisional: they only carry the trees. The last one is held by a ref, durably.
     """
@@ -68,7 +77,9 @@ async def compose(
     conflicts: list[ev.MergeConflict] = []
     head = base
     for candidate in candidates:
-        merged = await merge_trees(repository, head, candidate.commit)
+        merged: Merged | Conflicted | Resolved = await merge_trees(repository, head, candidate.commit)
+        if by_rule and isinstance(merged, Conflicted):
+            merged = await resolve(repository, merged) or merged
         if isinstance(merged, Conflicted):
             ahead = tuple(step.issue for step in steps)
             conflicts.append(await _conflict(repository, base, candidate, merged, ahead))
@@ -76,7 +87,8 @@ async def compose(
         parents = [head, candidate.commit]
         message = f"Compose #{candidate.issue}\n\n{_trailers(_named(run, candidate))}\n"
         head = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
-        steps.append(ev.Step(candidate.issue, head, merged.tree))
+        resolved = merged.rungs if isinstance(merged, Resolved) else ()
+        steps.append(ev.Step(candidate.issue, head, merged.tree, resolved=resolved))
     if steps:
         async with kept(repository, [head], [base, *(candidate.commit for candidate in candidates)]):
             await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
@@ -137,20 +149,24 @@ async def seal(
         candidate = candidates[step.issue]
         proof = [("Mawep-Gate", intent.gate), ("Mawep-Journal", journal_head)]
         proof += [("Mawep-Review", digest) for issue, digest in intent.reviews if issue == step.issue]
-        message = _landing_message(run, candidate, target, proof)
+        message = _landing_message(run, candidate, target, step.resolved, proof)
         parents = [head, candidate.commit]
         head = await commit_tree(repository, step.tree, parents, message, author=MAWEP, date=intent.date)
-        sealed.append(ev.Step(step.issue, head, step.tree, step.scopes))
+        sealed.append(msgspec.structs.replace(step, commit=head))
     known = [intent.base, *(candidates[step.issue].commit for step in intent.steps)]
     async with kept(repository, [head], known):
         await hold(repository, landing_ref(run, f"sealed-{_name(sealed)}"), head)
     return ev.LandingSealed(intent.base, tuple(sealed))
 
 
-def _landing_message(run: str, candidate: Candidate, target: str, proof: Sequence[tuple[str, str]]) -> str:
+def _landing_message(
+    run: str, candidate: Candidate, target: str, resolved: Sequence[str], proof: Sequence[tuple[str, str]]
+) -> str:
     title = " ".join(candidate.title.split())
     trailers = _trailers((*_named(run, candidate), *proof))
-    return f"Merge #{candidate.issue} into {target}: {title}\n\n{trailers}\n"
+    rules = "".join(f"- {' '.join(rule.split())}\n" for rule in resolved)
+    told = f"Conflicts resolved by rule:\n\n{rules}\n" if rules else ""
+    return f"Merge #{candidate.issue} into {target}: {title}\n\n{told}{trailers}\n"
 
 
 def _named(run: str, candidate: Candidate) -> tuple[tuple[str, str], ...]:
