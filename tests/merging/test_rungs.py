@@ -108,6 +108,9 @@ def test_a_rung_merges_what_it_is_for(name: str) -> None:
         ("a.txt", "v 1.0.0\n", "v 1.0.1 one\n", "v 1.0.2 other\n"),
         ("package.json", '{\n  "a": "x"\n}\n', '{\n  "a": "y"\n}\n', '{\n  "a": "z"\n}\n'),
         ("a.py", "f('a')\n", "f('b')\n", "g(1, 2)\n"),
+        ("a.txt", "a\n", "one\n", "two\n"),
+        ("a.py", "import a\n", "import b\n", "import c\n"),
+        ("CHANGES.md", "- a thing\n", "- one thing\n", "- some things\n"),
     ],
 )
 def test_what_needs_somebody_to_decide_is_left(path: str, base: str, ours: str, theirs: str) -> None:

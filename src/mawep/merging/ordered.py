@@ -37,3 +37,9 @@ def _place(result: Sequence[Item], theirs: Sequence[Item], at: int) -> int:
     if after is not None and (before is None or after > before):
         return after
     return len(result) if before is None or after is None else before + 1
+
+
+def reworded(base: Sequence[Item], ours: Sequence[Item], theirs: Sequence[Item]) -> bool:
+    """Whether both sides put something else in the place of one item: who keeps both keeps two wordings of it."""
+    was, mine, other = set(base), set(ours), set(theirs)
+    return bool(was - mine - other) and bool(mine - was - other) and bool(other - was - mine)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mawep.merging import versions
 from mawep.merging.offers import Offer
-from mawep.merging.ordered import union
+from mawep.merging.ordered import reworded, union
 from mawep.merging.threeway import Hunk, Lines
 from mawep.merging.tokens import key
 
@@ -24,6 +24,8 @@ def offers(hunk: Hunk, path: str) -> Iterator[Offer]:
     if any(side is None for side in sides):
         return
     was, mine, other = (side or {} for side in sides)
+    if reworded(tuple(was), tuple(mine), tuple(other)):
+        return
     result: list[str] = []
     for name in union(tuple(was), tuple(mine), tuple(other), rank=str.casefold) or ():
         line = _merged(was.get(name), mine.get(name), other.get(name))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mawep.merging.offers import Offer
-from mawep.merging.ordered import union
+from mawep.merging.ordered import reworded, union
 from mawep.merging.threeway import Hunk, Lines, split
 
 _STATEMENT = re.compile(
@@ -43,6 +43,8 @@ def offers(hunk: Hunk, path: str) -> Iterator[Offer]:
     if any(side is None for side in sides):
         return
     was, mine, other = ({statement.key: statement for statement in side or ()} for side in sides)
+    if reworded(tuple(was), tuple(mine), tuple(other)):
+        return
     keys = union(tuple(was), tuple(mine), tuple(other), rank=str.casefold)
     text = "".join(_merged(was.get(key), mine.get(key), other.get(key)) for key in keys)
     yield Offer(split(text), "imports are sets")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mawep.merging.offers import Offer
-from mawep.merging.ordered import union
+from mawep.merging.ordered import reworded, union
 from mawep.merging.sections import NEWS
 from mawep.merging.threeway import Hunk
 from mawep.merging.versions import found_in, later
@@ -19,6 +19,8 @@ def offers(hunk: Hunk, path: str) -> Iterator[Offer]:
     if not NEWS.search(path):
         return
     was, mine, other = (_entries(lines) for lines in (hunk.base, hunk.ours, hunk.theirs))
+    if reworded(was, mine, other):
+        return
     first = Offer(_joined(union(was, mine, other)), "entries of both sides, ours first")
     second = Offer(_joined(union(was, other, mine)), "entries of both sides, theirs first")
     yield from (second, first) if _newer(hunk.theirs, hunk.ours) else (first, second)
