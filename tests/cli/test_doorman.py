@@ -9,13 +9,16 @@ from pathlib import Path
 
 import pytest
 
+from mawep.cli import doorman as doormen
 from mawep.cli.doorman import Doorman, Premises
 from mawep.clock import VirtualClock
+from mawep.coordination.envelopes import Look
 from mawep.errors import MawepError
 from mawep.state.door_book import DoorBook
+from mawep.state.runs import RunSummary, directory_of
 from mawep.trackers.base import Permission
 from tests.support.forge import FakeForge
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, let_pass
 
 
 class Run:
@@ -176,3 +179,27 @@ async def test_a_forge_that_cannot_be_reached_is_said_and_tried_again(house: Hou
         doorman.ring()
         await eventually("it is started", lambda: house.started)
         assert doorman.health()["trouble"] == ""
+
+
+async def test_a_run_is_told_once_that_webhooks_come_and_the_forge_is_not_asked_for_it(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    begun = RunSummary(directory_of(house.place, "a-run"), "main", "", ended=False, alive=True)
+
+    async def ask(common_dir: Path, run: RunSummary, verb: Look) -> str:
+        told.append(run.directory.run)
+        return ""
+
+    monkeypatch.setattr(doormen, "ask", ask)
+    monkeypatch.setattr(doormen, "GLANCE_SECONDS", 0.01)
+    monkeypatch.setattr(doormen, "issues_of", lambda run: frozenset[int]())
+    async with house.doorman() as doorman:
+        monkeypatch.setattr(doormen, "list_runs", lambda common_dir: [begun])
+        await eventually("it has been told", lambda: told)
+        await let_pass(0.1)
+        assert told == ["a-run"]
+        assert house.forge.calls["recent_comments"] == 0
+        doorman.ring()
+        await eventually("it has been told to look", lambda: told == ["a-run"] * 2)
+        assert house.forge.calls["recent_comments"] == 1

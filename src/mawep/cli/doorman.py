@@ -41,6 +41,8 @@ RUNG_SECONDS = 2.0
 """Looks that deliveries ask for are at least so far apart."""
 SAFETY_SECONDS = 600.0
 """How often comments are read while webhooks come, and a run under way is told that they do."""
+GLANCE_SECONDS = 30.0
+"""How often is looked on this machine whether a run has begun, which does not know yet that webhooks come."""
 END_SECONDS = 60.0
 """How long a run may take to reach a point from which it can be resumed."""
 
@@ -85,11 +87,13 @@ class Doorman:
         self._rung = asyncio.Event()
         self._child: asyncio.Task[None] | None = None
         self._begun = clock.now()
-        self._looked = float("-inf")
+        self._looked = self._due = float("-inf")
+        self._told = ""
         self.trouble = ""
 
     def ring(self) -> None:
         """Something changed on the forge."""
+        self._due = float("-inf")
         self._rung.set()
 
     def health(self) -> dict[str, object]:
@@ -124,23 +128,30 @@ class Doorman:
         self._rung.clear()
 
     async def _round(self) -> float:
-        """Look once; how long to wait then."""
+        """Read comments if it is time to, and do what follows; how long to wait then."""
+        if self._clock.awake() >= self._due:
+            await self._read()
+        self._start_next()
+        await self._tell_run()
+        left = max(0.0, self._due - self._clock.awake())
+        return min(left, GLANCE_SECONDS) if self._premises.hooked else left
+
+    async def _read(self) -> None:
         premises = self._premises
-        self._looked = self._clock.awake()
-        wait = SAFETY_SECONDS if premises.hooked else premises.every
+        self._looked, self._told = self._clock.awake(), ""
+        self._due = self._looked + (SAFETY_SECONDS if premises.hooked else premises.every)
         try:
             await self.look()
             self.trouble = ""
         except RateLimited as error:
             self.trouble = str(error.what)
-            wait = max(wait, (error.until - self._clock.now()).total_seconds())
+            left = (error.until - self._clock.now()).total_seconds()
+            self._due = max(self._due, self._clock.awake() + left)
         except ForgeError as error:
             self.trouble = error.what
         if self.trouble:
-            log.warning("comments were not read", cause=self.trouble, again_in=round(wait))
-        self._start_next()
-        await self._tell_run()
-        return wait
+            again = round(self._due - self._clock.awake())
+            log.warning("comments were not read", cause=self.trouble, again_in=max(0, again))
 
     # --- comments
 
@@ -231,10 +242,11 @@ class Doorman:
     async def _tell_run(self) -> None:
         """The run under way looks as soon as something changed, and seldom by itself while webhooks are heard."""
         run = self._live() if self._premises.hooked else None
-        if run is None:
+        if run is None or run.directory.run == self._told:
             return
         try:
             await ask(self._premises.common_dir, run, wire.Look(hooked=True))
+            self._told = run.directory.run
         except MawepError as error:  # it looks by itself, only later
             log.warning("the run could not be told", run=run.directory.run, cause=error.what)
 
