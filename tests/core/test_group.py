@@ -193,7 +193,7 @@ def test_who_comes_back_is_let_in_when_there_is_room_for_all_it_had() -> None:
     assert group.admissible(office.group) == WEB
 
 
-def test_a_repair_that_waits_for_an_agent_counts_as_work() -> None:
+def test_a_run_wants_as_many_agents_as_could_be_at_work_at_once() -> None:
     run = shared(issue(1), issue(2), agents=1)
     assert agents_wanted(run.state, run.now) == 1
     assert agents_wanted(shared(issue(1), issue(2), agents=3).state, run.now) == 2

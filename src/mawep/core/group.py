@@ -28,8 +28,8 @@ class Member(msgspec.Struct, frozen=True):
     """The run of one repository. `state` is how it was last seen; None: not yet.
 
     `admitted`: it may have agents at work. `left`: nobody conducts it any more. It could use `wants` agents, and was
-    last told that it is `allowed` so many; it put the `turn`th to work that the group did. `awaits` is what its issues
-    wait for elsewhere, `told` what it was last told of each.
+    last told that it is `allowed` so many; the last that it put to work was the `turn`th of all. `awaits` is what its
+    issues wait for elsewhere, `told` what it was last told of each.
     """
 
     state: State | None = None
@@ -160,11 +160,8 @@ def _sightings(group: Group) -> Iterator[tuple[str, FarSeen]]:
             continue
         for on in member.awaits:
             before, now = member.told.get(on), standing(group, on)
-            if (
-                now is not None
-                and now != before
-                and (before is None or before.state is not IssueState.LANDED)
-            ):
+            landed = before is not None and before.state is IssueState.LANDED
+            if now is not None and now != before and not landed:
                 yield repository, now
 
 

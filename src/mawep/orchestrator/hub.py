@@ -75,9 +75,8 @@ class Hub:
             door.set()
 
     def _witness(self, repository: str, recorded: ev.Recorded, state: State) -> None:
-        if (
-            state is not self._group.members[repository].state
-        ):  # a round shows each of its events with one state
+        # A round shows each of its events with the state that all of them led to.
+        if state is not self._group.members[repository].state:
             self._look(repository, state)
             self._level()
 
