@@ -22,7 +22,8 @@ from tests.support.repos import git
 def world() -> World:
     """A sprint: 102 waits for 101 natively and in its text, 104 is a parent, 105 is by a stranger."""
     world = World(people={"ann": Permission.ADMIN, "eve": Permission.READ})
-    world.seed("Gateway", "Abstract it.", number=101, labels=["P1", "estimate: 2h", "sprint"], milestone="v1")
+    labels = ["P1", "estimate: 2h", "sprint"]
+    world.seed("Gateway", "Abstract it.", number=101, labels=labels, milestone="v1", assignees=["ann"])
     world.seed("Stripe", "Depends on #101", number=102, labels=["sprint"], blocked_by=[101])
     world.seed("All payments", number=104)
     world.nest(104, 102)
@@ -63,6 +64,7 @@ async def github(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 async def test_a_plan_says_where_each_edge_came_from(github: Github) -> None:
     said = await github.mawep("plan", "--issues", "101,102", code=0)
     assert "#101 (native and text)" in said.out
+    assert "assigned" in said.out and "ann, v1" in said.out
     document = (await github.mawep("plan", "--issues", "101,102", "--json", code=0)).document
     assert document["edges"] == [{"from": 101, "to": 102, "source": "native+body"}]
 
@@ -76,6 +78,14 @@ async def test_issues_are_chosen_by_what_they_fit(github: Github, world: World) 
     assert both.document["order"] == [101]
     gone = await github.mawep("plan", "--milestone", "v9", code=2)
     assert "v9" in gone.err
+
+
+async def test_a_field_of_the_board_goes_before_a_label(github: Github, world: World) -> None:
+    world.projects[7] = [101]
+    asked = ("plan", "--project", "7", "--json")
+    assert (await github.mawep(*asked, code=0)).document["lower_bound_hours"] == 2
+    world.board_fields[101] = {"Estimate": "5"}
+    assert (await github.mawep(*asked, code=0)).document["lower_bound_hours"] == 5
 
 
 async def test_a_parent_is_planned_as_its_sub_issues(github: Github) -> None:
