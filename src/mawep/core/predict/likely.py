@@ -35,7 +35,6 @@ DECLARED, NAMED = 1.0, 0.9
 """How likely a file is that an issue declares; one that its text names."""
 MOST_LIKELY = 20
 """Files that are kept of one issue."""
-LEAST_SHARE = 0.001
 BODY, MOST_WORDS = 0.3, 40
 """What a word of the body counts beside one of the title, and how many of them are looked for, the rarest first."""
 ROOTS = 8
@@ -108,8 +107,7 @@ class Predictor:
                 else "often"
             )
             share = 1 / (1 + exp(-(NONE + total + self._prior.get(path, 0.0))))
-            if share >= LEAST_SHARE:
-                yield Likely(path, round(share, 4), why)
+            yield Likely(path, round(share, 4), why)
 
     def _tables(self, issue: Issue) -> dict[str, Scores]:
         asked = self._asked(issue)
