@@ -173,6 +173,36 @@ async def test_one_that_conflicts_is_parked_with_its_hunks_and_the_other_lands(s
     assert "a.txt" in conducted.state.issues[parked].hunks
 
 
+async def test_what_rules_resolve_lands_with_both_sides_when_its_gate_is_green(site: Site) -> None:
+    site.agent(1, "printf 'import ast\\nimport re\\n' > m.py; while [ ! -e ../../go ]; do sleep 0.05; done")
+    site.agent(2, "printf 'import ast\\nimport sys\\n' > m.py; while [ ! -e ../../go ]; do sleep 0.05; done")
+    commit(site.checkout, {"m.py": "import ast\n"})
+    running = asyncio.create_task(site.conduct(issue(1), issue(2)))
+    await site.said(1, IssueState.WORKING)
+    await site.said(2, IssueState.WORKING)
+    (site.root / "go").touch()
+    conducted = await running
+    assert conducted.state.ended == "landed"
+    assert git(site.checkout, "show", "main:m.py") == "import ast\nimport re\nimport sys"
+    assert "- m.py: imports (" in git(site.checkout, "log", "--first-parent", "--format=%B", "main")
+
+
+async def test_what_rules_resolve_does_not_land_when_its_gate_is_red(site: Site) -> None:
+    site.agent(1, "printf 'import ast\\nimport re\\n' > m.py; while [ ! -e ../../go ]; do sleep 0.05; done")
+    site.agent(2, "printf 'import ast\\nimport sys\\n' > m.py; while [ ! -e ../../go ]; do sleep 0.05; done")
+    commit(site.checkout, {"m.py": "import ast\n"})
+    running = asyncio.create_task(
+        site.conduct(issue(1), issue(2), gate="! { grep -q re m.py && grep -q sys m.py; }")
+    )
+    await site.said(1, IssueState.WORKING)
+    await site.said(2, IssueState.WORKING)
+    (site.root / "go").touch()
+    conducted = await running
+    states = sorted(conducted.state.issues[number].state for number in (1, 2))
+    assert states == [IssueState.LANDED, IssueState.PARKED]
+    assert git(site.checkout, "show", "main:m.py").count("import") == 2
+
+
 async def test_red_only_together_parks_one_and_lands_the_other(site: Site) -> None:
     for number in (1, 2):
         site.agent(number, f"echo {number} > {number}.txt; while [ ! -e ../../go ]; do sleep 0.05; done")
