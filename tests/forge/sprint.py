@@ -13,12 +13,14 @@ from ruamel.yaml import YAML
 from mawep import demo
 from tests.forge.world import BOT, ForgeWorld
 from tests.support.repos import git
-from tests.support.world import MAWEP, Live, World
+from tests.support.world import MAWEP, Ended, Live, World
 
 FIRST = 101
 """What the issues of the demonstration begin with; on the forge they are 1 to 5."""
 EDGES = {2: (1,), 3: (1,), 4: (1,), 5: (1, 4)}
 NUMBERS = (1, 2, 3, 4, 5)
+WHOLE = 240.0
+"""Seconds that a whole sprint may take on a machine that is busy with other things."""
 REMARK: dict[int, dict[str, Any]] = {
     number: {"append": {"path": f"payments/providers/{name}.py", "text": f"\n# {said}\n"}}
     for number, name, said in (
@@ -106,6 +108,14 @@ class Sprint(World):
         shutil.rmtree(self.repo / "issues")
         git(self.repo, "add", "--all")
         git(self.repo, "commit", "--quiet", "--message", "plan the sprint on the forge")
+
+    def start(self, *arguments: str, timeout: float = WHOLE) -> Ended:
+        """`mawep start --issues all --json` to its end; a forge that asks for pauses makes it longer than others."""
+        return super().start(*arguments, timeout=timeout)
+
+    def resume(self, *arguments: str, timeout: float = WHOLE) -> Ended:
+        """`mawep resume --json` to its end."""
+        return super().resume(*arguments, timeout=timeout)
 
     def begin(self, *arguments: str, program: Any = MAWEP, **environ: str) -> Live:
         """Start `mawep` with its token in the environment."""
