@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mawep.cli.completion import issue_numbers
-from mawep.cli.options import ConfigFile, RunOption, number_of, sendable
+from mawep.cli.options import ConfigFile, RunOption, issue_of, sendable
+from mawep.core.model import Far
 
 Asking = Annotated[
     str | None,
@@ -30,33 +32,56 @@ def answer(
     import asyncio
 
     if issue is None or text is None:
-        return asyncio.run(_list(config, run, None if issue is None else number_of(issue)))
+        return asyncio.run(_list(config, run, None if issue is None else issue_of(issue)))
 
     from mawep.cli.visit import steer
     from mawep.coordination.envelopes import AnswerQuestion
 
-    return asyncio.run(steer(config, run, AnswerQuestion(issue=number_of(issue), text=sendable(text))))
+    meant = issue_of(issue)
+    asked = AnswerQuestion(issue=meant.number, text=sendable(text))
+    return asyncio.run(steer(config, run, asked, meant.repository))
 
 
-async def _list(config: Path | None, run: str | None, issue: int | None) -> int:
-    from mawep.cli.context import open_repository, run_to_steer
-    from mawep.core.engine import replay
+async def _list(config: Path | None, run: str | None, issue: Far | None) -> int:
+    from mawep.cli.context import open_repositories, open_repository
+    from mawep.cli.options import prefix_of
     from mawep.errors import UsageError
+
+    if issue is None:
+        repositories = await open_repositories(config)
+    else:
+        repositories = [(issue.repository, await open_repository(config, issue.repository))]
+    if len(repositories) > 1:  # those that are done have nobody who asks
+        repositories = [one for one in repositories if _is_under_way(one[1].common_dir)] or repositories[:1]
+    lines = [
+        line
+        for name, repository in repositories
+        for line in _questions(repository.common_dir, run, prefix_of(name), issue)
+    ]
+    if issue is not None and not lines:
+        name = f"{prefix_of(issue.repository)}{issue.number}"
+        raise UsageError(f"{name} does not wait for an answer", next_step=f"see `mawep explain {name}`")
+    print("\n".join(lines) or "No agent waits for an answer.")
+    return 0
+
+
+def _questions(common_dir: Path, run: str | None, prefix: str, issue: Far | None) -> Iterator[str]:
+    """What the agents of a run ask."""
+    from mawep.cli.context import run_to_steer
+    from mawep.core.engine import replay
     from mawep.observe.text import one_line
     from mawep.state import journal
 
-    common_dir = (await open_repository(config)).common_dir
     state = replay(journal.read(run_to_steer(common_dir, run).directory.journal))
-    waiting = {
-        number: record.question
-        for number, record in sorted(state.issues.items())
-        if record.question is not None and issue in (None, number)
-    }
-    if issue is not None and not waiting:
-        raise UsageError(f"#{issue} does not wait for an answer", next_step=f"see `mawep explain {issue}`")
-    for number, question in waiting.items():
+    for number, record in sorted(state.issues.items()):
+        if (question := record.question) is None or (issue is not None and issue.number != number):
+            continue
         choices = f" ({' / '.join(map(one_line, question.options))})" if question.options else ""
-        print(f'#{number}: {one_line(question.text)}{choices}\n  answer with: mawep answer {number} "…"')
-    if not waiting:
-        print("No agent waits for an answer.")
-    return 0
+        yield f"{prefix}{number}: {one_line(question.text)}{choices}"
+        yield f'  answer with: mawep answer {prefix.removeprefix("#")}{number} "…"'
+
+
+def _is_under_way(common_dir: Path) -> bool:
+    from mawep.state.runs import list_runs
+
+    return any(not summary.ended for summary in list_runs(common_dir))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mawep.cli.options import ConfigFile, IssueNumber, RunOption, number_of
+from mawep.cli.options import ConfigFile, IssueNumber, RunOption, issue_of
 
 
 def approve(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None) -> int:
@@ -12,4 +12,5 @@ def approve(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None
     from mawep.cli.visit import steer
     from mawep.coordination.envelopes import Approve
 
-    return asyncio.run(steer(config, run, Approve(issue=number_of(issue))))
+    meant = issue_of(issue)
+    return asyncio.run(steer(config, run, Approve(issue=meant.number), meant.repository))

@@ -31,18 +31,28 @@ def cleanup(
 async def _cleanup(config: Path | None, overrides: list[str] | None, *, dry_run: bool, at_once: bool) -> int:
     from datetime import UTC, datetime
 
-    from mawep.cli.context import open_context
+    from mawep.cli.context import Context, about_several, open_context
     from mawep.cli.leftovers import find, remove
 
-    context = await open_context(config, overrides, uses=("orchestrator", "workspace", "cleanup"))
-    found = await find(context.repository, context.config, datetime.now(UTC), at_once=at_once)
-    if not dry_run:
-        await remove(context.repository, context.config, found)
-    lines = list(found.lines())
+    uses = ("orchestrator", "workspace", "cleanup")
+    if about_several(config):
+        from mawep.cli.members import open_members
+
+        members = await open_members(config, overrides, uses)
+        contexts = [(member.name, Context(member.config, member.repository)) for member in members]
+    else:
+        contexts = [("", await open_context(config, overrides, uses))]
+    lines, kept = [], []
+    for name, context in contexts:
+        found = await find(context.repository, context.config, datetime.now(UTC), at_once=at_once)
+        if not dry_run:
+            await remove(context.repository, context.config, found)
+        lines += [f"{name}: {line}" if name else line for line in found.lines()]
+        kept += [found.kept()] if found.kept() else []
     for line in lines:
         print(f"{'would remove' if dry_run else 'removed'} {line}")
-    if found.kept():
-        print(found.kept())
+    for text in kept:
+        print(text)
     if not lines:
         print("There is nothing to remove.")
     return 0

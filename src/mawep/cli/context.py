@@ -37,6 +37,17 @@ def read_config(path: Path | None, overrides: Sequence[str], uses: Collection[st
     return load_config(chosen, overrides, os.environ, uses=RUN_SECTIONS if uses is None else uses)
 
 
+def read_configs(path: Path | None, overrides: Sequence[str]) -> None:
+    """Check the configuration for everything that a run needs, of however many repositories it is.
+
+    Raises:
+        ProblemsError: everything that is wrong.
+    """
+    from mawep.config import load_members
+
+    load_members(existing(path), overrides, os.environ)
+
+
 def existing(path: Path | None) -> Path:
     """The file of the configuration that a person means.
 
@@ -59,12 +70,62 @@ async def open_context(
     return Context(config, await find_repository(config.orchestrator.repo_path))
 
 
-async def open_repository(path: Path | None) -> Repository:
+def about_several(path: Path | None) -> bool:
+    """True when the configuration names its repositories; nothing is checked."""
+    chosen = path or DEFAULT_CONFIG
+    if not chosen.is_file() or b"repositories" not in chosen.read_bytes():  # reading YAML takes 40 ms
+        return False
+    from mawep.config.repositories import KEY
+    from mawep.config.written import read
+
+    return KEY in read(chosen, ()).tree
+
+
+async def open_repositories(path: Path | None) -> list[tuple[str, Repository]]:
+    """Every repository that a configuration is about, with its name; the only one has none."""
+    if not about_several(path):
+        return [("", await open_repository(path))]
+    from mawep.cli.members import open_members
+
+    members = await open_members(path, (), uses=("orchestrator",))
+    return [(member.name, member.repository) for member in members]
+
+
+async def chosen_runs(path: Path | None, run: str | None) -> list[tuple[str, Repository, RunSummary]]:
+    """The run that a person means (see `choose_run`) in every repository that has one.
+
+    Raises:
+        UsageError: there is none.
+    """
+    repositories = await open_repositories(path)
+    if len(repositories) == 1:
+        return [(name, one, choose_run(one.common_dir, run)) for name, one in repositories]
+    found = []
+    for name, one in repositories:
+        runs = list_runs(one.common_dir)
+        if run is not None:
+            runs = [summary for summary in runs if summary.directory.run.endswith(run)]
+        found += [(name, one, summary) for summary in runs[:1]]
+    if not found:
+        raise UsageError(
+            f"No run is called {run}" if run else "There is no run in these repositories",
+            next_step="`mawep status --all` lists them",
+        )
+    return found
+
+
+async def open_repository(path: Path | None, called: str = "") -> Repository:
     """The repository that a person means, for verbs that only look at runs or steer them.
+
+    `called` is its name, where the configuration is about several.
 
     A configuration that has become unusable must not keep anybody from seeing or stopping a run, so nothing is
     read from it but where the repository is.
     """
+    if called or about_several(path):
+        from mawep.cli.members import the_member
+
+        return (await the_member(path, called, (), uses=("orchestrator",))).repository
     if path is None and not DEFAULT_CONFIG.exists():
         return await find_repository(Path())
     chosen = existing(path)

@@ -12,7 +12,7 @@ from mawep.cli.members import Member, known
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.tracking import tracker_of
 from mawep.core.far import circle
-from mawep.core.graph import build
+from mawep.core.graph import Graph, build
 from mawep.core.model import Far, FarDependency, Issue, Number
 from mawep.errors import ProblemsError, UsageError
 from mawep.stages.intake import Selection, Wanted, sources
@@ -30,6 +30,11 @@ class Crossing:
     selections: dict[str, Selection] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def graph(self, key: str) -> Graph:
+        """The graph of a repository whose issues take part."""
+        found = self.selections[key].graph
+        return build(()) if found is None else found
 
     def issues(self, key: str) -> list[Issue]:
         """The issues of a repository that take part."""

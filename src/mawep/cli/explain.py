@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mawep.cli.options import ConfigFile, IssueNumber, Json, RunOption, number_of
+from mawep.cli.options import ConfigFile, IssueNumber, Json, RunOption, issue_of
+from mawep.core.model import Far
 
 
 def explain(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None, json: Json = False) -> int:
@@ -14,10 +15,10 @@ def explain(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None
     """
     import asyncio
 
-    return asyncio.run(_explain(number_of(issue), config, run, json=json))
+    return asyncio.run(_explain(issue_of(issue), config, run, json=json))
 
 
-async def _explain(issue: int, config: Path | None, run: str | None, *, json: bool) -> int:
+async def _explain(issue: Far, config: Path | None, run: str | None, *, json: bool) -> int:
     import json as jsonlib
     from datetime import UTC, datetime
 
@@ -27,10 +28,10 @@ async def _explain(issue: int, config: Path | None, run: str | None, *, json: bo
     from mawep.observe.live import LiveFile
     from mawep.state.runs import is_alive
 
-    chosen = choose_run((await open_repository(config)).common_dir, run)
+    chosen = choose_run((await open_repository(config, issue.repository)).common_dir, run)
     state, records = read_run(chosen)
     live = LiveFile(chosen.directory.live).read() if is_alive(chosen.directory) else None
-    document = explain_document(state, known_issue(state, issue), datetime.now(UTC), records, live)
+    document = explain_document(state, known_issue(state, issue.number), datetime.now(UTC), records, live)
     if json:
         print(jsonlib.dumps(document, ensure_ascii=False))
         return 0

@@ -26,6 +26,7 @@ from mawep.cli.showing import show_name, show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
 from mawep.errors import InfrastructureError, ProblemsError, UsageError
+from mawep.observe.documents import together
 from mawep.observe.text import count
 from mawep.stages.intake import Wanted
 from mawep.state import journal
@@ -189,15 +190,7 @@ def _finish(record: GroupRecord, conducted: Sequence[Conducted], *, json: bool) 
             codes.append(code)
             said.append(f"{part.repository}: {why}")
     if json:
-        print(jsonlib.dumps(group_document(record, documents), ensure_ascii=False), flush=True)
+        print(jsonlib.dumps({"group": record.group, **together(documents)}, ensure_ascii=False), flush=True)
     for why in said:
         print(f"mawep: {why}", file=sys.stderr)
     return next(code for code in _WORST if code in codes)
-
-
-def group_document(record: GroupRecord, documents: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of runs that belong together: each with its own, and what became of all."""
-    outcomes = {document["outcome"] for document in documents.values()}
-    worst = "interrupted" if "interrupted" in outcomes else "partial"
-    outcome = worst if len(outcomes) > 1 else outcomes.pop()
-    return {"group": record.group, "outcome": outcome, "repositories": dict(documents)}

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mawep.cli.options import ConfigFile, IssueNumber, RunOption, number_of
+from mawep.cli.options import ConfigFile, IssueNumber, RunOption, issue_of
+from mawep.core.model import Far
 
 if TYPE_CHECKING:
     from mawep.cli.transcripts import Told
@@ -59,13 +60,13 @@ def logs(
     """
     import asyncio
 
-    number = number_of(issue)
+    wanted = issue_of(issue)
     try:
         form = Form.RAW if raw else Form.JSON if json else Form.TOLD
         if review is not None:
-            asyncio.run(_review(number, config, run, review, form, follow=follow))
+            asyncio.run(_review(wanted, config, run, review, form, follow=follow))
         else:
-            asyncio.run(_logs(number, config, run, follow=follow, attempt=attempt, gate=gate, form=form))
+            asyncio.run(_logs(wanted, config, run, follow=follow, attempt=attempt, gate=gate, form=form))
     except KeyboardInterrupt:
         if not follow:
             raise
@@ -73,7 +74,7 @@ def logs(
 
 
 async def _logs(
-    number: int,
+    issue: Far,
     config: Path | None,
     run: str | None,
     *,
@@ -86,7 +87,8 @@ async def _logs(
     from mawep.cli.reading import known_issue, read_run
     from mawep.errors import UsageError
 
-    chosen = choose_run((await open_repository(config)).common_dir, run)
+    number = issue.number
+    chosen = choose_run((await open_repository(config, issue.repository)).common_dir, run)
     state, records = read_run(chosen)
     known_issue(state, number)
     if gate:
@@ -102,7 +104,7 @@ async def _logs(
 
 
 async def _review(
-    number: int, config: Path | None, run: str | None, review: int, form: Form, *, follow: bool
+    issue: Far, config: Path | None, run: str | None, review: int, form: Form, *, follow: bool
 ) -> None:
     """The transcript of a review; one that is under way is followed to its end, if that is wanted."""
     import asyncio
@@ -111,7 +113,8 @@ async def _review(
     from mawep.cli.reading import Reader, known_issue, read_run
     from mawep.errors import UsageError
 
-    chosen = choose_run((await open_repository(config)).common_dir, run)
+    number = issue.number
+    chosen = choose_run((await open_repository(config, issue.repository)).common_dir, run)
     known_issue(read_run(chosen)[0], number)
     path = chosen.directory.review(number, review) / form.file
     if not path.is_file():
@@ -120,8 +123,8 @@ async def _review(
     shown.review(number, review)
     while True:
         status = reader.status()
-        issue = next(one for one in status.issues if one.number == number)
-        over = not status.alive or len(issue.reviews) >= review or issue.state.terminal
+        now = next(one for one in status.issues if one.number == number)
+        over = not status.alive or len(now.reviews) >= review or now.state.terminal
         position, lines = _fresh(path, position)
         shown.lines(lines)
         if not follow or over:

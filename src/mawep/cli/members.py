@@ -12,8 +12,6 @@ from mawep.cli.context import existing
 from mawep.config import RUN_SECTIONS, Config, load_members
 from mawep.errors import ProblemsError, UsageError
 
-KEY = "repositories"
-
 
 @dataclass(frozen=True)
 class Member:
@@ -27,21 +25,6 @@ class Member:
     def key(self) -> str:
         """The name in lower case."""
         return self.name.lower()
-
-
-def about_several(path: Path | None) -> bool:
-    """True when the configuration names its repositories; nothing is checked."""
-    try:
-        chosen = existing(path)
-    except UsageError:
-        return False
-    if KEY not in chosen.read_text(
-        encoding="utf-8", errors="replace"
-    ):  # most do not, and reading YAML takes 40 ms
-        return False
-    from mawep.config.written import read
-
-    return KEY in read(chosen, ()).tree
 
 
 async def open_members(
@@ -72,17 +55,25 @@ async def open_members(
     return members
 
 
-def member_called(members: Iterable[Member], name: str) -> Member:
-    """The member of that name, in any case.
+async def the_member(
+    path: Path | None, name: str, overrides: Sequence[str] | None, uses: Collection[str]
+) -> Member:
+    """The repository of that name, in any case, with its configuration.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is none, or no name was said.
     """
-    members = list(members)
-    found = next((member for member in members if member.key == name.lower()), None)
-    if found is None:
-        raise UsageError(f"there is no repository `{name}` in the configuration", next_step=known(members))
-    return found
+    members = await open_members(path, overrides, uses)
+    found = next((member for member in members if name and member.key == name.lower()), None)
+    if found is not None:
+        return found
+    if not members[0].name:
+        raise UsageError(
+            f"`{name}` is in no configuration", next_step="name it in `repositories`, or leave the name away"
+        )
+    if not name:
+        raise UsageError("which repository?", next_step=f"name the issue as `owner/name#5`; {known(members)}")
+    raise UsageError(f"there is no repository `{name}` in the configuration", next_step=known(members))
 
 
 def known(members: Iterable[Member]) -> str:

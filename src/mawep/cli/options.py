@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 
 from mawep.cli.completion import issue_numbers
+from mawep.core.far import named
+from mawep.core.model import Far
 from mawep.errors import UsageError
 
 ConfigFile = Annotated[
@@ -43,20 +45,32 @@ RunOption = Annotated[
     str | None, typer.Option("--run", metavar="RUN", help="The run; default is the one under way.")
 ]
 IssueNumber = Annotated[
-    str, typer.Argument(metavar="ISSUE", help="Its number.", autocompletion=issue_numbers)
+    str,
+    typer.Argument(
+        metavar="ISSUE",
+        help="Its number, or owner/name#5.",
+        autocompletion=issue_numbers,
+    ),
 ]
 
 
-def number_of(text: str) -> int:
-    """The number that a person means by `102` or `#102`.
+def issue_of(text: str) -> Far:
+    """The issue that a person means by `102`, `#102` or, of several repositories, `owner/name#102`.
 
     Raises:
         UsageError: it is none.
     """
-    digits = text.removeprefix("#")
-    if not digits.isdecimal():
-        raise UsageError(f"`{text}` is no number of an issue", next_step="write it as 102 or #102")
-    return int(digits)
+    found = named(text)
+    if found is None:
+        raise UsageError(
+            f"`{text}` is no number of an issue", next_step="write it as 102 or #102, or as owner/name#102"
+        )
+    return found
+
+
+def prefix_of(repository: str) -> str:
+    """What stands before the number of an issue of the repository; without a name `#`."""
+    return f"{repository}#"
 
 
 def sendable(text: str) -> str:

@@ -18,10 +18,11 @@ from mawep.cli.options import (
     Project,
     Query,
     WithDependencies,
-    number_of,
+    issue_of,
 )
 
 if TYPE_CHECKING:
+    from mawep.core.model import Far
     from mawep.stages.intake import Wanted
 
 Prompt = Annotated[
@@ -57,10 +58,14 @@ def plan(
     import asyncio
 
     if prompt is not None:
-        return asyncio.run(_show_prompt(config, set_, number_of(prompt), review=review, json=json))
+        return asyncio.run(_show_prompt(config, set_, issue_of(prompt), review=review, json=json))
     from mawep.cli.plan_source import wanted_or_all
 
     asked = wanted_or_all(issues, label, milestone, query, project)
+    from mawep.cli.context import about_several
+
+    if about_several(config):
+        return asyncio.run(_plan_all(config, set_, asked, with_dependencies=with_dependencies, json=json))
     return asyncio.run(_plan(config, set_, asked, with_dependencies=with_dependencies, json=json))
 
 
@@ -106,17 +111,53 @@ async def _plan(
     return 0
 
 
+async def _plan_all(
+    config: Path | None,
+    overrides: list[str] | None,
+    asked: Wanted,
+    *,
+    with_dependencies: bool,
+    json: bool,
+) -> int:
+    """The plan over several repositories."""
+    import json as jsonlib
+    import sys
+
+    from mawep.cli.crossing import cross
+    from mawep.cli.members import open_members
+    from mawep.cli.plan_group import plan_of_all, show_all
+    from mawep.errors import ProblemsError
+
+    members = await open_members(config, overrides, uses=("orchestrator", "issues"))
+    crossing = await cross(members, asked, with_dependencies=with_dependencies)
+    if crossing.problems:
+        raise ProblemsError("There is no plan:", crossing.problems)
+    document = plan_of_all(members, crossing)
+    if json:
+        print(jsonlib.dumps(document, ensure_ascii=False))
+        return 0
+    for note in crossing.notes:
+        print(f"mawep: {note}", file=sys.stderr)
+    show_all(members, crossing, document)
+    return 0
+
+
 async def _show_prompt(
-    config: Path | None, overrides: list[str] | None, number: int, *, review: bool, json: bool
+    config: Path | None, overrides: list[str] | None, issue: Far, *, review: bool, json: bool
 ) -> int:
     import json as jsonlib
     from dataclasses import asdict
 
-    from mawep.cli.context import open_context
+    from mawep.cli.context import about_several, open_context
+    from mawep.cli.members import the_member
     from mawep.cli.prompting import NEEDED, prompt_for, review_prompt_for
 
-    context = await open_context(config, overrides, uses=NEEDED)
     show = review_prompt_for if review else prompt_for
-    shown = await show(context.config, context.repository, number)
+    if issue.repository or about_several(config):
+        member = await the_member(config, issue.repository, overrides, NEEDED)
+        shown = await show(member.config, member.repository, issue.number)
+    else:
+        context = await open_context(config, overrides, uses=NEEDED)
+        shown = await show(context.config, context.repository, issue.number)
     print(jsonlib.dumps(asdict(shown), ensure_ascii=False) if json else shown.prompt)
     return 0

@@ -88,6 +88,8 @@ def _waits_for(issue: Issue, told: bool) -> Iterator[str]:
     said = {dependency.on: dependency for dependency in reversed(issue.depends_on)}
     for on in dict.fromkeys(dependency.on for dependency in issue.depends_on):
         yield f"#{on} ({sources(said[on])})" if told else f"#{on}"
+    for edge in issue.far:
+        yield f"{edge.on} ({sources(edge)})" if told else str(edge.on)
 
 
 def _assigned(issue: Issue) -> str:

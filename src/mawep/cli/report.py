@@ -34,26 +34,31 @@ async def _report(
     import json as jsonlib
     from datetime import UTC, datetime
 
-    from mawep.cli.context import choose_run, open_repository
+    from mawep.cli.context import chosen_runs
     from mawep.cli.reading import read_run
     from mawep.errors import UsageError
-    from mawep.observe.documents import result_document
+    from mawep.observe.documents import result_document, together
 
     if json and markdown:
         raise UsageError("--json and --markdown are two formats", next_step="choose one of them")
-    chosen = choose_run((await open_repository(config)).common_dir, run)
-    state, records = read_run(chosen)
-    document = result_document(state, records)
+    found = [(name, *read_run(summary)) for name, _, summary in await chosen_runs(config, run)]
     if json:
-        text = jsonlib.dumps(document, ensure_ascii=False) + "\n"
+        documents = {name: result_document(state, records) for name, state, records in found}
+        whole = documents[""] if "" in documents else together(documents)
+        text = jsonlib.dumps(whole, ensure_ascii=False) + "\n"
     elif markdown or output:
         from mawep.observe.report import report as as_markdown
 
-        text = as_markdown(state, records, datetime.now(UTC))
+        now = datetime.now(UTC)
+        texts = [(name, as_markdown(state, records, now)) for name, state, records in found]
+        text = "\n".join(f"# {name}\n\n{said}" if name else said for name, said in texts)
     else:
-        from mawep.cli.showing import show_result
+        from mawep.cli.showing import show_name, show_result
 
-        show_result(document, records)
+        for name, state, records in found:
+            if name:
+                show_name(name)
+            show_result(result_document(state, records), records)
         return 0
     if output is None:
         print(text, end="")

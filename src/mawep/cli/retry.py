@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mawep.cli.options import ConfigFile, IssueNumber, Json, Overrides, RunOption, number_of
+from mawep.cli.options import ConfigFile, IssueNumber, Json, Overrides, RunOption, issue_of
+from mawep.core.model import Far
 
 
 def retry(
@@ -26,31 +27,34 @@ def retry(
     """
     import asyncio
 
-    return asyncio.run(_retry(number_of(issue), config, set_, run=run, no_run=no_run, json=json))
+    return asyncio.run(_retry(issue_of(issue), config, set_, run=run, no_run=no_run, json=json))
 
 
 async def _retry(
-    issue: int, config: Path | None, set_: list[str] | None, *, run: str | None, no_run: bool, json: bool
+    issue: Far, config: Path | None, set_: list[str] | None, *, run: str | None, no_run: bool, json: bool
 ) -> int:
-    from mawep.cli.context import choose_run, open_repository, read_config
+    from mawep.cli.context import about_several, choose_run, open_repository, read_configs
     from mawep.cli.visit import ask
     from mawep.coordination.envelopes import Retry
 
-    repository = await open_repository(config)
+    repository = await open_repository(config, issue.repository)
     chosen = choose_run(repository.common_dir, run)
     if chosen.alive:
-        print(await ask(repository.common_dir, chosen, Retry(issue=issue)))
+        print(await ask(repository.common_dir, chosen, Retry(issue=issue.number)))
         return 0
 
     from mawep.cli.reopen import reopen
 
     if not no_run:
-        read_config(config, set_ or ())  # before the journal says something that nobody can carry out
-    said = await reopen(repository.common_dir, chosen, issue)
+        read_configs(config, set_ or ())  # before the journal says something that nobody can carry out
+    said = await reopen(repository.common_dir, chosen, issue.number, alone=not about_several(config))
     if no_run:
         print(f"{said}; `mawep resume` goes on with the run")
         return 0
+    if about_several(config):
+        from mawep.cli.group_running import resume_group
 
+        return await resume_group(config, set_, run=chosen.directory.run, rerun=True, json=json)
     from mawep.cli.running import resume_run
 
     return await resume_run(config, set_, run=chosen.directory.run, rerun=True, json=json)

@@ -23,6 +23,7 @@ from mawep.cli.outlet import Outlet
 from mawep.cli.plan_source import chosen_issues, landed_before
 from mawep.cli.pricing import budget_problems
 from mawep.cli.reading import owes
+from mawep.cli.reopen import refuse_part
 from mawep.cli.reporting import tell_the_rest
 from mawep.cli.reviewing import review_problems, used_ways
 from mawep.cli.showing import show_result
@@ -81,6 +82,7 @@ async def resume_run(
         raise UsageError(
             f"Run {summary.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
         )
+    refuse_part(common, summary.directory.run)
     if problems := walls_that_cannot_stand(context.config, ()):
         raise ProblemsError("The run cannot go on; nothing was touched:", problems)
     async with Outlet([context.config]) as outlet, audience_of(context, outlet) as audience:

@@ -12,7 +12,9 @@ from mawep.cli.options import ConfigFile, RunOption, sendable
 Target = Annotated[
     str,
     typer.Argument(
-        metavar="TARGET", help="An issue (102) or an agent (agent-0).", autocompletion=issue_numbers
+        metavar="TARGET",
+        help="An issue (102, or owner/name#102) or an agent (agent-0, or owner/name#agent-0).",
+        autocompletion=issue_numbers,
     ),
 ]
 
@@ -32,4 +34,6 @@ def send(
     from mawep.cli.visit import steer
     from mawep.coordination.envelopes import Send
 
-    return asyncio.run(steer(config, run, Send(target=sendable(target), text=sendable(text))))
+    repository, _, there = target.rpartition("#")
+    said = Send(target=sendable(there), text=sendable(text))
+    return asyncio.run(steer(config, run, said, repository))

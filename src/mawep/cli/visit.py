@@ -22,13 +22,15 @@ ANSWER_SECONDS = 10.0
 _POLL = 0.05
 
 
-async def steer(config: Path | None, run: str | None, payload: wire.Payload) -> int:
+async def steer(config: Path | None, run: str | None, payload: wire.Payload, repository: str = "") -> int:
     """Have a live run carry out a verb, and print what it says; the exit code.
+
+    `repository` is that of the issue, where the configuration is about several.
 
     Raises:
         UsageError: no such run, it is not alive, or it refuses.
     """
-    common_dir = (await open_repository(config)).common_dir
+    common_dir = (await open_repository(config, repository)).common_dir
     print(await ask(common_dir, run_to_steer(common_dir, run), payload))
     return 0
 

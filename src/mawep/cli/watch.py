@@ -21,14 +21,20 @@ def watch(run: RunId = None, config: ConfigFile = None) -> int:
 
 
 async def _watch(config: Path | None, run: str | None) -> None:
-    from mawep.cli.context import choose_run, open_repository, watched_run
+    from mawep.cli.context import chosen_runs, open_repositories, watched_run
     from mawep.cli.reading import Reader
-    from mawep.cli.showing import console, show_status
+    from mawep.cli.showing import console, show_name, show_status
     from mawep.observe import tui
 
-    common_dir = (await open_repository(config)).common_dir
-    chosen = choose_run(common_dir, run) if run else watched_run(common_dir)
-    reader, out = Reader(chosen), console()
+    repositories = await open_repositories(config)
+    if run is None and len(repositories) == 1:
+        readers = [(name, Reader(watched_run(one.common_dir))) for name, one in repositories]
+    else:
+        readers = [(name, Reader(summary)) for name, _, summary in await chosen_runs(config, run)]
+    out = console()
     if out.is_terminal:
-        await tui.show(lambda: [("", reader.status())], out)
-    show_status(reader.status())
+        await tui.show(lambda: [(name, reader.status()) for name, reader in readers], out)
+    for name, reader in readers:
+        if name:
+            show_name(name)
+        show_status(reader.status())

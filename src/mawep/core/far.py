@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 import msgspec
@@ -25,6 +26,17 @@ class FarRecord(msgspec.Struct, frozen=True):
     def told(self) -> str:
         """What it is, in words."""
         return f"{self.state} ({self.why})" if self.why else str(self.state)
+
+
+_NAMED = re.compile(
+    r"(?:(?P<repository>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)+)#|#?)(?P<number>[1-9][0-9]{0,17})"
+)
+
+
+def named(word: str) -> Far | None:
+    """The issue that a person means by `owner/name#5`, or, with an empty repository, by `#5` or `5`; None: no issue."""
+    found = _NAMED.fullmatch(word)
+    return None if found is None else Far((found["repository"] or "").lower(), int(found["number"]))
 
 
 def awaited(issue: Issue) -> tuple[Far, ...]:

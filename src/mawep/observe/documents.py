@@ -46,6 +46,13 @@ def result_document(state: State, records: Iterable[ev.Recorded]) -> Document:
     return _plain(document)
 
 
+def together(documents: Mapping[str, Document]) -> Document:
+    """What became of runs of several repositories, by their names, from the documents of each."""
+    outcomes = {document["outcome"] for document in documents.values()}
+    worst = "interrupted" if "interrupted" in outcomes else "partial"
+    return {"outcome": worst if len(outcomes) > 1 else outcomes.pop(), "repositories": dict(documents)}
+
+
 def _issue_result(state: State, number: Number, now: datetime | None) -> Document:
     record = state.issues[number]
     attempt, usage = record.attempt, bill.of_issue(record)

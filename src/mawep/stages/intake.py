@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import msgspec
 
+from mawep.core.far import named
 from mawep.core.graph import CycleError, Graph, build
 from mawep.core.model import Dependency, Far, FarDependency, Issue, Number, Sha
 from mawep.errors import UsageError
@@ -21,9 +22,6 @@ from mawep.trackers.base import Found, Outside, Wanted
 
 __all__ = ["Found", "Outside", "Selection", "Wanted", "select", "sources", "wanted"]
 
-_REFERENCE = re.compile(
-    r"(?:(?P<repository>[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)+)#|#?)(?P<number>[1-9][0-9]{0,17})"
-)
 _SOURCES = {"front_matter": "front matter", "body": "text", "sub_issue": "sub-issue"}
 _HOW = "write `--issues 101,102`, `--issues all`, or `--label`, `--milestone`, `--query` or `--project`"
 
@@ -60,28 +58,15 @@ def wanted(
     if issues is None or issues.strip() == "all":
         return Wanted(label=label, milestone=milestone, query=query, project=project)
     words = [word for word in re.split(r"[,\s]+", issues) if word]
-    try:
-        named = list(dict.fromkeys(map(reference, words)))
-    except ValueError as error:
-        raise _not_understood(str(error)) from None
-    if not named:
-        raise _not_understood(issues)
+    found = [named(word) for word in words]
+    wrong = [word for word, issue in zip(words, found, strict=True) if issue is None]
+    if wrong or not words:
+        raise _not_understood(wrong[0] if wrong else issues)
+    chosen = [issue for issue in dict.fromkeys(found) if issue]
     return Wanted(
-        tuple(number for repository, number in named if not repository),
-        far=tuple(Far(repository, number) for repository, number in named if repository),
+        tuple(issue.number for issue in chosen if not issue.repository),
+        far=tuple(issue for issue in chosen if issue.repository),
     )
-
-
-def reference(word: str) -> tuple[str, Number]:
-    """The repository, in lower case (empty: it is not said), and the number that `owner/name#5`, `#5` or `5` mean.
-
-    Raises:
-        ValueError: it means nothing, and is what the error says.
-    """
-    found = _REFERENCE.fullmatch(word)
-    if found is None:
-        raise ValueError(word)
-    return (found["repository"] or "").lower(), int(found["number"])
 
 
 def _not_understood(word: str) -> UsageError:
