@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
-from mawep.core.far import FarRecord, awaited, circle
+from mawep.core.far import FarRecord, awaited, circle, named
 from mawep.core.model import Far, FarDependency, Issue, IssueState
 from tests.core.driver import issue
 
@@ -43,3 +44,21 @@ def test_what_meets_again_is_no_circle() -> None:
         "acme/web": [far(7, "acme/api#2", "acme/api#3", "acme/docs#1", "acme/api#99")],
     }
     assert circle(plans) == ()
+
+
+@pytest.mark.parametrize(
+    ("word", "issue"),
+    [
+        ("5", Far("", 5)),
+        ("#5", Far("", 5)),
+        ("Acme/API#5", Far("acme/api", 5)),
+        ("group/sub/name#17", Far("group/sub/name", 17)),
+        ("acme/api", None),
+        ("acme#5", None),
+        ("acme/api#0", None),
+        ("#x", None),
+        ("", None),
+    ],
+)
+def test_an_issue_is_named_by_its_number_with_or_without_its_repository(word: str, issue: Far | None) -> None:
+    assert named(word) == issue

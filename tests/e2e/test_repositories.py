@@ -156,3 +156,45 @@ def test_what_cannot_be_is_refused_before_anything_is_touched(tmp_path: Path) ->
     ended = several.run("start", "--issues", "acme/api#2", "--with-dependencies")
     assert ended.code == 0, ended.said
     assert several.states() == {"acme/api#2": "landed", "acme/Web#2": "landed"}
+
+
+def test_every_verb_takes_an_issue_by_its_repository_or_all_runs_together(tmp_path: Path) -> None:
+    several = Several(tmp_path, API, WEB)
+    several.issues(api={1: [], 2: [1]}, Web={1: ["acme/api#1"]})
+    several[API].agent(1, World.until_let("go") + '[ -e "$root/good" ] || exit 3\n' + EASY)
+    plan = several.run("plan", "--json").document
+    assert plan["order"][0] == "acme/api#1"
+    assert plan["crossings"] == [{"from": "acme/api#1", "to": "acme/web#1", "source": "front_matter"}]
+    assert "acme/web#1 waits for acme/api#1" in several.run("plan").out
+    assert "Do piece 1" in several.run("plan", "--prompt", "acme/web#1").out
+
+    started = several.begin("start", "--issues", "all")
+    started.until("the agent is at work", lambda: several[API].stands(1) == "working")
+    assert "acme/api#1 (working) to land" in several.run("explain", "ACME/WEB#1").out
+    status = several.run("status", "--json").document["repositories"]
+    assert [len(status[name]["issues"]) for name in (API, WEB)] == [2, 1]
+    assert several.run("send", "acme/api#1", "hello").code == 0
+    assert several.run("pause").out.count("acme/") == 2
+    assert several.run("resume").out.count("acme/") == 2
+    several[API].let("go")
+    ended = started.wait()
+    assert ended.code == 1, ended.said
+    assert several.states() == {"acme/api#1": "failed", "acme/api#2": "blocked", "acme/Web#1": "blocked"}
+    assert "acme/api#1 is failed" in several.run("explain", "acme/Web#1").out
+    assert several.run("explain", "1").code == several.run("explain", "acme/else#1").code == 2
+    assert several.run("logs", "acme/api#1").code == 0
+    assert several[WEB].run("retry", "1").code == 2
+
+    several[API].let("good")
+    retried = several.run("retry", "acme/api#1", "--json")
+    assert retried.code == 0, retried.said
+    assert set(several.states().values()) == {"landed"}
+    for verb in ("status", "watch", "report", "audit"):
+        said = several.run(verb)
+        assert said.code == 0, said.said
+        assert said.out.index(API) < said.out.index(WEB)
+    report = several.run("report", "--json").document
+    assert report["outcome"] == "landed"
+    assert several.run("status", "--all", "--json").document["runs"][0]["repository"] == API
+    assert several.run("cleanup", "--all").code == 0
+    assert several.run("cancel").code == 2

@@ -9,6 +9,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +21,12 @@ from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.cli.agents_check import check_agents
 from mawep.cli.check import Check
 from mawep.cli.confining import describe_walls
-from mawep.cli.context import DEFAULT_CONFIG, read_config
+from mawep.cli.context import DEFAULT_CONFIG, existing
 from mawep.cli.driving import ways
 from mawep.cli.forge_check import check_forge
 from mawep.cli.gateway import keys_found, obstacles
 from mawep.cli.running import look_before
-from mawep.config import Config
+from mawep.config import Config, load_members
 from mawep.errors import MawepError, ProblemsError
 
 MOST_PORTS = 500
@@ -42,15 +43,24 @@ async def check_all(path: Path | None, overrides: Sequence[str]) -> AsyncIterato
     yield await _guarded("processes", _processes)
     yield await _guarded("message bus", _bus)
     yield _interpreters()
-    config, problems = _configuration(path, overrides)
+    configs, problems = _configurations(path, overrides)
     for problem in problems:
         yield Check("configuration", "failed", problem)
-    for check in check_agents(config):
-        yield check
-    if config is None:
+    if not configs:
+        for check in check_agents(None):
+            yield check
         return
     if not problems:
         yield Check("configuration", "ok", str(path or DEFAULT_CONFIG))
+    for name, config in configs.items():
+        async for check in _check_one(config):
+            yield replace(check, detail=f"{name}: {check.detail}") if name else check
+
+
+async def _check_one(config: Config) -> AsyncIterator[Check]:
+    """Every check of a repository and its configuration."""
+    for check in check_agents(config):
+        yield check
     for check in _gateway(config):
         yield check
     try:
@@ -134,17 +144,18 @@ def _interpreters() -> Check:
     return Check("interpreters", "ok", ", ".join(found) or "none by a versioned name")
 
 
-def _configuration(path: Path | None, overrides: Sequence[str]) -> tuple[Config | None, list[str]]:
+def _configurations(path: Path | None, overrides: Sequence[str]) -> tuple[dict[str, Config], list[str]]:
+    """The configuration of every repository, by its name; the only one has none."""
     try:
-        return read_config(path, overrides), []
+        return load_members(existing(path), overrides, os.environ), []
     except ProblemsError as error:
         problems = list(error.problems)
     except MawepError as error:
-        return None, [error.line]
+        return {}, [error.line]
     try:
-        return read_config(path, overrides, uses=()), problems
+        return load_members(existing(path), overrides, os.environ, uses=()), problems
     except ProblemsError:
-        return None, problems
+        return {}, problems
 
 
 def _gateway(config: Config) -> Iterator[Check]:

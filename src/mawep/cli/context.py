@@ -37,15 +37,15 @@ def read_config(path: Path | None, overrides: Sequence[str], uses: Collection[st
     return load_config(chosen, overrides, os.environ, uses=RUN_SECTIONS if uses is None else uses)
 
 
-def read_configs(path: Path | None, overrides: Sequence[str]) -> None:
-    """Check the configuration for everything that a run needs, of however many repositories it is.
+def read_configs(path: Path | None, overrides: Sequence[str]) -> dict[str, Config]:
+    """The configuration of every repository that it is about, by name; the only one has none.
 
     Raises:
         ProblemsError: everything that is wrong.
     """
     from mawep.config import load_members
 
-    load_members(existing(path), overrides, os.environ)
+    return load_members(existing(path), overrides, os.environ)
 
 
 def existing(path: Path | None) -> Path:
@@ -109,7 +109,7 @@ async def chosen_runs(path: Path | None, run: str | None) -> list[tuple[str, Rep
     if not found:
         raise UsageError(
             f"No run is called {run}" if run else "There is no run in these repositories",
-            next_step="`mawep status --all` lists them",
+            next_step="`mawep status --all` lists them" if run else "`mawep start` begins one",
         )
     return found
 

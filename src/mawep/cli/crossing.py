@@ -18,7 +18,6 @@ from mawep.errors import ProblemsError, UsageError
 from mawep.stages.intake import Selection, Wanted, sources
 from mawep.trackers.base import NotAllowed, NotThere
 from mawep.trackers.found import Outside
-from mawep.trackers.issue_file import Around
 
 MET, OPEN = "", "is open and not in the set; add it, or take `--with-dependencies`"
 
@@ -92,13 +91,12 @@ class _Crossing:
             questions = await self._follow()
 
     async def _ask(self, member: Member, asked: Wanted) -> None:
-        around = Around(member.key, tuple(self.members))
         try:
             selection = await chosen_issues(
                 *(member.config, member.repository, asked),
                 with_dependencies=self.with_dependencies,
                 for_a_run=self.for_a_run,
-                around=around,
+                around=member.around,
             )
         except ProblemsError as error:
             selection = Selection(None, error.problems, {})
@@ -134,10 +132,9 @@ class _Crossing:
 
     async def _look(self, member: Member, numbers: tuple[Number, ...]) -> dict[Number, str]:
         """What became of issues that are not chosen: MET, OPEN, or why nobody can wait for them."""
-        around = Around(member.key, tuple(self.members))
         before = await landed(member.config, member.repository)
         try:
-            async with tracker_of(member.config, member.repository, around) as tracker:
+            async with tracker_of(member.config, member.repository, member.around) as tracker:
                 found = await tracker.find(Wanted(numbers))
         except (ProblemsError, UsageError, NotAllowed, NotThere) as error:
             said = error.problems[0] if isinstance(error, ProblemsError) else error.line

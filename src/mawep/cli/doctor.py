@@ -60,8 +60,12 @@ async def _checks(
         well = well and check.status != "failed"
         yield check
     if smoke and well:
-        from mawep.cli.context import read_config
+        from mawep.cli.context import read_configs
         from mawep.cli.smoke import smoke as trial
 
-        for check in await trial(read_config(config, overrides)):
-            yield check
+        tried = []
+        for one in read_configs(config, overrides).values():
+            if one.agents not in tried:  # repositories with the same agents need one trial
+                tried.append(one.agents)
+                for check in await trial(one):
+                    yield check

@@ -11,20 +11,27 @@ from mawep.adapters.git import Repository, find_repository
 from mawep.cli.context import existing
 from mawep.config import RUN_SECTIONS, Config, load_members
 from mawep.errors import ProblemsError, UsageError
+from mawep.trackers.issue_file import Around
 
 
 @dataclass(frozen=True)
 class Member:
-    """One of several repositories. `name` is what people write, `key` what it is known by."""
+    """One of several repositories. `name` is what people write, `key` what it is known by, `near` are all of them."""
 
     name: str
     config: Config
     repository: Repository
+    near: tuple[str, ...] = ()
 
     @property
     def key(self) -> str:
         """The name in lower case."""
         return self.name.lower()
+
+    @property
+    def around(self) -> Around:
+        """What its issues may refer to."""
+        return Around(self.key, self.near)
 
 
 async def open_members(
@@ -49,7 +56,7 @@ async def open_members(
         same = (one for one in members if one.repository.common_dir == repository.common_dir)
         if twin := next(same, None):
             problems.append(f"{name}: is in the same clone as {twin.name}; each takes one of its own")
-        members.append(Member(name, config, repository))
+        members.append(Member(name, config, repository, tuple(map(str.lower, configs))))
     if problems:
         raise ProblemsError("the repositories cannot be used", problems)
     return members

@@ -155,7 +155,7 @@ async def _show_prompt(
     show = review_prompt_for if review else prompt_for
     if issue.repository or about_several(config):
         member = await the_member(config, issue.repository, overrides, NEEDED)
-        shown = await show(member.config, member.repository, issue.number)
+        shown = await show(member.config, member.repository, issue.number, member.around)
     else:
         context = await open_context(config, overrides, uses=NEEDED)
         shown = await show(context.config, context.repository, issue.number)

@@ -19,25 +19,25 @@ from mawep.observe.text import count
 
 def plan_of_all(members: Sequence[Member], crossing: Crossing) -> dict[str, Any]:
     """The document of a plan: an order over all issues, the dependencies that cross, and every repository's plan."""
-    plans = {member: issues for member in members if (issues := crossing.issues(member.key))}
+    plans = [(member, issues) for member in members if (issues := crossing.issues(member.key))]
     waits = {
         Far(member.key, issue.number): {
             *(Far(member.key, dependency.on) for dependency in issue.depends_on),
             *awaited(issue),
         }
-        for member, issues in plans.items()
+        for member, issues in plans
         for issue in issues
     }
     crossings: list[tuple[FarDependency, Far]] = [
         (edge, Far(member.key, issue.number))
-        for member, issues in plans.items()
+        for member, issues in plans
         for issue in issues
         for edge in issue.far
     ]
     return {
         "order": [str(one) for one in TopologicalSorter(waits).static_order()],
         "crossings": [{"from": str(edge.on), "to": str(to), "source": edge.source} for edge, to in crossings],
-        "repositories": {member.name: _plan_of(member, crossing) for member in plans},
+        "repositories": {member.name: _plan_of(member, crossing) for member, _ in plans},
     }
 
 

@@ -23,6 +23,7 @@ from mawep.core.model import Issue, Number
 from mawep.errors import UsageError
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.intake import Wanted
+from mawep.trackers.issue_file import ALONE, Around
 
 NEEDED = ("orchestrator", "issues", "workspace", "verify")
 """Sections of the configuration that a prompt is made of."""
@@ -38,7 +39,7 @@ class Shown:
     digest: str
 
 
-async def prompt_for(config: Config, repository: Repository, number: Number) -> Shown:
+async def prompt_for(config: Config, repository: Repository, number: Number, around: Around = ALONE) -> Shown:
     """The first prompt of the first attempt on that issue, with the templates of the target branch.
 
     Which paths others will be changing by then nobody knows yet, so none are named.
@@ -47,7 +48,7 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
         UsageError: there is no such issue, or the repository's template cannot be used.
         ProblemsError: issues cannot be read.
     """
-    issue = await _issue(config, repository, number)
+    issue = await _issue(config, repository, number, around)
     target = config.orchestrator.target_branch
     base = await known_target(config, repository)
     templates = await read_templates(repository, base)
@@ -71,12 +72,14 @@ async def prompt_for(config: Config, repository: Repository, number: Number) -> 
     )
 
 
-async def review_prompt_for(config: Config, repository: Repository, number: Number) -> Shown:
+async def review_prompt_for(
+    config: Config, repository: Repository, number: Number, around: Around = ALONE
+) -> Shown:
     """What a reviewer of that issue would be told; there is no diff yet, and nothing that a gate printed.
 
     Raises what `prompt_for` raises.
     """
-    issue = await _issue(config, repository, number)
+    issue = await _issue(config, repository, number, around)
     target = config.orchestrator.target_branch
     base = await known_target(config, repository)
     templates = await read_templates(repository, base)
@@ -102,9 +105,9 @@ async def review_prompt_for(config: Config, repository: Repository, number: Numb
     )
 
 
-async def _issue(config: Config, repository: Repository, number: Number) -> Issue:
+async def _issue(config: Config, repository: Repository, number: Number, around: Around) -> Issue:
     """The issue as agents would get it, whatever it waits for."""
-    async with tracker_of(config, repository) as tracker:
+    async with tracker_of(config, repository, around) as tracker:
         found = await tracker.find(Wanted((number,)))
         chosen = [issue for issue in found.issues if issue.number == number]
         if number in found.refused:
