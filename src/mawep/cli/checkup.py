@@ -20,8 +20,8 @@ from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.cli.agents_check import check_agents
 from mawep.cli.check import Check
+from mawep.cli.config_file import DEFAULT_CONFIG, existing
 from mawep.cli.confining import describe_walls
-from mawep.cli.context import DEFAULT_CONFIG, existing
 from mawep.cli.driving import ways
 from mawep.cli.forge_check import check_forge
 from mawep.cli.gateway import keys_found, obstacles

@@ -31,7 +31,8 @@ def cleanup(
 async def _cleanup(config: Path | None, overrides: list[str] | None, *, dry_run: bool, at_once: bool) -> int:
     from datetime import UTC, datetime
 
-    from mawep.cli.context import Context, about_several, open_context
+    from mawep.cli.config_file import about_several
+    from mawep.cli.context import Context, open_context
     from mawep.cli.leftovers import find, remove
 
     uses = ("orchestrator", "workspace", "cleanup")

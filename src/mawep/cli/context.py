@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mawep.adapters.git import Repository, find_repository
+from mawep.cli.config_file import DEFAULT_CONFIG, about_several, existing
 from mawep.errors import UsageError
 from mawep.state.runs import RunSummary, directory_of, list_runs, summarize
 
 if TYPE_CHECKING:
     from mawep.config import Config
-
-DEFAULT_CONFIG = Path("mawep.yaml")
 
 
 @dataclass(frozen=True)
@@ -48,37 +47,12 @@ def read_configs(path: Path | None, overrides: Sequence[str]) -> dict[str, Confi
     return load_members(existing(path), overrides, os.environ)
 
 
-def existing(path: Path | None) -> Path:
-    """The file of the configuration that a person means.
-
-    Raises:
-        UsageError: there is none.
-    """
-    chosen = path or DEFAULT_CONFIG
-    if not chosen.exists():
-        raise UsageError(
-            f"There is no configuration {chosen}", next_step="`mawep init` writes one, or name one with -c"
-        )
-    return chosen
-
-
 async def open_context(
     path: Path | None, overrides: Sequence[str] | None, uses: Collection[str] | None = None
 ) -> Context:
     """The configuration, checked whole, and its repository."""
     config = read_config(path, overrides or (), uses)
     return Context(config, await find_repository(config.orchestrator.repo_path))
-
-
-def about_several(path: Path | None) -> bool:
-    """True when the configuration names its repositories; nothing is checked."""
-    chosen = path or DEFAULT_CONFIG
-    if not chosen.is_file() or b"repositories" not in chosen.read_bytes():  # reading YAML takes 40 ms
-        return False
-    from mawep.config.repositories import KEY
-    from mawep.config.written import read
-
-    return KEY in read(chosen, ()).tree
 
 
 async def open_repositories(path: Path | None) -> list[tuple[str, Repository]]:

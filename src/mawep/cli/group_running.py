@@ -11,8 +11,9 @@ from typing import Any
 
 from mawep.cli import grouping
 from mawep.cli.conduct import Conducted, refuse_unfinished
+from mawep.cli.config_file import existing
 from mawep.cli.confining import walls_that_cannot_stand
-from mawep.cli.context import Context, existing
+from mawep.cli.context import Context
 from mawep.cli.crossing import Crossing, cross
 from mawep.cli.gateway import obstacles
 from mawep.cli.members import Member, open_members

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mawep.adapters.git import Repository, find_repository
-from mawep.cli.context import existing
+from mawep.cli.config_file import existing
 from mawep.config import RUN_SECTIONS, Config, load_members
 from mawep.errors import ProblemsError, UsageError
 from mawep.trackers.issue_file import Around

@@ -62,7 +62,7 @@ def plan(
     from mawep.cli.plan_source import wanted_or_all
 
     asked = wanted_or_all(issues, label, milestone, query, project)
-    from mawep.cli.context import about_several
+    from mawep.cli.config_file import about_several
 
     if about_several(config):
         return asyncio.run(_plan_all(config, set_, asked, with_dependencies=with_dependencies, json=json))
@@ -148,7 +148,8 @@ async def _show_prompt(
     import json as jsonlib
     from dataclasses import asdict
 
-    from mawep.cli.context import about_several, open_context
+    from mawep.cli.config_file import about_several
+    from mawep.cli.context import open_context
     from mawep.cli.members import the_member
     from mawep.cli.prompting import NEEDED, prompt_for, review_prompt_for
 

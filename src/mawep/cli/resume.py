@@ -23,7 +23,7 @@ def resume(
     """Go on with a run that was interrupted, killed or paused."""
     import asyncio
 
-    from mawep.cli.context import about_several
+    from mawep.cli.config_file import about_several
 
     if about_several(config):
         return asyncio.run(_resume_group(config, set_, run=run, rerun=not no_rerun, json=json))

@@ -33,7 +33,8 @@ def retry(
 async def _retry(
     issue: Far, config: Path | None, set_: list[str] | None, *, run: str | None, no_run: bool, json: bool
 ) -> int:
-    from mawep.cli.context import about_several, choose_run, open_repository, read_configs
+    from mawep.cli.config_file import about_several
+    from mawep.cli.context import choose_run, open_repository, read_configs
     from mawep.cli.visit import ask
     from mawep.coordination.envelopes import Retry
 

@@ -32,7 +32,7 @@ def start(
     from mawep.stages.intake import wanted
 
     asked = wanted(issues, label, milestone, query, project)  # before anything is looked at
-    from mawep.cli.context import about_several
+    from mawep.cli.config_file import about_several
 
     if about_several(config):
         from mawep.cli.group_running import begin_group
