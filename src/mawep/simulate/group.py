@@ -68,7 +68,10 @@ def _joined(
         far = tuple(FarDependency(on) for on in earlier if rng.random() < density)
         issues.append(msgspec.structs.replace(issue, far=far))
     rules = msgspec.structs.replace(plan.rules, max_agents=agents, shared=True)
-    if not all(member.willing for member in members.values()):
+    if all(member.willing for member in members.values()):  # none of them can see that it closes a circle
+        outside = tuple(one for one in plan.outside if not isinstance(one[1], ev.DependencyAdded))
+        plan = replace(plan, outside=outside)
+    else:
         plan = replace(plan, willing=False)
     return replace(plan, issues=tuple(issues), rules=rules)
 
