@@ -49,4 +49,4 @@ def checked_world(forge_world: ForgeWorld, forge_servers: Path, tmp_path: Path) 
     """The same, and every request of MAWEP's has to be one that GitHub describes."""
     with Prism(forge_servers, forge_world, tmp_path / "prism"):
         yield forge_world
-    assert forge_world.ledger.violations == []
+    assert forge_world.ledger.violations == [], forge_world.ledger.violations

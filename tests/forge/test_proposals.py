@@ -14,6 +14,8 @@ from tests.forge.people import People
 from tests.forge.sprint import EDGES, NUMBERS, REMARK, Sprint
 from tests.forge.world import BOT, REVIEWER, ForgeWorld
 
+APPROVES = ["sh", "-c", """echo '{"verdict": "approve", "summary": "as the issue asks for"}'"""]
+
 pytestmark = [pytest.mark.forge, pytest.mark.timeout(900)]
 
 RED, DISPUTED = 2, 3
@@ -26,7 +28,7 @@ def test_a_sprint_lands_by_pull_requests(checked_world: ForgeWorld, tmp_path: Pa
         tmp_path / "sprint",
         world,
         landing={"mode": "pull_request"},
-        more={"github": {"poll_seconds": 10}},
+        more={"github": {"poll_seconds": 10}, "review": {"runtime": "command", "command": APPROVES}},
         second={number: [REMARK[number]] for number in (RED, DISPUTED)},
     )
     planned = sprint.run("plan", "--issues", "all", "--json")
@@ -42,6 +44,7 @@ def test_a_sprint_lands_by_pull_requests(checked_world: ForgeWorld, tmp_path: Pa
     agents_were_told(sprint)
     the_remark_was_answered(world)
     told_on_each_issue(world)
+    evidence_is_told(world, sprint)
     everything_once(world, NUMBERS)  # and `checked_world` that every request was a valid one
 
 
@@ -50,6 +53,20 @@ def asked_for_natively(plan: dict[str, Any]) -> None:
     edges = {(edge["to"], edge["from"]): edge["source"] for edge in plan["edges"]}
     assert set(edges) == {(number, on) for number, others in EDGES.items() for on in others}
     assert all("native" in source.split("+") for source in edges.values()), edges
+
+
+def evidence_is_told(world: ForgeWorld, sprint: Sprint) -> None:
+    """Who reviewed it and what landed is in each pull request and on each issue, and an audit finds it so."""
+    said = "approved it: as the issue asks for"
+    for pull in world.pulls():
+        assert said in pull["body"]
+        assert "The tree that the gate saw is the one on the target." in pull["body"]
+    for number in NUMBERS:
+        told = [comment["body"] for comment in world.comments(number)]
+        assert any(f"Review: command {said}" in body for body in told), told
+    audited = sprint.run("audit")
+    assert audited.code == 0, audited.out
+    assert audited.out.count("by pull request #") == len(NUMBERS)
 
 
 def proposed_and_merged_in_order(world: ForgeWorld) -> None:
