@@ -74,3 +74,7 @@ def test_strange_texts_take_no_time_and_break_nothing(path: str, base: str, ours
     began = time.monotonic()
     list(candidates(base, ours, theirs, path, RUNGS))
     assert time.monotonic() - began < 60
+
+
+def test_what_nobody_disputes_is_said_to_be_merged_by_no_rule() -> None:
+    assert next(candidates("a\n", "b\n", "a\n", "a.py")).applied == ()

@@ -9,7 +9,7 @@ from itertools import islice
 from mawep.merging.account import Account, account
 from mawep.merging.offers import Rung
 from mawep.merging.rungs import ADJACENT, RUNGS
-from mawep.merging.sections import by_sections
+from mawep.merging.sections import NEWS, by_sections
 from mawep.merging.structure import faults
 from mawep.merging.threeway import Hunk, Lines, Settled, joined, merge, split
 
@@ -75,7 +75,7 @@ def _sound(base: str, ours: str, theirs: str, path: str, rungs: Sequence[Rung]) 
         accounted = account(base, ours, theirs, text, path)
         if not accounted.lost and not faults(base, ours, theirs, text, path):
             made = dict.fromkeys(made for choice in chosen for made in choice.applied)
-            yield Candidate(text, tuple(made) or (SECTIONS,), accounted)
+            yield Candidate(text, tuple(made) or ((SECTIONS,) if NEWS.search(path) else ()), accounted)
 
 
 def pieces_of(base: str, ours: str, theirs: str, path: str) -> list[Settled | Hunk]:
