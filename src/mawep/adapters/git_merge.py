@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from mawep.adapters.git import Repository, Sha
@@ -74,6 +74,26 @@ async def merge_trees(repository: Repository, ours: Sha, theirs: Sha) -> Merged 
         return Merged(tree)
     stages = tuple(map(_stage, iter(fields.__next__, "")))
     return Conflicted(ours, theirs, tree, stages, tuple(_messages(fields)))
+
+
+async def conflicting_files(
+    repository: Repository, pairs: Sequence[tuple[Sha, Sha]]
+) -> list[tuple[str, ...]]:
+    """The files in which each pair of commits does not merge, as `merge_trees` does it; one process for all of them.
+
+    Raises GitError when two cannot be merged at all.
+    """
+    command = ("merge-tree", "--write-tree", "--stdin", "-z", "--name-only", "--no-messages")
+    asked = "".join(f"{ours} {theirs}\n" for ours, theirs in pairs)
+    done = await repository.call(*command, input=asked.encode())
+    if done.code != 0:
+        raise GitError(("git", *command), done.code, done.stdout, done.stderr)
+    fields = iter(done.stdout.decode("utf-8", "surrogateescape").split("\0"))
+    found = []
+    for _ in pairs:
+        next(fields), next(fields)  # whether it merges, and the tree
+        found.append(tuple(iter(fields.__next__, "")))
+    return found
 
 
 async def conflict_hunks(

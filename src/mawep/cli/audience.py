@@ -73,6 +73,7 @@ class Audience:
             forge=lambda seen: self._live.watched(
                 clock.now(), ForgeView(seen.read_at, seen.trouble, seen.next_at, seen.hooked)
             ),
+            clashes=lambda clashes: self._live.clash(clock.now(), clashes),
             silence=lambda silence: self._live.silent(clock.now(), silence),
             restarted=lambda: self._live.restarted(clock.now()),
             models=(_Calls(self._metrics),) if self._metrics else (),

@@ -42,6 +42,7 @@ from mawep.coordination.envelopes import new_id
 from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.leases import Leases
 from mawep.core import events as ev
+from mawep.core.clashes import Clash
 from mawep.core.engine import replay
 from mawep.core.model import Issue, Number
 from mawep.core.state import State, replace
@@ -51,6 +52,7 @@ from mawep.observe.live import Live
 from mawep.observe.logging import about
 from mawep.orchestrator import WORKER, Effects, Listener, Orchestrator, Reviews, Told
 from mawep.orchestrator.asking import Asking, Hush
+from mawep.orchestrator.conflicts import Conflicts
 from mawep.orchestrator.hall import Witness
 from mawep.orchestrator.proposals import Proposals
 from mawep.orchestrator.watcher import Watching
@@ -92,6 +94,7 @@ class View:
     models: Sequence[Ears] = ()
     forge: Callable[[Watching], None] = lambda watching: None
     silence: Hush = lambda silence: None
+    clashes: Callable[[Sequence[Clash]], None] = lambda clashes: None
     live: Live = field(default_factory=Live)
     began: Callable[[RunDirectory, Orchestrator, Sequence[Bus]], None] = lambda directory, hall, buses: None
     forge_left: AllowanceObserver = lambda allowance: None
@@ -335,6 +338,7 @@ class Conductor:
             ),
             supervisor.watch(),
             watch_disk(hall, self.config, self.repository.common_dir, self.clock),
+            Conflicts(self.repository, hall, listener.announce, self.clock, self.view.clashes).run(),
             *((gateway.watch(),) if gateway else ()),
             *((watcher.run(),) if watcher else ()),
         )

@@ -77,8 +77,7 @@ def show_explanation(document: dict[str, Any]) -> None:
         why = f": {document['runtime_why']}" if document["runtime_why"] else ""
         _paragraph(out, "driven as ", f"{document['runtime']}{why}")
     _estimate(out, document["estimate"])
-    for blocker in document["blockers"]:
-        _paragraph(out, "its agent is held up: ", blocker["text"])
+    _troubles(out, document)
     _belonging(out, document)
     _neighbours(out, document)
     if document["claims"]:
@@ -91,6 +90,14 @@ def show_explanation(document: dict[str, Any]) -> None:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
     if document["state"] in ("failed", "parked", "cancelled"):
         out.print(Text(f"  next: `mawep retry {document['number']}`", style="bright_black"))
+
+
+def _troubles(out: Console, document: dict[str, Any]) -> None:
+    """What its branch does not merge with, and what its agent says is in its way."""
+    for conflict in document["conflicts"]:
+        _paragraph(out, "", conflict["told"])
+    for blocker in document["blockers"]:
+        _paragraph(out, "its agent is held up: ", blocker["text"])
 
 
 def _belonging(out: Console, document: dict[str, Any]) -> None:

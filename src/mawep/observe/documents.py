@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from mawep.core import events as ev
+from mawep.core.clashes import Clash, told
 from mawep.core.graph import Graph
 from mawep.core.model import GateRecord, Issue, IssueState, Number, Routed
 from mawep.core.predict.overlap import foundations, shared_files
@@ -121,6 +122,9 @@ def explain_document(
             "dependents": _neighbours(state, state.graph.dependents[number]),
             "claims": list(state.claims.held_by(number)),
             "question": _question(state, number),
+            "conflicts": [
+                _clash(state, one, number) for one in (live or Live()).clashes if number in one.issues
+            ],
             "blockers": _blockers(state, number, live or Live()),
             "salvage": record.salvage,
             "landed_as": record.landed_as,
@@ -133,6 +137,16 @@ def explain_document(
 
 def _neighbours(state: State, numbers: Sequence[Number]) -> list[Document]:
     return [{"number": number, "state": state.issues[number].state} for number in numbers]
+
+
+def _clash(state: State, clash: Clash, number: Number) -> Document:
+    with_ = [issue for issue in clash.issues if issue != number]
+    return {
+        "with": with_,
+        "files": list(clash.files),
+        "asked": clash.asked,
+        "told": told(state, clash, number),
+    }
 
 
 def _blockers(state: State, number: Number, live: Live) -> list[Document]:

@@ -17,6 +17,7 @@ import msgspec
 
 from mawep.clock import Clock
 from mawep.core import events as ev
+from mawep.core.clashes import Clash
 from mawep.core.model import Number, PlanEntry, Usage
 from mawep.core.state import State
 
@@ -153,6 +154,7 @@ class Live(msgspec.Struct):
     owed: Owed = Owed()
     forge: ForgeView = ForgeView()
     silence: Silence | None = None
+    clashes: tuple[Clash, ...] = ()
     forge_budgets: dict[str, ForgeBudget] = msgspec.field(default_factory=dict)
 
     def of(self, issue: Number, attempt: int) -> AttemptView | None:
@@ -246,6 +248,10 @@ class Live(msgspec.Struct):
         """What pull requests need does not answer, or does again."""
         if silence != self.silence:
             self.at, self.silence = at, silence
+
+    def clash(self, at: datetime, clashes: Iterable[Clash]) -> None:
+        """These live branches do not merge."""
+        self.at, self.clashes = at, tuple(clashes)
 
     def forge_left(self, at: datetime, budget: ForgeBudget) -> None:
         """The forge takes that many more requests."""

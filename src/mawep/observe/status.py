@@ -10,6 +10,7 @@ import msgspec
 
 from mawep.core import events as ev
 from mawep.core import slots
+from mawep.core.clashes import told
 from mawep.core.model import IssueState, Number, Usage
 from mawep.core.state import Attempt, IssueRecord, Progress, State
 from mawep.core.verdict import ReviewRecord
@@ -181,6 +182,7 @@ def _warnings(state: State, live: Live) -> list[str]:
         warnings.append(f"{count(state.late, 'report')} came too late and changed nothing")
     if live.silence is not None:
         warnings.append(f"pull requests wait: {silent(live.silence)}")
+    warnings += [told(state, clash, clash.issues[0]) for clash in live.clashes]
     if live.forge.trouble:
         again = f"; it is tried again at {live.forge.next_at:%H:%M:%S} UTC" if live.forge.next_at else ""
         warnings.append(f"the forge was not read, the run goes on: {live.forge.trouble}{again}")

@@ -100,14 +100,15 @@ class Listener:
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Tell the others what an event means for them."""
         for channel, payload in announcements(recorded.event, state):
-            self._in_background(self._announce(channel, payload))
+            self._in_background(self.announce(channel, payload))
 
     def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
 
-    async def _announce(self, channel: str, payload: wire.Payload, fence: int | None = None) -> None:
+    async def announce(self, channel: str, payload: wire.Payload, fence: int | None = None) -> None:
+        """Send; a bus that does not take it costs the message, not the run."""
         try:
             await self._bus.send(channel, payload, fence=fence)
         except (BusGoneError, QuotaError, EnvelopeTooLargeError) as error:
@@ -162,7 +163,7 @@ class Listener:
 
         async def settle(state: State) -> None:
             for answer in answers:
-                await self._announce(channels.direct(received.envelope.sender), answer, fence)
+                await self.announce(channels.direct(received.envelope.sender), answer, fence)
             await self._settle(received)
 
         self._hall.post(Incoming(events, settle))
@@ -176,7 +177,7 @@ class Listener:
             done = answered(request, why, ok=False)
         else:
             done = await self._errands.run(request, f"agent-{attempt.slot}")
-        await self._announce(channels.direct(received.envelope.sender), done, fence)
+        await self.announce(channels.direct(received.envelope.sender), done, fence)
         await self._settle(received)
 
     def _asked(self, received: Received, verb: Verb) -> None:

@@ -1,0 +1,37 @@
+"""Who is asked to move when two live branches do not merge, and how that is told."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mawep.core.clashes import Clash, clash_of, told
+from mawep.core.model import Priority, Rules
+from tests.core.driver import Driver, issue
+
+FILES = ("a.py", "b.py")
+
+
+def test_who_began_later_is_asked() -> None:
+    run = Driver(issue(1), issue(2)).start(1, 2)
+    assert clash_of(run.state, (1, 2), FILES) == Clash((1, 2), FILES, 2)
+
+
+def test_the_lower_priority_is_asked_whoever_began_later() -> None:
+    low = msgspec.structs.replace(issue(1), priority=Priority.LOW)
+    run = Driver(low, issue(2)).start(1, 2)
+    assert clash_of(run.state, (1, 2), FILES).asked == 1
+
+
+def test_only_who_is_at_work_is_asked() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(gate_slots=2)).start(1).queue(2)
+    assert clash_of(run.state, (1, 2), FILES).asked == 1
+    assert clash_of(run.state, (2,), FILES).asked is None
+
+
+def test_it_is_told_of_each_side_and_of_the_target() -> None:
+    state = Driver(issue(1), issue(2)).state
+    clash = Clash((1, 2), FILES, 2)
+    assert clash.key == "conflict-1-2"
+    assert told(state, clash, 1) == "the branch of #1 conflicts with #2 in a.py, b.py; #2 is asked to move"
+    assert told(state, clash, 2) == "the branch of #2 conflicts with #1 in a.py, b.py; #2 is asked to move"
+    assert told(state, Clash((1,), FILES), 1) == "the branch of #1 conflicts with main in a.py, b.py"
