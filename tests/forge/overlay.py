@@ -131,7 +131,11 @@ class Overlay:
     @contextlib.asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
         headers = {"Authorization": f"Bearer {token_of(PEOPLE[0])}"}
-        async with httpx.AsyncClient(base_url=self.upstream_url, headers=headers, timeout=60) as self.client:
+        # A server of Node lets go of a connection that was idle for some seconds, just when it may be used again.
+        once = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(
+            base_url=self.upstream_url, headers=headers, timeout=60, limits=once
+        ) as self.client:
             yield
             self._stopping.set()
             for task in self._late:
