@@ -15,10 +15,11 @@ FILES = re.findall(r"^```markdown\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 
 
 def rows(title: str) -> list[tuple[str, str]]:
-    """The rows of the table headed `text | title`: the example as a person writes it, what is said of it."""
+    """The rows of the table headed `text | title`: the example as a person writes it, what is said of it in words."""
     table = PAGE.partition(f"| text | {title} |\n|---|---|\n")[2].partition("\n\n")[0]
     cells = [line.strip("| ").rsplit(" | ", 1) for line in table.splitlines()]
-    return [("\n".join(re.findall(r"`([^`]+)`", text)), said) for text, said in cells]
+    words = re.compile(r"\[([^]]+)\]\([^)]*\)")
+    return [("\n".join(re.findall(r"`([^`]+)`", text)), words.sub(r"\1", said)) for text, said in cells]
 
 
 def read(body: str) -> IssueFile:

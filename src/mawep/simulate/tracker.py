@@ -51,6 +51,7 @@ def _happenings(rng: random.Random, issues: Sequence[Issue]) -> Iterator[tuple[f
             yield _moment(rng), ev.DependencyRemoved(issue.number, edge.on, "taken away")
     number, at = rng.choice(numbers), _moment(rng)
     yield at, ev.IssueNoticed(number, "was reopened")
+    yield at, ev.IssueUnclear(number, ("waits for acme/api#3",))
     yield at, ev.CommandTaken(number, 1, "ada", "status", True, "it waits")
     yield at, ev.OutsideRead(datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=at))
 
