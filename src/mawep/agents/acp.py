@@ -45,7 +45,7 @@ HANDSHAKE_SECONDS = 60.0
 END_OF_INPUT_SECONDS = 1.5
 TERMINATE_SECONDS = 1.5
 """How long a close waits after end of input, and after SIGTERM: together well within STOP_SECONDS."""
-DYING_SECONDS = 0.5
+DYING_SECONDS = 1.0
 """How long to wait for the exit status of an agent whose stream has ended, and for its last words."""
 STDERR_LIMIT = 10 * 2**20
 STEER = "session/steering"

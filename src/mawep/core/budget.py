@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 import msgspec
 
@@ -85,7 +86,7 @@ def of_run(state: State) -> Spent:
 
 def run_lines(state: State) -> list[Line]:
     """The budgets of the run."""
-    wanted = list(_limits(state.rules.budget, "run"))
+    wanted = _limits(state.rules.budget, "run")
     spent = of_run(state) if wanted else Spent()
     return [Line(name, kind, limit, spent) for name, kind, limit in wanted]
 
@@ -105,11 +106,16 @@ def attempt_lines(state: State, number: Number) -> Iterator[Line]:
             yield Line(name, kind, limit, of_attempt(attempt), number, attempt.number)
 
 
-def _limits(budget: Budget, scope: str) -> Iterator[tuple[str, str, float]]:
-    for kind in KINDS:
-        limit = getattr(budget, f"{scope}_{kind}")
-        if limit is not None:
-            yield f"{scope}_{kind}", kind, limit
+def bounds(budget: Budget, scope: str) -> bool:
+    """True when anything is limited for an attempt, an issue or the run."""
+    return bool(_limits(budget, scope))
+
+
+@lru_cache(maxsize=16)
+def _limits(budget: Budget, scope: str) -> tuple[tuple[str, str, float], ...]:
+    """Name, kind and limit; asked of the same budget for every issue at every decision."""
+    limits = ((kind, getattr(budget, f"{scope}_{kind}")) for kind in KINDS)
+    return tuple((f"{scope}_{kind}", kind, limit) for kind, limit in limits if limit is not None)
 
 
 def all_lines(state: State, number: Number, run: list[Line]) -> list[Line]:

@@ -90,10 +90,12 @@ def _warnings(state: State, run: list[budget.Line], now: datetime) -> Iterator[e
 
 
 def _spent(state: State, now: datetime) -> Iterator[ev.IssueOverBudget]:
-    """Issues that could start if anything were left to them."""
-    for rank in state.ready if state.dispatching else ():
+    """Issues that could start if anything were left to them; what never ran has spent nothing."""
+    if not state.dispatching or not budget.bounds(state.rules.budget, "issue"):
+        return
+    for rank in state.ready:
         number = state.graph.by_rank[rank]
-        if line := schedule.issue_budget(state, number, now):
+        if state.issues[number].runs and (line := schedule.issue_budget(state, number, now)):
             yield ev.IssueOverBudget(number, line.told(now))
 
 
