@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 import structlog.dev
+from hypothesis import settings
 
 from tests.support.leaks import MARK, RepositoryState, Territory, nothing_left
 from tests.support.waiting import eventually
@@ -28,6 +29,10 @@ GIT_IDENTITY = """\
 """
 INHERITED = ("GIT_", "XDG_", "MAWEP_RUN", "MAWEP_ISSUE", "MAWEP_ATTEMPT", "MAWEP_AGENT", "MAWEP_PORT")
 SCRATCH = pytest.StashKey[Path]()
+
+# Tests run on machines that are busy: no example is failed for being slow.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 
 def pytest_configure(config: pytest.Config) -> None:
