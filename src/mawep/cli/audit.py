@@ -50,7 +50,9 @@ def _show(name: str, findings: Findings) -> None:
         show_name(name)
     print(f"run {findings.run}: {count(findings.events, 'event')}, head {findings.head[:12] or '(broken)'}")
     for landed in findings.landed:
-        print(f"  #{landed.issue} landed as {landed.commit[:12]}, gated as tree {landed.tip_tree[:12]}")
+        by = f" by pull request #{landed.pull}" if landed.pull else ""
+        gated = f"gated as tree {landed.tip_tree[:12]}" if landed.exact else "not gated exactly"
+        print(f"  #{landed.issue} landed{by} as {landed.commit[:12]}, {gated}")
     for problem in findings.problems:
         print(f"  ✗ {problem.kind}: {one_line(problem.detail)}")
     print("Everything fits." if not findings.problems else f"{count(len(findings.problems), 'problem')}.")
