@@ -13,7 +13,7 @@ from mawep.simulate.makespan import makespans
 
 TRIES = 20
 AFFORDABLE = 2000
-"""Issues times tries that a person waits for."""
+"""Issues, or pairs if there are more, times tries that a person waits for."""
 GATE_MINUTES = 1.0
 
 
@@ -27,10 +27,10 @@ class Apart:
 
 
 def cost_of_keeping_apart(plan: Graph, agents: int) -> Apart | None:
-    """What the likeliest pairs cost; None when there is none, or too many issues to try."""
-    tries = min(TRIES, AFFORDABLE // max(1, len(plan.issues)))
-    pairs = [pair for pair in shared_files(plan) if pair.chance >= LIKELY] if tries else []
-    if not pairs:
+    """What the likeliest pairs cost; None when there is none, or too many issues or pairs to try."""
+    pairs = [pair for pair in shared_files(plan) if pair.chance >= LIKELY]
+    tries = min(TRIES, AFFORDABLE // max(1, len(plan.issues), len(pairs)))
+    if not (pairs and tries):
         return None
     # What is kept apart is what declares the same file, so each pair declares one that nobody else knows.
     marks: dict[int, list[str]] = {number: [] for number in plan.issues}
