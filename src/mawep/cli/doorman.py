@@ -86,7 +86,7 @@ class Doorman:
         self._authority = Authority(premises.forge, clock)
         self._rung = asyncio.Event()
         self._child: asyncio.Task[None] | None = None
-        self._begun = clock.now()
+        self._begun = clock.now().replace(microsecond=0)  # as exactly as a forge dates a comment
         self._looked = self._due = float("-inf")
         self._told = ""
         self.trouble = ""
@@ -163,7 +163,7 @@ class Doorman:
         """
         known = self._book.until or self._begun
         since = known - OVERLAP if self._book.until else known
-        comments = await self._premises.forge.recent_comments(since)
+        comments = await self._premises.forge.recent_comments(known - OVERLAP)
         live = self._live()
         worked_on = issues_of(live) if live else frozenset[Number]()
         asked, heard = [], []

@@ -129,7 +129,8 @@ class Watcher:
             ForgeError: it could not be read whole; nothing was handed in.
         """
         state = self._hall.state
-        begun = state.started_at or self._clock.now()
+        # As exactly as a forge dates a comment: one of this very second counts.
+        begun = (state.started_at or self._clock.now()).replace(microsecond=0)
         since = (state.outside.read_until or begun) - OVERLAP
         changed = await self._forge.issues(Query(since=since, state="all"))
         comments = await self._forge.recent_comments(since)
