@@ -15,6 +15,7 @@ from mawep.adapters.git_merge import Merged, merge_trees
 from mawep.adapters.git_objects import Identity, commit_tree
 from mawep.adapters.git_packs import OURS, forget_dead_keeps, kept
 from mawep.adapters.git_refs import hold
+from mawep.adapters.git_scratch import forget_dead_scratch, scratch
 from mawep.errors import GitError
 from tests.support.repos import branch, commit, git, head, make_repository
 
@@ -94,3 +95,15 @@ async def test_a_keep_that_a_dead_process_left_is_taken_away_and_no_other(reposi
         (store / f"pack-{name}.keep").write_text(text)
     forget_dead_keeps(repository.common_dir)
     assert {keep.stem for keep in keeps(repository)} == {f"pack-{name}" for name in said if name != "dead"}
+
+
+async def test_scratch_that_a_dead_process_left_is_taken_away_and_no_other(repository: Repository) -> None:
+    place = repository.common_dir / "mawep"
+    gone = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], check=True, capture_output=True
+    )
+    (place / f"scratch-{int(gone.stdout)}-x").mkdir()
+    (place / "scratch-of-a-person").mkdir()
+    with scratch(repository.common_dir) as ours:
+        forget_dead_scratch(repository.common_dir)
+        assert {found.name for found in place.glob("scratch-*")} == {Path(ours).name, "scratch-of-a-person"}

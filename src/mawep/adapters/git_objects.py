@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import filecmp
-import tempfile
 from asyncio import StreamReader
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from mawep.adapters.git import Door, Repository, Sha
 from mawep.adapters.git_loose import write_object
 from mawep.adapters.git_packs import names_in
+from mawep.adapters.git_scratch import scratch
 from mawep.errors import GitError, MawepError
 
 SUBMODULE = "160000"
@@ -167,16 +167,16 @@ async def check_new_objects(repository: Repository, base: Sha, head: Sha) -> tup
     They are packed as they lie on disk, and the pack is indexed again from nothing: an index that differs
     means an object whose content is not what its name says. Raises UnsoundObjectsError.
     """
-    with tempfile.TemporaryDirectory(dir=repository.common_dir / "mawep", prefix="check-") as scratch:
+    with scratch(repository.common_dir) as place:
         revisions = f"{head}\n^{base}\n".encode()
         try:
             # What an attempt makes is little, and the pack is thrown away: no threads, no search for deltas.
             packed = await repository.run(
-                *("pack-objects", "--quiet", "--threads=1", "--window=0", "--revs", f"{scratch}/new"),
+                *("pack-objects", "--quiet", "--threads=1", "--window=0", "--revs", f"{place}/new"),
                 input=revisions,
             )
-            pack = Path(scratch, f"new-{packed.decode().strip()}.pack")
-            again = Path(scratch, "again.idx")
+            pack = Path(place, f"new-{packed.decode().strip()}.pack")
+            again = Path(place, "again.idx")
             await repository.run("index-pack", "--strict", "--threads=1", "-o", str(again), str(pack))
         except GitError as error:
             raise UnsoundObjectsError(f"the objects of {head} are not sound", cause=error.cause) from error

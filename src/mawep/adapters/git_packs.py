@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_durable import sync
+from mawep.adapters.git_scratch import lives, scratch
 
 OURS = "mawep "
 """How a `.keep` of ours begins; the process that it is for follows."""
@@ -31,27 +31,27 @@ async def kept(repository: Repository, wanted: Sequence[Sha], known: Sequence[Sh
     store = repository.common_dir / "objects" / "pack"
     # Not named after its content, as git does it: one that lost its `.keep` may be on a collection's list.
     pack = store / f"pack-{secrets.token_hex(20)}"
-    with tempfile.TemporaryDirectory(dir=repository.common_dir / "mawep", prefix="pack-") as scratch:
+    with scratch(repository.common_dir) as place:
         revisions = [*wanted, *(f"^{sha}" for sha in known)]
         await repository.run(
             *("pack-objects", "--quiet", "--non-empty", "--threads=1", "--window=0"),
-            *("--revs", f"{scratch}/new"),
+            *("--revs", f"{place}/new"),
             input="".join(f"{revision}\n" for revision in revisions).encode(),
             fsync=True,
         )
         try:
-            await asyncio.to_thread(_install, Path(scratch), pack, len(repository.null) // 2)
+            await asyncio.to_thread(_install, Path(place), pack, len(repository.null) // 2)
             yield
         finally:
             pack.with_suffix(".keep").unlink(missing_ok=True)
 
 
-def _install(scratch: Path, pack: Path, width: int) -> None:
+def _install(place: Path, pack: Path, width: int) -> None:
     """The `.keep` comes first; the index comes last, as git looks for that."""
     store = pack.parent
     store.mkdir(exist_ok=True)
     pack.with_suffix(".keep").write_text(f"{OURS}{os.getpid()}\n", "ascii")
-    for made in sorted(scratch.iterdir(), key=lambda file: file.suffix == ".idx"):
+    for made in sorted(place.iterdir(), key=lambda file: file.suffix == ".idx"):
         made.replace(pack.with_suffix(made.suffix))
     sync(store)
     _forget_loose(store.parent, pack.with_suffix(".idx"), width)
@@ -76,7 +76,7 @@ def forget_dead_keeps(common_dir: Path) -> None:
     """Take away each `.keep` that a process of ours has left behind when it died."""
     for keep in (common_dir / "objects" / "pack").glob("pack-*.keep"):
         pid = _owner(keep)
-        if pid is not None and not _lives(pid):
+        if pid is not None and not lives(pid):
             keep.unlink(missing_ok=True)
 
 
@@ -88,13 +88,3 @@ def _owner(keep: Path) -> int | None:
         return None
     pid = said.removeprefix(OURS).strip()
     return int(pid) if said.startswith(OURS) and pid.isdecimal() else None
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -18,6 +18,7 @@ from mawep.adapters.git import Repository
 from mawep.adapters.git_orphans import end_orphans
 from mawep.adapters.git_packs import forget_dead_keeps
 from mawep.adapters.git_refs import list_refs
+from mawep.adapters.git_scratch import forget_dead_scratch
 from mawep.adapters.process import Supervisor
 from mawep.adapters.runtime_directory import clear_runtime_directory
 from mawep.adapters.valkey import Connection
@@ -270,6 +271,7 @@ class Conductor:
         """Start every part of the run and connect it; the stack ends them in the opposite order."""
         await end_orphans(self.repository.common_dir)
         forget_dead_keeps(self.repository.common_dir)
+        forget_dead_scratch(self.repository.common_dir)
         clear_dead_sockets(self.repository.common_dir)
         clear_runtime_directory(directory.path)
         stack.callback(clear_runtime_directory, directory.path)

@@ -12,6 +12,7 @@ from mawep.adapters.git import Repository
 from mawep.adapters.git_orphans import end_orphans
 from mawep.adapters.git_packs import forget_dead_keeps
 from mawep.adapters.git_refs import list_refs
+from mawep.adapters.git_scratch import forget_dead_scratch
 from mawep.adapters.runtime_directory import clear_runtime_directory
 from mawep.cli.outcome import save_report
 from mawep.cli.upkeep import shared_server
@@ -44,6 +45,7 @@ async def give_up(repository: Repository, run: RunSummary) -> list[str]:
         with closing(journal):
             await end_orphans(repository.common_dir)
             forget_dead_keeps(repository.common_dir)
+            forget_dead_scratch(repository.common_dir)
             clear_runtime_directory(run.directory.path)
             before = state = replay(journals.read(run.directory.journal))
             async for event in _farewell(repository, state, getpass.getuser()):
