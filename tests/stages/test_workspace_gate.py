@@ -81,7 +81,9 @@ async def test_a_worktree_entry_that_a_gate_tampered_with_is_made_afresh(site: S
     precious = write(site.base.parent / "precious", "x\n")
     async with workspaces.gate_tree(site.target()) as tree:
         entry = site.checkout / ".git" / "worktrees" / tree.name
-        before, index = entry.stat().st_ino, entry / "index"
+        index = entry / "index"
+        # Held open, so that the file system cannot give its number to the one made afresh.
+        held = os.open(entry, os.O_RDONLY)
         match tamper:
             case "config":
                 write(entry / "config.worktree", "[core]\n\tfsmonitor = touch pwned\n")
@@ -97,9 +99,10 @@ async def test_a_worktree_entry_that_a_gate_tampered_with_is_made_afresh(site: S
                 write(tree / ".git", f"gitdir: {site.checkout}/.git\n")
     async with workspaces.gate_tree(site.target()) as again:
         assert again == tree
-        assert entry.stat().st_ino != before
+        assert not os.path.samestat(entry.stat(), os.fstat(held))
         assert git(again, "status", "--porcelain") == ""
         assert git(again, "rev-parse", "--git-dir") == str(entry)
+    os.close(held)
     assert precious.read_text() == "x\n"
 
 
