@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 from mawep.core import events as ev
 from mawep.core.engine import decide, evolve
-from mawep.core.model import Dependency, GateRecord, GateResult, Issue, Rules
+from mawep.core.model import Budget, Dependency, GateRecord, GateResult, Issue, Rules
 from mawep.core.state import State
 
 ISSUES, EDGES, AGENTS = 10_000, 30_000, 50
@@ -118,7 +118,8 @@ def high_of(seconds: list[float]) -> float:
 def main() -> int:
     """Measure, print, judge."""
     bench = Bench()
-    started = ev.RunStarted("run", "", "main", "0" * 40, issues(), Rules(max_agents=AGENTS))
+    rules = Rules(max_agents=AGENTS, budget=Budget(run_tokens=10**9))
+    started = ev.RunStarted("run", "", "main", "0" * 40, issues(), rules)
     plan = bench.fold(started)
     bench.run()
     print(f"plan       {ISSUES:,} issues, {EDGES:,} edges: {plan:.3f} s")

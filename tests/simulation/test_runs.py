@@ -14,9 +14,11 @@ from typing import get_args
 
 import pytest
 
+from mawep.core import budget
 from mawep.core import events as ev
 from mawep.core.engine import replay
 from mawep.core.model import FailureReason, IssueState
+from mawep.core.state import Spent
 from mawep.simulate import Invariant, Run, simulate
 from mawep.simulate.scenario import scenario
 
@@ -85,6 +87,13 @@ def test_faults_strike() -> None:
     assert any(conflict.with_ for found in conflicts for conflict in found)
     assert any(not conflict.with_ for found in conflicts for conflict in found)
     assert any(event.suspect for event in events(some) if isinstance(event, ev.SealIntended))
+
+
+def test_a_run_has_spent_what_its_issues_have_spent() -> None:
+    for run in runs(0) + runs(1):
+        spent = sum(map(budget.of_issue, run.state.issues.values()), Spent())
+        assert budget.of_run(run.state) == spent
+    assert any(run.state.spent.tokens for run in runs(0))
 
 
 def test_a_seed_replays_the_same() -> None:

@@ -73,15 +73,21 @@ def of_attempt(attempt: Attempt) -> Spent:
     )
 
 
+def of_past(record: IssueRecord) -> Spent:
+    """What earlier attempts on an issue and its reviews have spent."""
+    return Spent(record.spent.cost_usd or 0.0, record.spent.tokens or 0, record.turns, record.worked)
+
+
 def of_issue(record: IssueRecord) -> Spent:
     """What all attempts on an issue have spent."""
-    over = Spent(record.spent.cost_usd or 0.0, record.spent.tokens or 0, record.turns, record.worked)
+    over = of_past(record)
     return over + of_attempt(record.attempt) if record.attempt and record.active else over
 
 
 def of_run(state: State) -> Spent:
     """What the run has spent."""
-    return sum((of_issue(record) for record in state.issues.values()), Spent())
+    live = (state.issues[number].attempt for number in state.active)
+    return sum((of_attempt(attempt) for attempt in live if attempt is not None), state.spent)
 
 
 def run_lines(state: State) -> list[Line]:

@@ -225,9 +225,9 @@ class State(msgspec.Struct, frozen=True):
 
     `limits` are those of providers, by runtime. `effects` are the intents whose done event has not come yet, by kind
     and key: the outbox. `gates` are verdicts by what they are known by (`gate_name`), `gating` says why more are under
-    way. `paused` names who stopped the start of new attempts. `changes` are open breaking changes,
-    `to_tell` of which one (by its number) which issue's agent has to be told yet. `far` is what is known of issues of
-    other repositories, `allowed` how many agents those leave to this run.
+    way. `spent` is what attempts that are over and reviews consumed. `paused` names who stopped the start of new
+    attempts. `changes` are open breaking changes, `to_tell` of which one (by its number) which issue's agent has to be
+    told yet. `far` is what is known of issues of other repositories, `allowed` how many agents those leave to this run.
     """
 
     seq: int = 0
@@ -262,6 +262,7 @@ class State(msgspec.Struct, frozen=True):
     gates: Map[str, GateRecord] = Map()
     gating: Map[str, str] = Map()
     limits: Map[str, Limit] = Map()
+    spent: Spent = Spent()
     warned: frozenset[str] = frozenset()
     effects: Map[str, Recorded] = Map()
     to_retire: tuple[Number, ...] = ()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mawep.core import events as ev
 from mawep.core import limits
-from mawep.core.lifecycle.steps import done, late, put
+from mawep.core.lifecycle.steps import done, late, spend
 from mawep.core.state import State, replace
 from mawep.core.usage import total
 from mawep.core.verdict import Verdict
@@ -23,7 +23,7 @@ def finished(state: State, rec: ev.Recorded, event: ev.ReviewFinished) -> State:
     record = state.issues[event.issue]
     used = replace(said.usage, context_used=None, context_size=None)
     record = replace(record, spent=total(record.spent, used), reviews=(*record.reviews, said))
-    return _provider(done(put(state, record), key), rec, event)
+    return _provider(done(spend(state, record), key), rec, event)
 
 
 def _provider(state: State, rec: ev.Recorded, event: ev.ReviewFinished) -> State:

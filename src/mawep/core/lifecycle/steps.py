@@ -62,6 +62,12 @@ def put(state: State, record: IssueRecord) -> State:
     return replace(state, issues=state.issues.set(record.number, record))
 
 
+def spend(state: State, record: IssueRecord) -> State:
+    """The record, of which more is spent than before, and the run with it."""
+    more = budget.of_past(record) - budget.of_past(state.issues[record.number])
+    return replace(put(state, record), spent=state.spent + more)
+
+
 def done(state: State, key: str) -> State:
     return replace(state, effects=state.effects.delete(key)) if key in state.effects else state
 
@@ -90,7 +96,7 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
             attempt=replace(record.attempt, usage=Usage(), worked=timedelta(), works_since=None),
         )
     record = replace(record, state=to, ended_at=at if to.terminal else None)
-    state = free_slot(put(state, record), number)
+    state = free_slot(spend(state, record), number)
     own = {f"{kind}:{number}" for kind in OWN}
     for key in state.effects:
         if key in own or key.startswith(f"message:{number}:"):
