@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 from tests.forge.emulate import BOT, Emulate, free_port
-from tests.forge.install import installed
+from tests.forge.install import FORGE
 from tests.forge.people import People
 from tests.forge.sprint import NUMBERS, REMARK, Sprint, configure
 from tests.forge.world import ForgeWorld
@@ -42,7 +42,7 @@ QUIET = 20.0
 
 def main(seconds: float = 1200.0, idle: int = 50, active: int = 5) -> None:
     """Measure and print."""
-    with own_home() as root, Emulate(installed(), root / "emulate") as emulate:
+    with own_home() as root, Emulate(FORGE.installed(), root / "emulate") as emulate:
         with ForgeWorld(emulate.url, root / "large") as world:
             plan(root / "plan", world)
         for name in ("polling", "webhooks"):

@@ -4,17 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from tests.clis.install import NotInstalled, install
+from tests.clis.install import CLIS
 
-
-def main() -> int:
-    """Print the directory of the installation; 1 when the agents cannot be had."""
-    try:
-        print(install().parent)
-    except NotInstalled as error:
-        print(f"the agents of the end-to-end tests are not installed: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-sys.exit(main())
+sys.exit(CLIS.print_where())

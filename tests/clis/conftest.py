@@ -8,15 +8,16 @@ from pathlib import Path
 import pytest
 
 from tests.clis.fleet import FLEET, Member
-from tests.clis.install import NotInstalled, installed
+from tests.clis.install import CLIS
 from tests.models.server import ModelServer
+from tests.support.installation import NotInstalled
 
 
 @pytest.fixture(scope="session")
 def agents_are_installed() -> None:
     """Fail at once, and say what to do, where they are not."""
     try:
-        installed()
+        CLIS.installed()
     except NotInstalled as error:
         pytest.fail(f"the agents of the end-to-end tests are {error}", pytrace=False)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.clis.fleet import Member
-from tests.clis.install import installed
+from tests.clis.install import CLIS
 from tests.models.scenario import Scenario
 from tests.models.server import ModelServer
 from tests.support.repos import commit
@@ -41,7 +41,7 @@ class Crew(World):
         self.member = member
         self.model = model
         self._environment = {
-            "PATH": f"{installed()}:{os.environ['PATH']}",
+            "PATH": f"{CLIS.installed() / 'bin'}:{os.environ['PATH']}",
             **member.environment(model.url, KEY),
         }
         passed_on = [] if agents.get("gateway") == "on" else [member.key, member.address]

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.clis.install import ADAPTERS, AGENTS, HERE, NotInstalled, install
+from tests.clis.install import ADAPTERS, AGENTS, CLIS, HERE
+from tests.support.installation import NotInstalled
 
 
 @pytest.mark.parametrize("folder", [AGENTS, ADAPTERS])
@@ -39,5 +40,5 @@ def test_agents_that_cannot_be_installed_are_a_failure(
     monkeypatch.setenv("PATH", str(programs))
     monkeypatch.setenv("MAWEP_CLIS", str(tmp_path / "clis"))
     with pytest.raises(NotInstalled, match=said):
-        install()
+        CLIS.install()
     assert [path.name for path in tmp_path.iterdir()] == ["bin"]

@@ -10,16 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests.forge.emulate import Emulate
-from tests.forge.install import NotInstalled, installed
+from tests.forge.install import FORGE
 from tests.forge.prism import Prism
 from tests.forge.world import ForgeWorld
+from tests.support.installation import NotInstalled
 
 
 @pytest.fixture(scope="session")
 def forge_servers() -> Path:
     """Where the pinned servers are; fails at once, and says what to do, where they are not."""
     try:
-        return installed()
+        return FORGE.installed()
     except NotInstalled as error:
         pytest.fail(f"the servers that stand for GitHub are {error}", pytrace=False)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.forge.install import HERE, SERVERS, NotInstalled, install
+from tests.forge.install import FORGE, HERE, SERVERS
 from tests.forge.openapi import GITHUB_JSON, sliced
+from tests.support.installation import NotInstalled
 
 
 def test_every_server_is_pinned_and_locked_without_a_host() -> None:
@@ -37,7 +38,7 @@ def test_servers_that_cannot_be_installed_are_a_failure(
     monkeypatch.setattr(sys, "executable", str(broken))
     monkeypatch.setenv("MAWEP_FORGE_SERVERS", str(tmp_path / "servers"))
     with pytest.raises(NotInstalled, match="no index"):
-        install()
+        FORGE.install()
     assert [path.name for path in tmp_path.iterdir()] == ["python"]
 
 
