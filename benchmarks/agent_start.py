@@ -25,7 +25,7 @@ from tests.models.server import ModelServer
 from tests.support.waiting import eventually_now
 from tests.support.world import Live
 
-from benchmarks.site import own_home
+from benchmarks.homes import own_home
 from mawep.core import events as ev
 
 BAR = 0.100

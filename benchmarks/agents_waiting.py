@@ -23,7 +23,7 @@ from tests.models.server import ModelServer
 from tests.support.waiting import let_pass_now
 
 import mawep
-from benchmarks.site import own_home
+from benchmarks.homes import own_home
 
 AGENTS = 8
 MEMORY_BAR, CPU_BAR = 200.0, 5.0

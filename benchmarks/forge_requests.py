@@ -30,7 +30,7 @@ from tests.forge.world import ForgeWorld
 from tests.support.repos import make_repository
 from tests.support.waiting import eventually_now, let_pass_now
 
-from benchmarks.site import own_home
+from benchmarks.homes import own_home
 
 LARGE = 2000
 MAWEP = (sys.executable, "-m", "mawep")

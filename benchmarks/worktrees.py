@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from benchmarks.site import own_home
+from benchmarks.homes import own_home
 from mawep.adapters.git import find_repository
 from mawep.adapters.process import Supervisor
 from mawep.clock import SystemClock

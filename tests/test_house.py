@@ -183,3 +183,9 @@ def test_no_test_sleeps() -> None:
         f"{shown(path)}:{line}" for path in sorted(written) for line in sleeps(ast.parse(path.read_text()))
     ]
     assert found == [], "wait for a described condition: tests/support/waiting.py"
+
+
+def test_no_benchmark_hides_a_module_of_the_standard_library() -> None:
+    """Run by its path a file sees its neighbours first: `queue.py` would be everybody's `queue`."""
+    names = {path.stem for path in (HOUSE / "benchmarks").iterdir()}
+    assert not names & sys.stdlib_module_names

@@ -1,4 +1,4 @@
-"""How many rounds and runs of the gate a batch takes to land: `python -m benchmarks.queue [seconds]`.
+"""How many rounds and runs of the gate a batch takes to land: `python -m benchmarks.gate_rounds [seconds]`.
 
 Real runs of `mawep start` with a gate that counts its runs and sleeps `seconds` (2 by default) in each. All candidates
 wait before the first batch closes; rounds are counted until everything has landed that can. Overhead is what passes
