@@ -20,6 +20,7 @@ WITHOUT = [
     ("candidate_may_queue", True, Invariant.QUEUED_GREEN),
     ("candidate_is_approved", True, Invariant.QUEUED_APPROVED),
     ("reviewer_is_free", True, Invariant.REVIEWED_IN_ORDER),
+    ("merge_is_left", True, Invariant.NOTHING_LOST),
     ("tree_may_land", True, Invariant.GATED_EXACTLY),
     ("target_is_unmoved", True, Invariant.COMPOSED_ON_TARGET),
     ("batch_is_free", True, Invariant.ONE_BATCH),

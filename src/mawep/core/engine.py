@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import budget, changes, landing, news, pulls, review, rules, schedule
+from mawep.core import budget, changes, landing, news, pulls, returning, review, rules, schedule, slots
 from mawep.core import events as ev
 from mawep.core.culprits import Land, Probe
 from mawep.core.lifecycle import HANDLERS
@@ -37,11 +37,12 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
     """What to do next; empty when there is nothing to do before another event comes."""
     if not state.running:
         return []
-    run = budget.run_lines(state)
+    run, free = budget.run_lines(state), slots.free(state)
     commands: list[ev.Command] = [
         *_lifted(state, now),
         *_attempts(state, run, now),
-        *pulls.commands(state, run, now),
+        *returning.commands(state, run, now, free),
+        *pulls.commands(state, run, now, free),
         *_warnings(state, run, now),
         *_news(state),
         *news.decided(state),
@@ -206,7 +207,7 @@ def _repair_or_stop(
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
     round_, pull = attempt.repairs + 1, state.issues[number].pull
-    asked_for = attempt.review_rounds + (pull.rounds if pull else 0)
+    asked_for = attempt.review_rounds + attempt.merge_rounds + (pull.rounds if pull else 0)
     if repairable and round_ - asked_for <= state.rules.repair_rounds:
         if state.interrupted:  # it has not failed: it could still be repaired
             return ev.StopIntended(number, attempt.fence, None, "the run was interrupted")
@@ -251,13 +252,9 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
         yield _park_red(state, batch, found.number)
 
 
-def _park_red(state: State, batch: Landing, number: Number) -> ev.IssueParked:
+def _park_red(state: State, batch: Landing, number: Number) -> ev.CandidateReturned | ev.IssueParked:
     alone = landing.composed(batch, (number,))
-    record = state.gates.get(alone[-1].gate) if alone else None
-    silent = record is not None and record.result is GateResult.NONE
-    verdict = "ended without a verdict" if silent else "is red"
-    why = f"its own tree was green, but together with {state.target_branch} as it is now the gate {verdict}"
-    return ev.IssueParked(number, why, hunks=record.excerpt if record else "")
+    return returning.not_green(state, number, state.gates.get(alone[-1].gate) if alone else None)
 
 
 def _gates(state: State) -> Iterator[ev.GateIntended]:

@@ -355,7 +355,8 @@ class Rules(Value, frozen=True):
     Times are seconds. `lease_seconds` is how long an attempt lives without a sign of its worker. Without `scopes` every
     gate is the whole one. `reviewers` says by the way in which a writer is driven how its reviewer is; empty: nothing
     is reviewed. `mode` is how work lands: local, pull_request or branch_only; `max_review_rounds` how often a pull
-    request may be repaired. `shared`: the runs of other repositories have `max_agents` together with this one, which
+    request may be repaired. `merge_rounds`: so often is the agent of a candidate that does not land asked to merge the
+    target into its branch. `shared`: the runs of other repositories have `max_agents` together with this one, which
     has those that it is allowed.
     """
 
@@ -375,6 +376,7 @@ class Rules(Value, frozen=True):
     review_slots: int = 1
     mode: str = "local"
     max_review_rounds: int = 3
+    merge_rounds: int = 0
     shared: bool = False
 
 

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from mawep.core import budget, rules, slots
+from mawep.core import budget, returning, rules
 from mawep.core import events as ev
 from mawep.core.events import PullState, PullVerdict
-from mawep.core.model import GateResult, Number
+from mawep.core.model import Number
 from mawep.core.state import Attempt, IssueRecord, Pull, State
 
 MOST_REFUSALS = 3
 """So often may the forge not merge a head that it called ready, until a person has to look."""
 
 
-def commands(state: State, run: list[budget.Line], now: datetime) -> Iterator[ev.Command]:
-    """What follows now for every pull request, oldest attempt first."""
-    free, taken = slots.free(state), False
+def commands(state: State, run: list[budget.Line], now: datetime, free: list[int]) -> Iterator[ev.Command]:
+    """What follows now for every pull request, oldest attempt first; takes slots out of those that are `free`."""
+    taken = False
     for number in state.active:
         record = state.issues[number]
         if not record.proposed or record.pull is None or record.attempt is None or _is_busy(state, number):
@@ -74,9 +74,7 @@ def _publish(state: State, number: Number, attempt: Attempt, pull: Pull) -> ev.C
         return None
     if rules.candidate_may_queue(verdict):
         return ev.PullRequestIntended(number, attempt.number, pull.head)
-    said = "ended without a verdict" if verdict.result is GateResult.NONE else "is red"
-    why = f"its own tree was green, but together with {state.target_branch} as it is now the gate {said}"
-    return ev.IssueParked(number, why, hunks=verdict.excerpt)
+    return returning.not_green(state, number, verdict)
 
 
 def _asks(pull: Pull) -> bool:

@@ -76,6 +76,11 @@ def reviewer_is_free(state: State, under_way: int) -> bool:
     return under_way < state.rules.review_slots
 
 
+def merge_is_left(state: State, attempt: Attempt) -> bool:
+    """The agent of a candidate that does not land is asked to merge the target so often and no oftener."""
+    return attempt.merge_rounds < state.rules.merge_rounds
+
+
 def tree_may_land(record: GateRecord) -> bool:
     """The target only ever points at a tree that passed the gate, exactly that tree."""
     return record.result is GateResult.GREEN

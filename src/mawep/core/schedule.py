@@ -14,7 +14,7 @@ from itertools import islice
 
 import msgspec
 
-from mawep.core import budget, changes, limits, pulls, review, rules, slots
+from mawep.core import budget, changes, limits, pulls, returning, review, rules, slots
 from mawep.core.apart import NEAR, UnderWay, as_urgent
 from mawep.core.events import AttemptAssigned, RepairIntended
 from mawep.core.far import awaited
@@ -43,6 +43,7 @@ class RefusalKind(StrEnum):
     GATE = "gate"
     REVIEW = "review"
     QUEUE = "queue"
+    RETURNED = "returned"
     PULL_REQUEST = "pull_request"
     DIRTY_CHECKOUT = "dirty_checkout"
 
@@ -67,9 +68,9 @@ def assignments(state: State, now: datetime) -> list[AttemptAssigned]:
 def agents_wanted(state: State, now: datetime) -> int:
     """How many agents could be at work now if the run was allowed all that there are."""
     alone = replace(state, allowed=state.rules.max_agents)
-    repairs = sum(
-        isinstance(command, RepairIntended) for command in pulls.commands(alone, budget.run_lines(alone), now)
-    )
+    lines, free = budget.run_lines(alone), slots.free(alone)
+    asked = (*returning.commands(alone, lines, now, free), *pulls.commands(alone, lines, now, free))
+    repairs = sum(isinstance(command, RepairIntended) for command in asked)
     return min(len(state.slots) + repairs + len(assignments(alone, now)), state.rules.max_agents)
 
 
@@ -247,6 +248,9 @@ def _reviewing(state: State, record: IssueRecord, attempt: Attempt) -> tuple[Ref
 
 
 def _not_landed(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
+    if record.sent_back and record.returned is not None:
+        told = f"its agent is to merge {state.target_branch} as soon as a slot is free: {record.returned.why}"
+        return (Refusal(RefusalKind.RETURNED, told),)
     if state.move_blocked is not None:
         files = ", ".join(state.move_blocked.files)
         detail = f"the checkout of {state.target_branch} at {state.move_blocked.where} is not clean: {files}"

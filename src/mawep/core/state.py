@@ -11,7 +11,7 @@ from immutables import Map
 
 from mawep.core import graph
 from mawep.core.claims import ClaimTable
-from mawep.core.events import MoveBlocked, PullRequestSeen, Recorded, Step
+from mawep.core.events import CandidateReturned, MoveBlocked, PullRequestSeen, Recorded, Step
 from mawep.core.far import FarRecord
 from mawep.core.limits import Limit
 from mawep.core.model import (
@@ -89,9 +89,10 @@ class Attempt(msgspec.Struct, frozen=True):
     """One agent on one issue. `fence` is that of its current turn; `number` counts from 1.
 
     `repairs` counts the rounds in which it was told what is wrong, `review_rounds` those of them that a reviewer asked
-    for. `evidence` is what its agent was last told to repair. `reclaimed`: its turn died with an earlier MAWEP process
-    and has not started again yet; that turn's fence is `previous_fence`. `asked` are the paths that its agent
-    claimed at run time. `scopes` is what its candidate affects; None: everything.
+    for, `merge_rounds` those in which it was to merge the target. `evidence` is what its agent was last told to repair.
+    `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence is
+    `previous_fence`. `asked` are the paths that its agent claimed at run time. `scopes` is what its candidate affects;
+    None: everything.
     """
 
     number: int
@@ -113,6 +114,7 @@ class Attempt(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
     repairs: int = 0
     review_rounds: int = 0
+    merge_rounds: int = 0
     refusal: tuple[FailureReason, str, bool] | None = None
     evidence: str = ""
     usage: Usage = Usage()
@@ -165,7 +167,9 @@ class IssueRecord(msgspec.Struct, frozen=True):
 
     `spent` has what reviews of it consumed, too. `granted` is what had been spent on it when a person reopened it.
     `forgiven` counts attempts that ended through no fault of their own (lost with MAWEP, interrupted,
-    reopened by a person): they do not count as retries. `reassigned`: one of them was lost with its worker.
+    reopened by a person): they do not count as retries. `reassigned`: one of them was lost with its worker. `returned`
+    says why its agent has to merge the target, from when that is known until it has another candidate;
+    `suspected`, with whom it made a batch red.
     """
 
     number: Number
@@ -184,6 +188,8 @@ class IssueRecord(msgspec.Struct, frozen=True):
     files: tuple[str, ...] = ()
     landed_as: Sha | None = None
     pull: Pull | None = None
+    returned: CandidateReturned | None = None
+    suspected: str = ""
     started_at: datetime | None = None
     ended_at: datetime | None = None
     spent: Usage = Usage()
@@ -200,7 +206,12 @@ class IssueRecord(msgspec.Struct, frozen=True):
     @property
     def proposed(self) -> bool:
         """True while it waits for what a forge says of its pull request."""
-        return self.pull is not None and self.state is IssueState.QUEUED
+        return self.pull is not None and self.state is IssueState.QUEUED and not self.sent_back
+
+    @property
+    def sent_back(self) -> bool:
+        """True while it waits for a slot in which its agent merges the target."""
+        return self.returned is not None and self.state is IssueState.QUEUED
 
     @property
     def limited(self) -> bool:
@@ -309,9 +320,9 @@ class State(msgspec.Struct, frozen=True):
         return waiting and left and self.landing is None
 
     def can_wait(self, number: Number) -> bool:
-        """True while an attempt waits for its provider or a forge or, in a run interrupted twice, for a reviewer."""
+        """True while an attempt waits for its provider, a slot or a forge or, interrupted twice, for a reviewer."""
         record = self.issues[number]
-        if record.limited or record.proposed:
+        if record.limited or record.proposed or record.sent_back:
             return True
         return self.in_review(number) and (self.interrupted > 1 or self._lacks_reviewer(record))
 

@@ -148,7 +148,7 @@ class Metrics:
             case ev.LandingComposed(conflicts=conflicts):
                 for conflict in conflicts:
                     self._conflicts.labels("batch" if conflict.with_ else "target").inc()
-            case ev.IssueParked():
+            case ev.IssueParked() | ev.CandidateReturned(files=()):
                 self._conflicts.labels("combination").inc()
             case ev.GateFinished(record=record):
                 self._gates.labels(record.result.value).inc()

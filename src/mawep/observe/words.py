@@ -182,8 +182,11 @@ _SAID: dict[type, Callable[[Any], str]] = {
         f"#{e.issue} is reviewed by {e.runtime or 'another agent'}, review {e.number}"
     ),
     ev.ReviewFinished: _reviewed,
-    ev.RepairIntended: lambda e: f"#{e.issue}: its agent is asked to repair it, round {e.round}",
+    ev.RepairIntended: lambda e: (
+        f"#{e.issue}: its agent is asked to {'merge the target' if e.merge else 'repair it'}, round {e.round}"
+    ),
     ev.CandidateQueued: lambda e: f"#{e.issue} waits to land",
+    ev.CandidateReturned: lambda e: f"#{e.issue} goes back to its agent{_because(e.why)}",
     ev.LandingOpened: lambda e: f"Landing {numbers(e.members)} on {short(e.base)}",
     ev.LandingComposed: _composed,
     ev.ProbeIntended: lambda e: f"Looking for who makes the batch red: {numbers(e.members)}",

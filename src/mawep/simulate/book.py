@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
 from mawep.core import events as ev
@@ -24,6 +24,8 @@ class Book:
         self.cancelled: set[Number] = set()
         self.fences: dict[Number, int] = {}
         self.slots: dict[int, Number] = {}
+        self.rounds: Counter[Number] = Counter()
+        self.most_rounds = 0
         self.trees: dict[Number, Sha] = {}
         self.batch: tuple[Number, ...] | None = None
         self.moving = False
@@ -86,15 +88,18 @@ class Book:
         self._note_usage(rec.event)
         self._note_review(rec)
         match rec.event:
-            case ev.RunStarted(target=target, routed=routed):
+            case ev.RunStarted(target=target, routed=routed, rules=rules):
                 self.target = target
+                self.most_rounds = rules.merge_rounds
                 self.runtimes = {int(issue): one.runtime for issue, one in routed.items()}
             case ev.AttemptAssigned(issue=issue, slot=slot):
                 self.live.add(issue)
                 self.slots[slot] = issue
                 self.fences[issue] = rec.seq
-            case ev.RepairIntended(issue=issue, slot=int(slot)):
+                self.rounds[issue] = 0
+            case ev.RepairIntended(issue=issue, slot=int(slot), merge=merge):
                 self.fences[issue] = rec.seq
+                self.rounds[issue] += merge
                 self.queued.discard(issue)
                 self.slots[slot] = issue
             case (
@@ -153,12 +158,17 @@ class Book:
             case ev.LandingComposed(steps=steps, conflicts=conflicts):
                 for conflict in conflicts:
                     if not conflict.with_:
-                        self._leave(conflict.issue)
+                        self._take_out(conflict.issue)
                 if not steps:
                     self._close_batch()
-            case ev.IssueParked(issue=issue):
-                self._leave(issue)
-                self._close_batch()
+            case ev.IssueParked(issue=issue) | ev.CandidateReturned(issue=issue):
+                composed = issue in (self.batch or ())
+                if isinstance(event, ev.IssueParked):
+                    self._leave(issue)
+                else:
+                    self._take_out(issue)
+                if composed:
+                    self._close_batch()
             case _:
                 self._note_target(event)
 
@@ -211,6 +221,13 @@ class Book:
     def _close_batch(self) -> None:
         members, self.batch = self.batch or (), None
         for issue in self.cancelled.intersection(members, self.queued):
+            self._leave(issue)
+
+    def _take_out(self, issue: Number) -> None:
+        """It is in no batch any more; unless its agent may still be asked to merge, that was it."""
+        if self.batch is not None:
+            self.batch = tuple(number for number in self.batch if number != issue)
+        if issue in self.cancelled or self.rounds[issue] >= self.most_rounds:
             self._leave(issue)
 
     def _cancel(self, issue: Number) -> None:

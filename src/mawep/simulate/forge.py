@@ -9,6 +9,7 @@ from functools import partial
 from mawep.core import events as ev
 from mawep.core.events import PullState, PullVerdict
 from mawep.core.model import Number, Sha
+from mawep.core.returning import instead
 from mawep.simulate.effects import carry_out
 from mawep.simulate.repository import Commit
 from mawep.simulate.scenario import Turn
@@ -91,7 +92,8 @@ class Forge:
             merged = repository.merge(onto, candidate)
             if not isinstance(merged, Commit):
                 self._truth.unfit.add(event.issue)
-                return ev.IssueParked(event.issue, "does not merge cleanly")
+                parked = ev.IssueParked(event.issue, "does not merge cleanly", files=("src/a.py",))
+                return instead(self._world.hall.state, parked)
             top = merged
         theirs = any(patch.who <= -1000 for patch in top.patches - repository[event.target].patches)
         scopes = repository.affected(repository.differing(event.target, top.sha))

@@ -11,10 +11,11 @@ from mawep.simulate.scenario import Scenario, Turn
 
 
 class Patch(NamedTuple):
-    """What one turn changed. `who` is an issue, or negative: somebody else."""
+    """What one turn changed. `who` is an issue, or negative: somebody else. `heeds` are those it was merged with."""
 
     who: int
     turn: Turn
+    heeds: frozenset[int] = frozenset()
 
 
 class Commit(NamedTuple):
@@ -40,9 +41,10 @@ class Repository:
     def __getitem__(self, sha: Sha) -> Commit:
         return self._commits[sha]
 
-    def work(self, base: Sha, issue: Number, turn: Turn) -> Commit:
-        """What an agent makes of `base` in one turn."""
-        patch, below = Patch(issue, turn), self._commits[base].patches
+    def work(self, base: Sha, issue: Number, turn: Turn, *, merges: bool = False) -> Commit:
+        """What an agent makes of `base` in one turn; one that merges heeds what is there."""
+        below = self._commits[base].patches
+        patch = Patch(issue, turn, frozenset(one.who for one in below) if merges else frozenset())
         return self._add(below | {patch}, (base,), patch, below)
 
     def push(self, who: int) -> None:
@@ -88,8 +90,9 @@ class Repository:
         """What a gate of these parts finds when it is allowed to finish: a part sees what concerns it."""
         patches = tuple(patches)
         there = {patch.who for patch in patches}
+        heeded = {frozenset((patch.who, other)) for patch in patches for other in patch.heeds}
         reds = [{patch.who} for patch in patches if patch.turn.red]
-        reds += [set(pair) for pair in self._scenario.red_together if pair <= there]
+        reds += [set(pair) for pair in self._scenario.red_together - heeded if pair <= there]
         return not any(all(part in self.concerned({who}) for who in red) for red in reds for part in among)
 
     @property

@@ -113,6 +113,7 @@ class Chances:
     announce: float = 0.0
     request_changes: float = 0.0
     no_answer: float = 0.0
+    careless: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +185,7 @@ def scenario(seed: int) -> Scenario:
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
     plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
-    plan = _proposed(replace(plan, outside=happenings(seed, issues)))
+    plan = _merging(_proposed(replace(plan, outside=happenings(seed, issues))))
     plan = _scoped(plan, [*numbers, *others])
     return _willing(plan, rng) if rng.random() < 0.2 else plan
 
@@ -318,6 +319,14 @@ def _reviewed(plan: Scenario) -> Scenario:
     rules = msgspec.structs.replace(plan.rules, reviewers=reviewers, review_rounds=rounds, review_slots=slots)
     asks, fails = rng.choice((0.0, 0.3, 0.6)), rng.choice((0.0, 0.0, 0.2))
     return replace(plan, rules=rules, chances=replace(plan.chances, request_changes=asks, no_answer=fails))
+
+
+def _merging(plan: Scenario) -> Scenario:
+    """In half of all seeds agents are asked to merge what does not land, by chance of its own, too."""
+    rng = random.Random(f"merge {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    rules = msgspec.structs.replace(plan.rules, merge_rounds=rng.choice((0, 0, 1, 2)))
+    chances = replace(plan.chances, careless=rng.choice((0.0, 0.3, 0.7)))
+    return replace(plan, rules=rules, chances=chances)
 
 
 def _proposed(plan: Scenario) -> Scenario:

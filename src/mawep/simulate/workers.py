@@ -44,12 +44,15 @@ class Workers:
         self._turns: dict[Number, int] = defaultdict(int)
         self._beating = False
         self._causes = world.truth.causes
+        self._merged: dict[tuple[Number, int], Sha] = {}
         self._tokens: dict[tuple[Number, int], int] = defaultdict(int)
 
     def begin(self, intent: ev.Recorded) -> None:
         """Start what an intent asks of a worker, for the first time or once more."""
         match intent.event:
             case ev.AttemptAssigned() | ev.RepairIntended() | ev.AttemptContinued() as event:
+                if isinstance(event, ev.RepairIntended) and event.merge:
+                    self._merge(event)
                 self._start(self._shift(event.issue, event.attempt, intent.seq))
             case ev.AttemptReclaimed() as event:
                 self._reclaim(self._shift(event.issue, event.attempt, intent.seq))
@@ -69,7 +72,13 @@ class Workers:
 
     def _shift(self, issue: Number, attempt: int, fence: int) -> Shift:
         live = self._world.hall.state.issues[issue].attempt
-        return Shift(issue, attempt, fence, base=live.base if live else "")
+        base = self._merged.get((issue, attempt), live.base if live else "")
+        return Shift(issue, attempt, fence, base=base)
+
+    def _merge(self, event: ev.RepairIntended) -> None:
+        """The agent goes on from the target as it is; one that is careless does not."""
+        if self._rng.random() >= self._scenario.chances.careless:
+            self._merged[event.issue, event.attempt] = self._world.repository.target
 
     def _start(self, shift: Shift) -> None:
         """The next turn of the script begins."""
@@ -181,7 +190,8 @@ class Workers:
         elif shift.turn.ending is Ending.LIMITED:
             self._send(shift, self._limit(shift))
         else:
-            head = self._world.repository.work(shift.base, shift.issue, shift.turn).sha
+            merges = (shift.issue, shift.attempt) in self._merged
+            head = self._world.repository.work(shift.base, shift.issue, shift.turn, merges=merges).sha
             usage = self._usage(shift)
             self._send(shift, ev.TurnEnded(shift.issue, shift.fence, head, "end_turn", usage))
 

@@ -36,6 +36,7 @@ from mawep.core.events.group import AgentsAllowed, FarSeen
 from mawep.core.events.landings import (
     CandidateImported,
     CandidateQueued,
+    CandidateReturned,
     GateFinished,
     GateIntended,
     ImportIntended,
@@ -140,6 +141,7 @@ AnyEvent = (
     | ReviewFinished
     | RepairIntended
     | CandidateQueued
+    | CandidateReturned
     | LandingOpened
     | LandingComposed
     | ProbeIntended
@@ -202,6 +204,7 @@ Command = (
     Intent
     | RunEnded
     | AttemptFailed
+    | CandidateReturned
     | IssueParked
     | IssueCancelled
     | LimitLifted
@@ -280,6 +283,7 @@ __all__ = [
     "BudgetWarned",
     "CandidateImported",
     "CandidateQueued",
+    "CandidateReturned",
     "ClaimsTaken",
     "Command",
     "CommandTaken",

@@ -72,7 +72,8 @@ class GateFinished(Event, frozen=True, tag=True):
 class RepairIntended(Event, frozen=True, tag=True):
     """Intent: the same attempt's agent is told what is wrong and goes on. `review`: its reviewer says so.
 
-    `slot`: it is said of its pull request, and a slot is taken for it again.
+    `merge`: it does not land as it is, and is to merge the target. `slot`: that is said of it, or of its pull request,
+    after it had waited to land, and a slot is taken for it again.
     """
 
     issue: Number
@@ -82,6 +83,7 @@ class RepairIntended(Event, frozen=True, tag=True):
     lease_until: datetime
     review: bool = False
     slot: int | None = None
+    merge: bool = False
 
 
 class CandidateQueued(Event, frozen=True, tag=True):
@@ -116,6 +118,18 @@ class MergeConflict(msgspec.Struct, frozen=True, rename={"with_": "with"}):
     files: tuple[str, ...]
     hunks: str
     with_: tuple[Number, ...] = ()
+
+
+class CandidateReturned(Event, frozen=True, tag=True):
+    """The candidate cannot land as it is: its agent is to merge the target into its branch and go on from there.
+
+    Without `files` in conflict, `why` is that the gate is red of it with the rest, and `hunks` is what the gate said.
+    """
+
+    issue: Number
+    why: str
+    hunks: str = ""
+    files: tuple[str, ...] = ()
 
 
 class LandingOpened(Event, frozen=True, tag=True):

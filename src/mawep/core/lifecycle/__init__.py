@@ -63,6 +63,7 @@ HANDLERS: dict[type, Handler] = {
     ev.ReviewFinished: reviews.finished,
     ev.RepairIntended: attempts.repair,
     ev.CandidateQueued: candidates.queued,
+    ev.CandidateReturned: landings.returned,
     ev.LandingOpened: landings.landing_opened,
     ev.LandingComposed: landings.landing_composed,
     ev.ProbeIntended: landings.probe,

@@ -18,6 +18,7 @@ from mawep.core.lifecycle.steps import (
 )
 from mawep.core.model import FailureReason, IssueState, Number
 from mawep.core.outside import told
+from mawep.core.returning import gave_up
 from mawep.core.state import Attempt, Progress, State, replace
 
 
@@ -44,6 +45,7 @@ def assigned(state: State, rec: ev.Recorded, event: ev.AttemptAssigned) -> State
         detail="",
         salvage=None,
         pull=None,
+        returned=None,
         started_at=record.started_at or rec.at,
     )
     return replace(
@@ -83,15 +85,21 @@ def reclaimed(state: State, rec: ev.Recorded, event: ev.AttemptReclaimed) -> Sta
 
 
 def repair(state: State, rec: ev.Recorded, event: ev.RepairIntended) -> State:
-    if event.slot is not None:
-        state = asked_for(state, event, event.slot)
     attempt = state.issues[event.issue].attempt
+    if attempt is None:
+        return state
+    slot = attempt.slot
+    if event.slot is not None and state.issues[event.issue].state is IssueState.QUEUED:
+        slot, state = event.slot, replace(state, slots=state.slots.set(event.slot, event.issue))
+        state = state if event.merge else asked_for(state, event.issue)
     return new_turn(
         state,
         rec,
         event.issue,
         event.lease_until,
-        review_rounds=(attempt.review_rounds if attempt else 0) + event.review,
+        slot=slot,
+        review_rounds=attempt.review_rounds + event.review,
+        merge_rounds=attempt.merge_rounds + event.merge,
         repairs=event.round,
         refusal=None,
         evidence=event.feedback,
@@ -219,6 +227,8 @@ def failed(state: State, rec: ev.Recorded, event: ev.AttemptFailed) -> State:
     if event.reason is FailureReason.REVIEW:  # its agent has done its part; a person says how it goes on
         why = event.detail or "review: nobody approved it"
         return leave(state, replace(record, detail=why), IssueState.PARKED, rec.at)
+    if record.returned is not None and not (with_us or reassigned):  # its candidate was good by itself
+        return leave(state, gave_up(state, record, record.returned), IssueState.PARKED, rec.at)
     over = event.reason is FailureReason.BUDGET_EXCEEDED  # another attempt would only spend as much again
     if record.runs - record.forgiven <= state.rules.max_retries and not over:
         # What had no verdict is gated again, should the next attempt make the same tree.

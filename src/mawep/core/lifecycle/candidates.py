@@ -74,7 +74,10 @@ def queued(state: State, rec: ev.Recorded, event: ev.CandidateQueued) -> State:
     if record.attempt is None:
         return state
     attempt = replace(record.attempt, progress=Progress.QUEUED)
-    state = free_slot(put(state, replace(record, state=IssueState.QUEUED, attempt=attempt)), event.issue)
+    state = free_slot(
+        put(state, replace(record, state=IssueState.QUEUED, attempt=attempt, returned=None, suspected="")),
+        event.issue,
+    )
     if state.rules.mode == "pull_request":
         return proposed(state, event.issue)
     return replace(state, queue=(*state.queue, event.issue))

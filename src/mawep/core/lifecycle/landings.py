@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from mawep.core import events as ev
-from mawep.core import rules
+from mawep.core import returning, rules
 from mawep.core.lifecycle.steps import (
     close_batch,
     done,
     land,
     leave,
     name,
+    put,
 )
 from mawep.core.model import IssueState
 from mawep.core.state import Landing, State, replace
@@ -36,7 +37,7 @@ def landing_composed(state: State, rec: ev.Recorded, event: ev.LandingComposed) 
         if not conflict.with_:
             why = f"does not merge cleanly with {state.target_branch}: {', '.join(conflict.files)}"
             parked = ev.IssueParked(conflict.issue, why, conflict.hunks, conflict.files)
-            state = _park(state, rec, parked)
+            state = _off(state, rec, returning.instead(state, parked))
     if not event.steps:
         return close_batch(state, rec)
     return replace(state, landing=replace(batch, steps=event.steps))
@@ -58,12 +59,17 @@ def probed(state: State, rec: ev.Recorded, event: ev.ProbeComposed) -> State:
 
 
 def seal(state: State, rec: ev.Recorded, event: ev.SealIntended) -> State:
-    if state.landing is None:
+    batch = state.landing
+    if batch is None:
         return state
     suspects = () if event.suspect is None else (event.suspect,)
+    for number in suspects:
+        red, green = (tuple(step.issue for step in steps) for steps in (batch.steps or (), event.steps))
+        record = replace(state.issues[number], suspected=returning.suspicion(red, green))
+        state = put(state, record)
     return replace(
         state,
-        landing=replace(state.landing, chosen=event.steps),
+        landing=replace(batch, chosen=event.steps),
         suspects=(*state.suspects, *suspects),
         effects=state.effects.set("seal", rec),
     )
@@ -105,9 +111,30 @@ def move_lost(state: State, rec: ev.Recorded, event: ev.MoveLost) -> State:
 
 
 def parked(state: State, rec: ev.Recorded, event: ev.IssueParked) -> State:
-    return close_batch(_park(state, rec, event), rec)
+    return _out_of_batch(state, rec, event)
 
 
-def _park(state: State, rec: ev.Recorded, parked: ev.IssueParked) -> State:
-    record = replace(state.issues[parked.issue], detail=parked.why, hunks=parked.hunks, files=parked.files)
-    return leave(state, record, IssueState.PARKED, rec.at)
+def returned(state: State, rec: ev.Recorded, event: ev.CandidateReturned) -> State:
+    state = done(state, f"update:{event.issue}")
+    waits = state.issues[event.issue].state in (IssueState.QUEUED, IssueState.LANDING)
+    return _out_of_batch(state, rec, event) if waits else state
+
+
+def _out_of_batch(state: State, rec: ev.Recorded, event: ev.CandidateReturned | ev.IssueParked) -> State:
+    """The batch that it is in is over; what waits for a slot or a forge is in none."""
+    composed = state.issues[event.issue].state is IssueState.LANDING
+    state = _off(state, rec, event)
+    return close_batch(state, rec) if composed else state
+
+
+def _off(state: State, rec: ev.Recorded, event: ev.CandidateReturned | ev.IssueParked) -> State:
+    """It does not land as it is: it goes back to its agent, or waits for a person."""
+    record = replace(state.issues[event.issue], detail=event.why, hunks=event.hunks, files=event.files)
+    if isinstance(event, ev.IssueParked):
+        return leave(state, record, IssueState.PARKED, rec.at)
+    state = put(state, replace(record, state=IssueState.QUEUED, returned=event))
+    return replace(
+        state,
+        queue=tuple(number for number in state.queue if number != event.issue),
+        suspects=tuple(number for number in state.suspects if number != event.issue),
+    )

@@ -35,16 +35,15 @@ def _of(pull: Pull, head: str, tree: str) -> Pull:
     )
 
 
-def asked_for(state: State, event: ev.RepairIntended, slot: int) -> State:
-    """What was said of the pull request goes to the agent, in a slot that is taken for it again."""
-    record = state.issues[event.issue]
-    if record.attempt is None or record.pull is None:
+def asked_for(state: State, number: Number) -> State:
+    """What was said of the pull request goes to the agent."""
+    record = state.issues[number]
+    if record.pull is None:
         return state
     seen = record.pull.seen
     answered = record.pull.answered.union(seen.items if seen else ())
     pull = replace(record.pull, rounds=record.pull.rounds + 1, answered=answered, seen=None)
-    state = put(state, replace(record, pull=pull, attempt=replace(record.attempt, slot=slot)))
-    return replace(state, slots=state.slots.set(slot, event.issue))
+    return put(state, replace(record, pull=pull))
 
 
 def intended(state: State, rec: ev.Recorded, event: ev.PullRequestIntended) -> State:
