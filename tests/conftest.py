@@ -38,8 +38,10 @@ settings.load_profile("busy")
 def pytest_configure(config: pytest.Config) -> None:
     """Give this process, and what tests start, a short-named home, TMPDIR and runtime directory."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
-    # Drawing the local variables of every frame of a traceback holds the event loop for seconds.
-    setattr(structlog.dev.rich_traceback, "show_locals", False)  # noqa: B010 (typed as a function)
+    # Drawing a traceback, with the local variables of every frame, holds the event loop for seconds: like mawep itself.
+    *before, _ = structlog.get_config()["processors"]
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, plain])
     scratch = Path(tempfile.mkdtemp(prefix="mw-", dir="/tmp"))
     config.stash[SCRATCH] = scratch
     for name in ("home", "tmp", "run"):

@@ -164,7 +164,7 @@ def test_hostile_text_cannot_drive_the_terminal_or_fill_the_file(tmp_path: Path)
 
 
 def test_closing_puts_everything_back(stream: io.StringIO) -> None:
-    handlers = list(logging.getLogger().handlers)
+    handlers, configured = list(logging.getLogger().handlers), structlog.get_config()
     Logs("DEBUG", stream=stream).close()
     assert logging.getLogger().handlers == handlers
-    assert not structlog.is_configured()
+    assert structlog.get_config() == configured

@@ -72,6 +72,7 @@ class Logs:
         for_people = style == "console" or (style == "auto" and self._stream.isatty())
         shown = self._add(self._stream, _console(self._stream.isatty()) if for_people else _json())
         shown.addFilter(lambda line: line.name not in aside)
+        self._before = structlog.get_config()
         structlog.configure(
             processors=[structlog.stdlib.filter_by_level, *COMMON, ProcessorFormatter.wrap_for_formatter],
             logger_factory=structlog.stdlib.LoggerFactory(),
@@ -106,7 +107,7 @@ class Logs:
         self._files.clear()
         self._ours.setLevel(logging.NOTSET)
         logging.captureWarnings(False)
-        structlog.reset_defaults()
+        structlog.configure(**self._before)
 
     def __enter__(self) -> Logs:
         return self
