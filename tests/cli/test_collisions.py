@@ -71,3 +71,9 @@ def test_what_is_kept_of_words_may_be_damaged_at_any_time(site: Site) -> None:
     words: Path = site.repository / ".git" / "mawep" / "words.db"
     words.write_bytes(b"nonsense " * 500)
     assert site.mawep("plan", "--json", code=0).document == before
+
+
+def test_a_plan_for_a_target_that_is_not_there_says_that_nothing_is_predicted(site: Site) -> None:
+    said = with_history(site).mawep("plan", "--set", "orchestrator.target_branch=trunk", code=0)
+    assert "there is no branch trunk here" in said.err and "no files are predicted" in said.err
+    assert "Files that are likely to change" not in said.out

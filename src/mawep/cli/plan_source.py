@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mawep.adapters.git import Repository
+from mawep.adapters.git_refs import read_ref
 from mawep.cli.context import open_context
 from mawep.cli.estimating import estimated
-from mawep.cli.landing import landed
+from mawep.cli.landing import landed, target_ref
 from mawep.cli.tracking import tracker_of
 from mawep.config import Config
 from mawep.core.graph import Graph, build
@@ -91,7 +92,15 @@ async def chosen_issues(
         issues = list(selection.graph.issues.values())
         if for_a_run:
             issues = await tracker.with_remarks(issues)
-    return replace(selection, graph=build(await estimated(issues, repository, config)))
+    notes = (*selection.notes, *await _nothing_to_learn_from(config, repository))
+    return replace(selection, graph=build(await estimated(issues, repository, config)), notes=notes)
+
+
+async def _nothing_to_learn_from(config: Config, repository: Repository | None) -> tuple[str, ...]:
+    if repository is None or await read_ref(repository, target_ref(config)) is not None:
+        return ()
+    branch = config.orchestrator.target_branch
+    return (f"there is no branch {branch} here (`orchestrator.target_branch`), so no files are predicted",)
 
 
 def wanted_or_all(
