@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from mawep.core import events as ev
-from mawep.core.model import Issue, Likely, Priority, Rules
+from mawep.core.model import FailureReason, Issue, Likely, Priority, Rules
 from tests.core.driver import Driver, green, issue
 
 
@@ -53,3 +53,11 @@ def test_what_an_attempt_really_changed_counts_instead_of_what_was_predicted() -
     (intent,) = [rec.event for rec in run.journal if isinstance(rec.event, ev.ImportIntended)]
     run.go(ev.CandidateImported(1, 1, intent.head, "t1", ("b",)), green("t1"))
     assert started(run) == [1, 3]
+
+
+def test_what_an_agent_was_seen_to_change_counts_beside_what_was_predicted() -> None:
+    issues = [likely(issue(n), path) for n, path in ((1, "a"), (2, "x"), (3, "b"), (4, "c"))]
+    run = Driver(*issues, rules=Rules(max_agents=2)).start(1, 2)
+    run.go(ev.FilesTouched(1, run.fence(1), ("b",)))
+    run.go(ev.AttemptFailed(2, run.fence(2), FailureReason.AGENT_ERROR))
+    assert started(run) == [1, 2, 4]

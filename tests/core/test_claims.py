@@ -8,7 +8,7 @@ import pytest
 
 from mawep.core import events as ev
 from mawep.core.claims import MOST_ASKED, ClaimTable, Conflict, covers, is_protected, overlap
-from mawep.core.model import FailureReason, IssueState
+from mawep.core.model import FailureReason, IssueState, Rules
 from mawep.core.schedule import RefusalKind, refusals
 from tests.core.driver import START, Driver, issue
 
@@ -180,3 +180,36 @@ def test_what_is_asked_under_an_old_fence_is_late() -> None:
     run.start(1)
     run.go(ev.ClaimsTaken(1, run.fence(1) - 1, ("a.py",)))
     assert (run.state.claims.held_by(1), run.state.late) == ((), 1)
+
+
+# --- what a claim is against others
+
+
+def test_claims_that_are_not_exclusive_are_in_nobodys_way() -> None:
+    table = ClaimTable(exclusive=False).take(1, ("a.py", "src/*.py"), LATER).take(2, ("a.py", "src"), LATER)
+    assert (conflicts(table, "a.py", "src/b.py"), table.reserved_from(2)) == ([], {})
+    assert table.holding("a.py") == (1, 2)
+    assert table.holding("src/b.py") == (1, 2)
+    assert table.holding("srcs") == table.keepers("a.py") == ()
+    assert table.drop(1).holding("a.py") == (2,)
+    assert table.drop(2).drop(1) == ClaimTable(exclusive=False)
+
+
+def test_what_others_hold_may_not_be_written() -> None:
+    table = ClaimTable().take(1, ("a.py", "src"), LATER).take(2, ("b.py",), None)
+    assert table.reserved_from(2) == {"a.py": 1, "src": 1}
+    assert table.reserved_from(9) == {"a.py": 1, "src": 1, "b.py": 2}
+    assert (table.keepers("src/x"), table.keepers("c.py")) == ((1,), ())
+
+
+@pytest.mark.parametrize(
+    ("policy", "at_work", "held"),
+    [("refuse", [1], ("a.py",)), ("warn", [1, 2], ("a.py",)), ("off", [1, 2], ())],
+)
+def test_issues_that_declare_the_same_run_together_unless_it_is_refused(
+    policy: str, at_work: list[int], held: tuple[str, ...]
+) -> None:
+    issues = issue(1, files=["a.py"]), issue(2, files=["a.py"])
+    run = Driver(*issues, rules=Rules(on_claim_conflict=policy))
+    assert list(run.state.active) == at_work
+    assert {run.state.claims.held_by(number) for number in at_work} == {held}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mawep.core import events as ev
+from mawep.orchestrator.conflicts import MOVE
 from tests.support.world import World
 
 pytestmark = pytest.mark.e2e
@@ -19,13 +20,18 @@ git -c user.name=a -c user.email=a@example.invalid commit -q -m "work on $MAWEP_
 """
 
 
+def moves(world: World) -> list[ev.MessageSent]:
+    """Who was asked to move."""
+    return [said for said in world.events(ev.MessageSent) if said.lead == MOVE]
+
+
 def test_a_conflict_between_live_branches_is_told_while_agents_work(tmp_path: Path) -> None:
     world = World(tmp_path)
     for number, more in ((101, {"priority": "low"}), (102, {})):
         world.issue(number, **more)
         world.agent(number, WORK + world.until_let("go"))
     mawep = world.begin_start()
-    (told,) = mawep.until("the conflict is told", lambda: world.events(ev.MessageSent))
+    (told,) = mawep.until("the conflict is told", lambda: moves(world))
     assert told.issue == 101, "the one of the lower priority is asked"
     assert "<<<<<<<" in told.text and "from 102" in told.text and told.lead
     sentence = "#101 conflicts with #102 in shared.txt; #101 is asked to move"
@@ -41,4 +47,4 @@ def test_a_conflict_between_live_branches_is_told_while_agents_work(tmp_path: Pa
     world.let("go")
     ended = mawep.wait()
     assert sorted(ended.states.values()) == ["landed", "parked"], ended.said
-    assert len(world.events(ev.MessageSent)) == 1
+    assert len(moves(world)) == 1

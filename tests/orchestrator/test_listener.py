@@ -36,7 +36,6 @@ from mawep.orchestrator.listener import (
     carry_out,
     extensions,
     facts,
-    severity,
 )
 from mawep.orchestrator.results import result_events
 from mawep.state import journal as journals
@@ -245,20 +244,6 @@ def test_a_landing_and_a_conflict_are_announced() -> None:
     assert isinstance(said_, wire.MergeConflict)
     assert (said_.issue, said_.others, said_.files, said_.severity) == (2, [1], ["src/a.py"], "high")
     assert list(announcements(ev.DispatchPaused("x"), driver.state)) == []
-
-
-@pytest.mark.parametrize(
-    ("files", "expected"),
-    [
-        (["src/a.py", "README.md"], "high"),
-        (["README.md", "docs/x.png"], "low"),
-        (["package.json"], "medium"),
-        (["Makefile", "notes.txt"], "medium"),
-        ([], "medium"),
-    ],
-)
-def test_a_conflict_in_code_hurts_most(files: list[str], expected: str) -> None:
-    assert severity(files) == expected
 
 
 # --- over a real bus

@@ -9,7 +9,7 @@ from mawep.coordination import envelopes as wire
 from mawep.core import events as ev
 from mawep.core.changes import MOST_OF_AN_ATTEMPT
 from mawep.core.claims import MOST_ASKED
-from mawep.core.model import FailureReason
+from mawep.core.model import FailureReason, Rules
 from mawep.orchestrator.listener import announcements
 from mawep.orchestrator.requests import MOST_AFFECTED, TEXT_LIMIT, announced, claims
 from tests.core.driver import Driver, issue
@@ -127,3 +127,33 @@ def test_what_does_not_count_is_not_journalled() -> None:
         run.go(*announced(change(1, f"f{number}"), fence, run.state))
     assert announced(change(1, "one-more"), fence, run.state) == []
     assert announced(change(1, "f0", text="again"), fence, run.state) != []
+
+
+def test_where_claims_only_warn_all_get_them_and_are_told_who_else_has() -> None:
+    run = Driver(issue(1, files=["api"]), issue(2), rules=Rules(on_claim_conflict="warn")).start(1, 2)
+    answer = asked(run, 2, "api/pay.py", "free.py")
+    assert (answer.granted, answer.held) == (True, {"api/pay.py": 1})
+    assert "others claim it as well" in answer.why
+    assert run.state.claims.held_by(2) == ("api/pay.py", "free.py")
+    assert list(announcements(run.journal[-1].event, run.state)) == [], (
+        "no worker has to keep anybody from it"
+    )
+
+
+def test_where_claims_are_off_nothing_is_claimed() -> None:
+    run = Driver(issue(1), rules=Rules(on_claim_conflict="off")).start(1)
+    answer = asked(run, 1, "a.py")
+    assert answer.granted and answer.why.startswith("claims are off")
+    assert run.state.claims.held_by(1) == ()
+
+
+def test_who_shares_a_file_is_broadcast() -> None:
+    run = Driver(issue(1), issue(2), issue(3)).start(1, 2, 3)
+    for number, path in ((1, "a.py"), (2, "README.md")):
+        run.go(ev.FilesTouched(number, run.fence(number), (path,)))
+    both = ev.FilesTouched(3, run.fence(3), ("a.py", "README.md", "own.py"))
+    run.go(both)
+    assert list(announcements(both, run.state)) == [
+        (channels.SHARED_FILES, wire.SharedFiles(issue=3, others=[1], files=["a.py"], severity="high")),
+        (channels.SHARED_FILES, wire.SharedFiles(issue=3, others=[2], files=["README.md"], severity="low")),
+    ]

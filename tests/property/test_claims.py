@@ -1,4 +1,4 @@
-"""Claims never refuse too little, and the index finds what looking at all of them finds."""
+"""Claims never refuse too little, the index finds what looking at all of them finds, and nobody waits for ever."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mawep.core import events as ev
 from mawep.core.claims import ClaimTable, clean, covers, overlap
-from tests.core.driver import START
+from mawep.core.model import FailureReason, Rules
+from mawep.core.schedule import RefusalKind, refusals
+from tests.core.driver import START, Driver, issue
 
 PARTS = st.sampled_from(("a", "b", "*", "a*", "?", "[ab]"))
 NAMES = st.sampled_from(("a.py", "b.md", "*.py", "*.md", "*", "a.*"))
@@ -69,3 +72,53 @@ def test_the_table_answers_like_a_list_of_claims(
     for number in held:
         table = table.drop(number)
     assert table == ClaimTable()
+
+
+@given(
+    exclusive=st.booleans(),
+    claims=st.lists(st.tuples(st.integers(1, 3), st.lists(PATTERNS, min_size=1, max_size=3)), max_size=4),
+    path=st.sampled_from(UNIVERSE),
+)
+def test_who_holds_a_path_is_whoever_claims_what_covers_it(
+    exclusive: bool, claims: list[tuple[int, list[str]]], path: str
+) -> None:
+    table, held = ClaimTable(exclusive=exclusive), dict[int, list[str]]()
+    for number, patterns in claims:
+        table, held = table.take(number, patterns, None), held | {number: patterns}
+    expected = {n for n, patterns in held.items() if any(covers(p, path) for p in patterns)}
+    assert set(table.holding(path)) == expected
+    for number in held:
+        table = table.drop(number)
+    assert table == ClaimTable(exclusive=exclusive)
+
+
+@given(
+    declared=st.lists(st.lists(PATTERNS, max_size=3), min_size=2, max_size=6),
+    asked=st.lists(st.tuples(st.integers(0, 5), st.sampled_from(UNIVERSE)), max_size=10),
+    agents=st.integers(1, 4),
+)
+def test_nobody_waits_for_a_claim_of_somebody_who_waits(
+    declared: list[list[str]], asked: list[tuple[int, str]], agents: int
+) -> None:
+    """Declared claims are taken all at once or not at all, and what is asked for later is refused, never waited for.
+
+    So who waits for a claim holds none, who holds one waits for none, and there is no circle to be in.
+    """
+    issues = [issue(n, files=files) for n, files in enumerate(declared, 1)]
+    run = Driver(*issues, rules=Rules(max_agents=agents))
+    asking = iter(asked)
+    while run.state.active:
+        for number, place in [(run.state.active[at % len(run.state.active)], path) for at, path in asking]:
+            run.go(ev.ClaimsTaken(number, run.fence(number), (place,)))
+        waiting = [
+            n
+            for n in run.state.issues
+            if any(r.kind is RefusalKind.CLAIM for r in refusals(run.state, n, run.now))
+        ]
+        assert not any(run.state.claims.held_by(number) for number in waiting)
+        assert set(run.state.claims.holders) <= set(run.state.active) and not set(waiting) & set(
+            run.state.active
+        )
+        number = run.state.active[0]
+        run.start(number).go(ev.AttemptFailed(number, run.fence(number), FailureReason.AGENT_ERROR))
+    assert all(record.state.terminal for record in run.state.issues.values())

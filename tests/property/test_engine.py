@@ -80,7 +80,7 @@ class Hostile(RuleBasedStateMachine):
 
     # --- workers
 
-    @rule(number=NUMBERS, off=st.sampled_from((0, 0, 0, 1)), kind=st.integers(0, 9), reason=REASONS)
+    @rule(number=NUMBERS, off=st.sampled_from((0, 0, 0, 1)), kind=st.integers(0, 10), reason=REASONS)
     def report(self, number: Number, off: int, kind: int, reason: FailureReason) -> None:
         fence = self.fence(number, off)
         reports: tuple[ev.AnyEvent, ...] = (
@@ -92,6 +92,7 @@ class Hostile(RuleBasedStateMachine):
             ev.AttemptInterrupted(number, fence),
             ev.LeasesExtended((fence,), self.run.now),
             ev.ClaimsTaken(number, fence, (f"src/{chr(97 + number % 3)}.py",)),
+            ev.FilesTouched(number, fence, ("src/a.py", "docs/a.md")),
             ev.BreakingChangeAnnounced(number, fence, "src/a.py", "it is other now", ("docs",)),
             ev.BreakingChangeAnnounced(number, fence, f"lib/{number}.py", "it is other now"),
         )

@@ -287,6 +287,11 @@ def test_without_a_plan_files_say_a_little() -> None:
     assert seen(plan("pending", "pending"), edit("a.py")).percent == 0, "its own plan knows better"
 
 
+def test_what_it_was_allowed_to_write_counts_as_touched() -> None:
+    may = PermissionDecided("Edit", ("a.py", "b.py"), allowed=True, why="", writes=("a.py",))
+    assert list(seen(may).files) == ["a.py"]
+
+
 @pytest.mark.parametrize(
     ("event", "activity"),
     [

@@ -90,16 +90,15 @@ class AcpClient:
         if chosen is None and why == "":
             why = "the agent offered no way to say yes"
         self.refused, self._refused_call = why or "", call.id
-        self.turn.emit(PermissionDecided(call.title, paths, allowed=not why, why=why or ""))
+        writes = _writes(call, paths) if not why else ()
+        self.turn.emit(PermissionDecided(call.title, paths, allowed=not why, why=why or "", writes=writes))
         return _permission(chosen)
 
     async def _why_not(self, call: ToolCall, paths: tuple[str, ...]) -> str | None:
         """Why it may not; '' when it may, None when the turn is being ended."""
         if self.turn.stopping:
             return None
-        # What writes nothing has nothing to do with claims, as long as it carries no diff.
-        writes = call.diff_paths if call.kind in READING else paths
-        claimed = refusal(self._policy, self._worktree, writes)
+        claimed = refusal(self._policy, self._worktree, _writes(call, paths))
         if claimed is not None:
             return claimed
         match self._permissions.action(call.kind, paths):
@@ -278,6 +277,11 @@ def _offered(what: _Offer | None, method: str) -> _Offer:
     if what is None:
         raise acp.RequestError.method_not_found(method)
     return what
+
+
+def _writes(call: ToolCall, paths: tuple[str, ...]) -> tuple[str, ...]:
+    """What reads has nothing to do with claims, as long as it carries no diff."""
+    return call.diff_paths if call.kind in READING else paths
 
 
 def _permission(option_id: str | None) -> schema.RequestPermissionResponse:

@@ -85,12 +85,13 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class PermissionDecided:
-    """The agent asked whether it may; `why` is empty when it was allowed."""
+    """The agent asked whether it may; `why` is empty when it was allowed. `writes` is what it then may write."""
 
     title: str
     paths: tuple[str, ...]
     allowed: bool
     why: str
+    writes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,8 @@ def show_explanation(document: dict[str, Any]) -> None:
     _neighbours(out, document)
     if document["claims"]:
         out.print(Text(f"  claims {', '.join(map(one_line, document['claims']))}"))
+    if document["touched"]:
+        out.print(Text(f"  changes {', '.join(map(one_line, document['touched']))}"))
     for attempt in document["attempts"]:
         _attempt(out, attempt, document["reviews"])
     if document["hunks"]:
@@ -93,9 +95,9 @@ def show_explanation(document: dict[str, Any]) -> None:
 
 
 def _troubles(out: Console, document: dict[str, Any]) -> None:
-    """What its branch does not merge with, and what its agent says is in its way."""
-    for conflict in document["conflicts"]:
-        _paragraph(out, "", conflict["told"])
+    """What its branch does not merge with, what it shares with others, and what its agent says is in its way."""
+    for shared in (*document["conflicts"], *document["shared"]):
+        _paragraph(out, "", shared["told"])
     for blocker in document["blockers"]:
         _paragraph(out, "its agent is held up: ", blocker["text"])
 

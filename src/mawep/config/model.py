@@ -228,8 +228,11 @@ class ConflictResolution(Section):
     semantic_merge: Annotated[bool, NotYet("resolving by the agent is")] = Field(
         False, description="Ask the agent to resolve."
     )
-    on_claim_conflict: Annotated[str, NotYet("other answers to a claimed path are")] = Field(
-        "refuse", description="What follows when an agent writes a path another issue declared."
+    on_claim_conflict: Annotated[str, Choice(("refuse", "warn", "off"))] = Field(
+        "refuse",
+        description="What follows when an agent writes a path that another issue has claimed: it is refused, or both "
+        "agents are told; with `off` nothing is claimed.",
+        examples=["warn"],
     )
     max_candidates: Annotated[int, NotYet("merging by rules is")] = Field(
         6, description="Resolutions tried on the gate."
@@ -359,6 +362,7 @@ class Config(Section):
             review_rounds=self.review.max_rounds,
             review_slots=self.review.slots,
             scopes=tuple(scope.rule() for scope in self.verify.scopes),
+            on_claim_conflict=self.conflict_resolution.on_claim_conflict,
         )
 
 

@@ -11,6 +11,7 @@ from mawep.errors import UsageError
 BREAKING_CHANGES = "broadcast:breaking_changes"
 DEPENDENCY_UPDATES = "broadcast:dependency_updates"
 MERGE_CONFLICTS = "broadcast:merge_conflicts"
+SHARED_FILES = "broadcast:shared_files"
 PROGRESS_UPDATES = "status:progress_updates"
 HEALTH_CHECK = "status:health_check"
 BLOCKERS = "status:blockers"
@@ -22,6 +23,7 @@ CAPPED = (
     BREAKING_CHANGES,
     DEPENDENCY_UPDATES,
     MERGE_CONFLICTS,
+    SHARED_FILES,
     PROGRESS_UPDATES,
     HEALTH_CHECK,
     BLOCKERS,

@@ -301,6 +301,15 @@ class MergeConflict(Payload):
     severity: Severity
 
 
+class SharedFiles(Payload):
+    """An attempt changes files that the other issues have changed or claimed as well."""
+
+    issue: int
+    others: list[int] = Field(validation_alias=AliasChoices("with", "others"), serialization_alias="with")
+    files: list[str]
+    severity: Severity
+
+
 class TurnResult(Payload):
     """How a turn ended. Goes to the results stream through a lease's commit, once per fence.
 
@@ -387,7 +396,7 @@ PAYLOADS: dict[str, type[Payload]] = {
         *(Assignment, Repair, Deliver, Answer, ClaimAnswer, ForgeAnswer, ClaimsChanged, Stop, Release),
         *(AttemptStarted, SessionOpened, Question, Delivered, ClaimRequest, ForgeRequest),
         *(Progress, Health, Blocker),
-        *(BreakingChange, DependencyUpdate, MergeConflict, TurnResult),
+        *(BreakingChange, DependencyUpdate, MergeConflict, SharedFiles, TurnResult),
         *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Look, Reply),
     )
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from mawep.core.model import Likely, Number
 from mawep.core.predict.overlap import likeness, profile
 from mawep.core.state import State
+from mawep.core.touched import changed
 
 NEAR = 16
 """Issues that are compared for one slot, so that a decision costs the same however many could start."""
@@ -41,8 +42,10 @@ class UnderWay:
 
     def _count(self, number: Number, sums: dict[str, float]) -> None:
         attempt = self._state.issues[number].attempt
-        files = [Likely(path, 1.0, "changed") for path in attempt.files] if attempt else []
-        for path, part in profile(files or self._state.graph.issues[number].predicted).items():
+        files = [Likely(path, 1.0, "changed") for path in changed(self._state, number)]
+        if attempt is None or not attempt.files:  # what it will change besides is still a guess
+            files = [*self._state.graph.issues[number].predicted, *files]
+        for path, part in profile(files).items():
             sums[path] = sums.get(path, 0.0) + part
 
 

@@ -1,4 +1,4 @@
-"""Who may write what: declared paths, held by the orchestrator for an issue, exclusive and expiring.
+"""Who may write what: declared paths, held by the orchestrator for an issue, expiring, and exclusive if so configured.
 
 A claim on a path covers the path and everything below it. A pattern with a wildcard (`*`, `?`, `[`) covers
 what it matches; two patterns overlap when the literal directories in front of their wildcards do, which may
@@ -40,10 +40,14 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class ClaimTable(msgspec.Struct, frozen=True):
-    """All claims of a run. `paths` and `below` index literal claims, so that a check costs its own length."""
+    """All claims of a run. `paths` and `below` index literal claims, so that a check costs its own length.
 
+    Not `exclusive`: several may hold the same, and nobody is in anybody's way.
+    """
+
+    exclusive: bool = True
     holders: Map[Number, Held] = Map()
-    paths: Map[str, Number] = Map()
+    paths: Map[str, tuple[Number, ...]] = Map()
     below: Map[str, tuple[Number, ...]] = Map()
     globs: tuple[tuple[str, Number], ...] = ()
 
@@ -55,12 +59,31 @@ class ClaimTable(msgspec.Struct, frozen=True):
     def conflicts(
         self, patterns: Iterable[str], *, asking: Number, now: datetime | None
     ) -> Iterator[Conflict]:
-        """Every claim of another issue that overlaps one of `patterns` and is live at `now`; None: live or not."""
-        for pattern in patterns:
+        """Every claim of another issue that overlaps one of `patterns` and is live at `now`; None: live or not.
+
+        None when claims are not exclusive.
+        """
+        for pattern in patterns if self.exclusive else ():
             for holder in self._overlapping(clean(pattern)):
                 if holder != asking and self._live(holder, now):
                     held = next(p for p in self.holders[holder].patterns if overlap(p, clean(pattern)))
                     yield Conflict(pattern, held, holder)
+
+    def reserved_from(self, number: Number) -> dict[str, Number]:
+        """What that issue may not write, and who holds it: all that others hold, when claims are exclusive."""
+        if not self.exclusive:
+            return {}
+        return {pattern: n for n, held in self.holders.items() if n != number for pattern in held.patterns}
+
+    def holding(self, path: str) -> tuple[Number, ...]:
+        """The issues whose claims cover a path, exclusive or not."""
+        return tuple(
+            n for n in self._overlapping(path) if any(covers(p, path) for p in self.holders[n].patterns)
+        )
+
+    def keepers(self, path: str) -> tuple[Number, ...]:
+        """The issue that alone may write a path, if there is one."""
+        return self.holding(path) if self.exclusive else ()
 
     def take(self, number: Number, patterns: Iterable[str], until: datetime | None) -> ClaimTable:
         """The table after `number` has taken `patterns`; it replaces what that issue held."""
@@ -69,13 +92,15 @@ class ClaimTable(msgspec.Struct, frozen=True):
         if not wanted:
             return table
         literals = [p for p in wanted if not is_glob(p)]
-        below = table.below
+        paths, below = table.paths, table.below
         for path in literals:
+            paths = paths.set(path, (*paths.get(path, ()), number))
             for parent in parents(path):
                 below = below.set(parent, (*below.get(parent, ()), number))
         return ClaimTable(
+            exclusive=self.exclusive,
             holders=table.holders.set(number, Held(wanted, until)),
-            paths=table.paths.update(dict.fromkeys(literals, number)),
+            paths=paths,
             below=below,
             globs=(*table.globs, *((p, number) for p in wanted if is_glob(p))),
         )
@@ -94,16 +119,11 @@ class ClaimTable(msgspec.Struct, frozen=True):
             return self
         paths, below = self.paths, self.below
         for path in (p for p in held.patterns if not is_glob(p)):
-            if paths.get(path) == number:
-                paths = paths.delete(path)
+            paths = _without(paths, path, number)
             for parent in parents(path):
-                left = tuple(n for n in below.get(parent, ()) if n != number)
-                if left:
-                    below = below.set(parent, left)
-                elif parent in below:  # not when another path of this claim was in the same directory
-                    below = below.delete(parent)
+                below = _without(below, parent, number)
         globs = tuple((p, n) for p, n in self.globs if n != number)
-        return ClaimTable(self.holders.delete(number), paths, below, globs)
+        return ClaimTable(self.exclusive, self.holders.delete(number), paths, below, globs)
 
     def _live(self, holder: Number, now: datetime | None) -> bool:
         until = self.holders[holder].until
@@ -112,13 +132,18 @@ class ClaimTable(msgspec.Struct, frozen=True):
     def _overlapping(self, pattern: str) -> tuple[Number, ...]:
         found: dict[Number, None] = {n: None for glob, n in self.globs if overlap(glob, pattern)}
         if is_glob(pattern):
-            found.update((n, None) for path, n in self.paths.items() if overlap(pattern, path))
+            found.update((n, None) for path, ns in self.paths.items() if overlap(pattern, path) for n in ns)
         else:
             found.update((n, None) for n in self.below.get(pattern, ()))
-            found.update(
-                (self.paths[path], None) for path in (pattern, *parents(pattern)) if path in self.paths
-            )
+            found.update((n, None) for path in (pattern, *parents(pattern)) for n in self.paths.get(path, ()))
         return tuple(found)
+
+
+def _without(index: Map[str, tuple[Number, ...]], path: str, number: Number) -> Map[str, tuple[Number, ...]]:
+    left = tuple(n for n in index.get(path, ()) if n != number)
+    if left:
+        return index.set(path, left)
+    return index.delete(path) if path in index else index
 
 
 def askable(path: str) -> str:

@@ -357,7 +357,7 @@ class Rules(Value, frozen=True):
     is reviewed. `mode` is how work lands: local, pull_request or branch_only; `max_review_rounds` how often a pull
     request may be repaired. `merge_rounds`: so often is the agent of a candidate that does not land asked to merge the
     target into its branch. `shared`: the runs of other repositories have `max_agents` together with this one, which
-    has those that it is allowed.
+    has those that it is allowed. `on_claim_conflict`: what a claim is against others: `refuse`, `warn` or `off`.
     """
 
     max_agents: int = 5
@@ -378,6 +378,7 @@ class Rules(Value, frozen=True):
     max_review_rounds: int = 3
     merge_rounds: int = 0
     shared: bool = False
+    on_claim_conflict: str = "refuse"
 
 
 class Session(Value, frozen=True):

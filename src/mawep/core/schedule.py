@@ -119,7 +119,7 @@ def _assign(state: State, number: Number, slot: int, now: datetime) -> AttemptAs
         branch=f"{state.branches.get(number, f'feature/{number}')}{suffix}",
         name=f"agent-{slot}-issue-{number}{suffix}",
         base=state.target,
-        claims=state.graph.issues[number].files,
+        claims=state.graph.issues[number].files if state.rules.on_claim_conflict != "off" else (),
         lease_until=_lease(state, now),
         runtime=state.runtime_of(number),
     )

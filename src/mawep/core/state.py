@@ -91,8 +91,8 @@ class Attempt(msgspec.Struct, frozen=True):
     `repairs` counts the rounds in which it was told what is wrong, `review_rounds` those of them that a reviewer asked
     for, `merge_rounds` those in which it was to merge the target. `evidence` is what its agent was last told to repair.
     `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence is
-    `previous_fence`. `asked` are the paths that its agent claimed at run time. `scopes` is what its candidate affects;
-    None: everything.
+    `previous_fence`. `asked` are the paths that its agent claimed at run time, `touched` the files that it was seen to
+    change. `scopes` is what its candidate affects; None: everything.
     """
 
     number: int
@@ -126,6 +126,7 @@ class Attempt(msgspec.Struct, frozen=True):
     previous_fence: int | None = None
     runtime: str = ""
     asked: tuple[str, ...] = ()
+    touched: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
 
     @property

@@ -18,6 +18,7 @@ from mawep.core.model import GateRecord, Issue, IssueState, Number, Routed
 from mawep.core.predict.overlap import foundations, shared_files
 from mawep.core.schedule import refusals
 from mawep.core.state import State
+from mawep.core.touched import changed
 from mawep.core.verdict import ReviewRecord
 from mawep.observe import bill
 from mawep.observe.attempts import Try, attempts_of
@@ -27,6 +28,7 @@ from mawep.observe.live import Live
 from mawep.observe.outlook import expected_of
 from mawep.observe.overlaps import overlaps_of
 from mawep.observe.pulls import pull_of, reasons
+from mawep.observe.sharing import shared_of
 from mawep.observe.text import named
 from mawep.observe.timeline import course_of
 
@@ -121,6 +123,8 @@ def explain_document(
             "depends_on_far": [msgspec.structs.asdict(one) for one in far_status(state, number)],
             "dependents": _neighbours(state, state.graph.dependents[number]),
             "claims": list(state.claims.held_by(number)),
+            "touched": list(changed(state, number)),
+            "shared": shared_of(state, number),
             "question": _question(state, number),
             "conflicts": [
                 _clash(state, one, number) for one in (live or Live()).clashes if number in one.issues

@@ -35,6 +35,7 @@ from mawep.observe.readmodel import (
     Status,
     TargetStatus,
 )
+from mawep.observe.sharing import shared_warnings
 from mawep.observe.text import count, first_line, named
 from mawep.observe.timeline import nobody_there
 from mawep.observe.words import describe, noteworthy
@@ -200,7 +201,7 @@ def _warnings(state: State, live: Live) -> list[str]:
         warnings.append(
             f"{free / 1e9:.1f} GB of disk are free; under {floor / 1e9:.1f} GB no worktree is made"
         )
-    return warnings
+    return warnings + shared_warnings(state)
 
 
 def _owed(owed: Owed) -> str:
@@ -290,7 +291,9 @@ def _reviewed(review: ReviewRecord) -> ReviewStatus:
 
 
 def _files(attempt: Attempt | None, view: AttemptView) -> tuple[str, ...]:
-    return attempt.files if attempt and attempt.files else view.files
+    if attempt is None or attempt.files:
+        return attempt.files if attempt else view.files
+    return tuple(dict.fromkeys((*attempt.touched, *view.files)))
 
 
 def _eta(view: AttemptView, now: datetime) -> float | None:

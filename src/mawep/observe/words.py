@@ -157,6 +157,9 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.ClaimsTaken: lambda e: (
         f"#{e.issue} claims {', '.join(e.paths[:5])}" + (", …" if len(e.paths) > 5 else "")
     ),
+    ev.FilesTouched: lambda e: (
+        f"#{e.issue} changes {', '.join(e.paths[:5])}" + (", …" if len(e.paths) > 5 else "")
+    ),
     ev.BreakingChangeAnnounced: lambda e: (
         f"#{e.issue} announces a breaking change to {e.file}{_because(e.change)}"
     ),

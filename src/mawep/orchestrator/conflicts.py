@@ -18,10 +18,10 @@ from mawep.coordination import envelopes as wire
 from mawep.core import events as ev
 from mawep.core.clashes import Clash, clash_of
 from mawep.core.model import Number
+from mawep.core.severity import severity
 from mawep.core.state import State
 from mawep.errors import GitError
 from mawep.orchestrator.hall import Orchestrator
-from mawep.orchestrator.listener import severity
 from mawep.stages.matrix import Matrix
 
 log = structlog.get_logger("mawep.conflicts")

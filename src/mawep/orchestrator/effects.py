@@ -186,7 +186,7 @@ class Effects:
         state, attempt = self._state(), self._attempt(number)
         issue = state.graph.issues[number]
         agent = f"agent-{attempt.slot}"
-        others = self._claims_of_others(number)
+        others = state.claims.reserved_from(number)
         context = self._context(issue, attempt, tuple(others))
         given = acceptance.Given(state.run, number, attempt.number)
         return wire.Assignment(
@@ -236,7 +236,9 @@ class Effects:
 
     def _feedback(self, number: Number, feedback: Feedback) -> str:
         issue = self._state().graph.issues[number]
-        context = self._context(issue, self._attempt(number), tuple(self._claims_of_others(number)))
+        context = self._context(
+            issue, self._attempt(number), tuple(self._state().claims.reserved_from(number))
+        )
         return render_feedback(self._told.feedback, issue, feedback, context)
 
     def _stop(self, stop: ev.StopIntended) -> wire.Stop:
@@ -285,10 +287,6 @@ class Effects:
             for c in landed[-NEWS_TOLD:]
         )
 
-    def _claims_of_others(self, number: Number) -> dict[str, Number]:
-        holders = self._state().claims.holders
-        return {pattern: n for n, held in holders.items() if n != number for pattern in held.patterns}
-
     # --- import and gate
 
     async def _examine(
@@ -312,7 +310,7 @@ class Effects:
             target=state.target,
             others=await self._heads_of_others(state, intent.issue),
             guard=acceptance.Guard(
-                self._told.protected, self._claims_of_others(intent.issue), scopes, labels
+                self._told.protected, state.claims.reserved_from(intent.issue), scopes, labels
             ),
         )
 

@@ -23,7 +23,9 @@ from mawep.coordination.inbox import Gap, Received, later
 from mawep.coordination.outages import hear
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import events as ev
+from mawep.core import touched
 from mawep.core.model import Budget, Far, IssueState, Number, Question, Session
+from mawep.core.severity import severity
 from mawep.core.state import Progress, State
 from mawep.core.usage import highest
 from mawep.errors import BusGoneError, MawepError
@@ -120,10 +122,10 @@ class Listener:
             self._overhear(payload)
             if isinstance(payload, wire.Health):
                 self._hall.post(Incoming(lambda state: health(payload, state, self._clock.now())))
-            elif isinstance(payload, wire.Progress) and self._hall.state.rules.budget != Budget():
-                said = ev.Consumed(payload.issue, received.envelope.fence or 0, usage_from(payload.usage))
-                if spendings([said], self._hall.state):
-                    self._hall.post(Incoming(lambda state: spendings([said], state)))
+            elif isinstance(payload, wire.Progress):
+                fence = received.envelope.fence or 0
+                if progressed(payload, fence, self._hall.state):
+                    self._hall.post(Incoming(lambda state: progressed(payload, fence, state)))
             return
         if isinstance(payload, wire.Look):
             self._look(payload.hooked)
@@ -247,6 +249,14 @@ def health(said: wire.Health, state: State, now: datetime) -> list[ev.AnyEvent]:
     """What a sign of life of a worker says: leases go on, agents have spent."""
     consumed = [ev.Consumed(one.issue, one.fence, usage_from(one.usage)) for one in said.attempts]
     return [*extensions(said, state, now), *spendings(consumed, state)]
+
+
+def progressed(said: wire.Progress, fence: int, state: State) -> list[ev.AnyEvent]:
+    """What the journal does not have yet of what an attempt has spent, where that is bounded, and of its files."""
+    consumed = (
+        [ev.Consumed(said.issue, fence, usage_from(said.usage))] if state.rules.budget != Budget() else []
+    )
+    return [*spendings(consumed, state), *touched.seen(state, said.issue, fence, said.files)]
 
 
 def spendings(consumed: Iterable[ev.Consumed], state: State) -> list[ev.AnyEvent]:
@@ -406,22 +416,16 @@ def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.
                         severity=severity(conflict.files),
                     ),
                 )
+        case ev.FilesTouched(issue=issue, paths=paths):
+            for other, files in touched.shared(state, issue, paths).items():
+                yield (
+                    channels.SHARED_FILES,
+                    wire.SharedFiles(
+                        issue=issue, others=[other], files=list(files), severity=severity(files)
+                    ),
+                )
         case ev.BreakingChangeAnnounced():
             for change in requests.broadcast(event, state):
                 yield channels.BREAKING_CHANGES, change
         case _:
             return
-
-
-def severity(files: Iterable[str]) -> wire.Severity:
-    """How much a conflict in these files hurts: code most, prose least."""
-    kinds = {_kind(path) for path in files}
-    return "high" if "code" in kinds else "medium" if "other" in kinds or not kinds else "low"
-
-
-def _kind(path: str) -> str:
-    name, _, ending = path.rpartition("/")[2].rpartition(".")
-    if ending.lower() in {"md", "rst", "txt", "adoc"} or path.startswith("docs/"):
-        return "prose"
-    data = {"json", "yaml", "yml", "toml", "lock", "ini", "cfg", "xml", "csv", "svg", "png"}
-    return "other" if not name or ending.lower() in data else "code"

@@ -39,16 +39,20 @@ def claims(
         paths = tuple(dict.fromkeys(map(askable, request.paths)))
     except ValueError as error:
         return answer(f"a path {error}"), []
+    if state.rules.on_claim_conflict == "off":
+        return answer("claims are off, nobody is kept from", granted=True), []
     mine = state.claims.held_by(request.issue)
     wanted = tuple(path for path in paths if path not in mine)
     if not wanted:
-        return answer("it has them already", granted=True), []
+        return answer("", granted=True), []
     if len(attempt.asked) + len(wanted) > MOST_ASKED:
         return answer(f"an attempt may claim {MOST_ASKED} paths; it has {len(attempt.asked)}"), []
     held = {c.path: c.holder for c in state.claims.conflicts(wanted, asking=request.issue, now=None)}
     if held:
         return answer("others hold some of it", held=held), []
-    return answer("", granted=True), [ev.ClaimsTaken(request.issue, fence, wanted)]
+    shared = {path: n for path in wanted for n in state.claims.holding(path)}
+    why = "yours, and others claim it as well, who are told when you change it" if shared else ""
+    return answer(why, granted=True, held=shared), [ev.ClaimsTaken(request.issue, fence, wanted)]
 
 
 def announced(said: wire.BreakingChange, fence: int, state: State) -> list[ev.AnyEvent]:
@@ -85,6 +89,8 @@ def at_work(state: State, number: Number, fence: int) -> Attempt | None:
 
 def claim_news(event: ev.AnyEvent, state: State) -> Iterator[wire.ClaimsChanged]:
     """What other agents' workers have to know about who may write what, from the state after the event."""
+    if not state.claims.exclusive:
+        return
     match event:
         case ev.AttemptAssigned(issue=issue, claims=taken) | ev.ClaimsTaken(issue=issue, paths=taken):
             held = state.claims.held_by(issue)

@@ -21,7 +21,7 @@ from mawep.coordination import envelopes as wire
 from mawep.coordination.leases import Lease
 from mawep.core.model import FailureReason, Issue, Question, Sha, Usage
 from mawep.gateway.gateway import Gateway, Visitor
-from mawep.stages.attempt import Limits, Turn
+from mawep.stages.attempt import Changed, Limits, Turn
 from mawep.stages.workspace import Workspace
 from mawep.worker.spending import Price, Spending
 
@@ -85,7 +85,8 @@ class Desk:
 
     `turn` is None between turns; `fence` is that of the last one, `newest` that of one that is to follow.
     `questions` are open, the first is the one that a person sees; `asking` are those that a call of a tool waits for.
-    `visitor` is who it is to the gateway, `metered` what that has counted of it.
+    `changed` sees what it changes in its worktree. `visitor` is who it is to the gateway, `metered` what that has
+    counted of it.
     """
 
     work: wire.Assignment
@@ -106,6 +107,7 @@ class Desk:
     tools: ToolServer | None = None
     allowance: Allowance = field(default_factory=Allowance)
     announced: Allowance = field(default_factory=Allowance)
+    changed: Changed | None = None
     visitor: Visitor | None = None
     metered: Usage | None = None
     spending: Spending = field(default_factory=Spending)

@@ -170,9 +170,8 @@ class Toolbox:
         if not isinstance(answer, wire.ClaimAnswer):
             raise Refusal("there is no answer; the files are not yours, try again later")
         if answer.granted:
-            return Said(
-                f"yours until your issue ends: {', '.join(wanted)}", {"granted": True, "paths": wanted}
-            )
+            said = answer.why or "yours until your issue ends"
+            return Said(f"{said}: {', '.join(wanted)}", {"granted": True, "paths": wanted})
         held = [f"{path} (#{issue})" for path, issue in answer.held.items()]
         text = f"not granted, {answer.why}{': ' + ', '.join(held) if held else ''}; leave those files alone"
         return Said(text, {"granted": False, "why": answer.why, "held": dict(answer.held)}, ok=False)

@@ -52,6 +52,7 @@ from mawep.worker.results import Results
 from mawep.worker.sessions import Sessions
 from mawep.worker.talk import Talk, spoken
 from mawep.worker.tools import Toolbox
+from mawep.worker.watching import watched
 
 log = structlog.get_logger("mawep.worker")
 
@@ -81,6 +82,7 @@ class Worker:
         self._leases = leases
         self._results = Results(leases, clock)
         self._workspaces = workspaces
+        self._repository = repository
         self._keeping = Keeping(settings.run, workspaces, repository)
         self._clock = clock
         self._talk = Talk(self._reports)
@@ -322,7 +324,8 @@ class Worker:
         at, most, clock = desk.at, self._settings.limits, self._clock
         desk.turn = Turn(session, at.path, most, clock, ears, scratch=at.tmp, held=at.held, calls=desk.calls)
         try:
-            return await desk.turn.run(prompt)
+            async with watched(desk, self._repository, clock):
+                return await desk.turn.run(prompt)
         except AgentFailed as failure:
             session.failed(failure)
             raise

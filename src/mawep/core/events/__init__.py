@@ -19,6 +19,7 @@ from mawep.core.events.attempts import (
     AttemptStarted,
     BreakingChangeAnnounced,
     ClaimsTaken,
+    FilesTouched,
     LeasesExtended,
     MessageDelivered,
     MessageSent,
@@ -120,6 +121,7 @@ AnyEvent = (
     | MessageSent
     | MessageDelivered
     | ClaimsTaken
+    | FilesTouched
     | BreakingChangeAnnounced
     | LeasesExtended
     | TurnEnded
@@ -295,6 +297,7 @@ __all__ = [
     "DispatchUnpaused",
     "Event",
     "FarSeen",
+    "FilesTouched",
     "GateFinished",
     "GateIntended",
     "ImportIntended",

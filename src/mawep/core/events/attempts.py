@@ -103,6 +103,14 @@ class ClaimsTaken(Event, frozen=True, tag=True):
     paths: tuple[str, ...]
 
 
+class FilesTouched(Event, frozen=True, tag=True):
+    """The agent was seen to change these files for the first time in its attempt; nobody is kept from them."""
+
+    issue: Number
+    fence: int
+    paths: tuple[str, ...]
+
+
 class BreakingChangeAnnounced(Event, frozen=True, tag=True):
     """The agent says that its work breaks what others do: `affects` are paths and patterns, the texts its own."""
 

@@ -42,6 +42,7 @@ HANDLERS: dict[type, Handler] = {
     ev.MessageSent: attempts.message,
     ev.MessageDelivered: attempts.delivered,
     ev.ClaimsTaken: asked.claims_taken,
+    ev.FilesTouched: attempts.touched,
     ev.BreakingChangeAnnounced: asked.announced,
     ev.LeasesExtended: attempts.leases,
     ev.TurnEnded: attempts.turn_ended,

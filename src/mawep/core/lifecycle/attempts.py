@@ -20,6 +20,7 @@ from mawep.core.model import FailureReason, IssueState, Number
 from mawep.core.outside import told
 from mawep.core.returning import gave_up
 from mawep.core.state import Attempt, Progress, State, replace
+from mawep.core.touched import fresh
 
 
 def assigned(state: State, rec: ev.Recorded, event: ev.AttemptAssigned) -> State:
@@ -159,6 +160,14 @@ def message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
     if not state.issues[event.issue].state.holds_slot:
         return state
     return replace(state, effects=state.effects.set(f"message:{event.issue}:{event.message}", rec))
+
+
+def touched(state: State, rec: ev.Recorded, event: ev.FilesTouched) -> State:
+    record, attempt = state.issues[event.issue], current(state, event.issue, event.fence)
+    if attempt is None:
+        return late(state)
+    known = (*attempt.touched, *fresh(attempt, event.paths))
+    return put(state, replace(record, attempt=replace(attempt, touched=known)))
 
 
 def delivered(state: State, rec: ev.Recorded, event: ev.MessageDelivered) -> State:

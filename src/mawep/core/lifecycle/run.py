@@ -8,6 +8,7 @@ from immutables import Map
 
 from mawep.core import events as ev
 from mawep.core import graph, rules
+from mawep.core.claims import ClaimTable
 from mawep.core.far import awaited
 from mawep.core.lifecycle.steps import (
     close_batch,
@@ -35,6 +36,7 @@ def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
         routed=Map({int(number): routed for number, routed in event.routed.items()}),
         graph=plan,
         issues=Map({n: IssueRecord(n, IssueState.WAITING) for n in plan.issues}),
+        claims=ClaimTable(exclusive=event.rules.on_claim_conflict == "refuse"),
         unmet=Map({n: len(needed) + len(awaited(plan.issues[n])) for n, needed in plan.dependencies.items()}),
         started_at=rec.at,
     )

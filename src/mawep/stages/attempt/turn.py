@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,6 +122,8 @@ class Progress:
                 self.usage = usage
             case PermissionDecided(title, paths, allowed, why) if not allowed:
                 self.activity = f"refused {title} {', '.join(paths)}: {why}"
+            case PermissionDecided(writes=writes):
+                self.files.update(dict.fromkeys(writes))
             case _:
                 pass
 
@@ -209,6 +211,11 @@ class Turn:
                 await self._ears.announced(event)
             case _:
                 pass
+        self._ears.progressed(self.progress)
+
+    def changed(self, files: Iterable[str]) -> None:
+        """These files of its worktree were seen to change."""
+        self.progress.files.update(dict.fromkeys(files))
         self._ears.progressed(self.progress)
 
     def answered(self, question_id: str | None = None) -> None:
