@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.support import promises
+from tests.support.pricing import TWICE_FIRST, pricing
 from tests.support.world import Ended, World
 
 
@@ -100,6 +101,11 @@ def many(root: Path) -> World:
     return world
 
 
+def resolved(root: Path) -> World:
+    """The second of two does not merge, and only one way to merge it by rule passes."""
+    return pricing(root, [TWICE_FIRST])
+
+
 CHAIN = Scenario(chain, 0, ({101: "landed", 102: "landed"},))
 REPAIRED = Scenario(repaired, 0, ({101: "landed"},))
 STOPPED = Scenario(stopped, 1, ({101: "failed: gate_failed", 102: "landed"},))
@@ -107,4 +113,5 @@ LIMITED = Scenario(limited, 0, ({101: "landed"},))
 CLASHING = Scenario(clashing, 1, ({101: "landed", 102: "parked"}, {101: "parked", 102: "landed"}))
 FAILING = Scenario(failing, 1, ({101: "failed: agent_error", 102: "landed"},))
 REVIEWED = Scenario(reviewed, 0, ({101: "landed"},))
+RESOLVED = Scenario(resolved, 0, ({101: "landed", 102: "landed"},))
 MANY = Scenario(many, 0, ({101: "landed"},))

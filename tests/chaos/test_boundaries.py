@@ -15,6 +15,7 @@ from tests.chaos.scenarios import (
     LIMITED,
     MANY,
     REPAIRED,
+    RESOLVED,
     REVIEWED,
     STOPPED,
     Scenario,
@@ -105,6 +106,18 @@ INSIDE = {
             "call mawep.stages.land:hold after 1",
             "call mawep.stages.land:hold before 2",
             "call mawep.stages.land:hold after 2",
+        ),
+    ),
+    "the gate chooses among ways to merge": (
+        RESOLVED,
+        (
+            "call mawep.stages.land.resolve:_tree after 1",
+            "call mawep.stages.land:hold after 4",
+            "journal LandingComposed after 2",
+            "effect GateIntended before 4",
+            "journal GateFinished after 3",
+            "journal GateFinished after 4",
+            "journal LandingSealed after 2",
         ),
     ),
     "the target moves": (

@@ -13,7 +13,6 @@ LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
     "conflict_resolution.semantic_merge=true",
-    "conflict_resolution.max_candidates=1",
     "conflict_resolution.regenerate=[npm i]",
     "monitoring.otlp_endpoint=http://localhost:4317",
 ]

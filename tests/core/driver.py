@@ -136,7 +136,14 @@ class Driver:
         opened = self.last(ev.LandingOpened)
         out = {conflict.issue for conflict in conflicts}
         steps = self.steps([n for n in opened.members if n not in out], name)
-        self.go(ev.LandingComposed(opened.base, steps, conflicts))
+        self.go(ev.LandingComposed(opened.base, steps, conflicts, parks=False))
+        return steps
+
+    def conflict(self, conflict: ev.MergeConflict, ways: int = 0) -> tuple[ev.Step, ...]:
+        """Answer the open composition of one that conflicts: so many ways to merge it, trees `w-1`, `w-2` and so on."""
+        opened = self.last(ev.LandingOpened)
+        steps = tuple(ev.Step(conflict.issue, f"mw-{way + 1}", f"w-{way + 1}") for way in range(ways))
+        self.go(ev.LandingComposed(opened.base, (), (conflict,), steps, parks=False))
         return steps
 
     @staticmethod

@@ -35,6 +35,20 @@ def test_what_a_candidate_conflicts_with_is_called_with() -> None:
     assert ev.decode(ev.encode(composed)) == composed
 
 
+def test_a_conflict_with_the_target_is_told_once() -> None:
+    target, other = ev.MergeConflict(2, ("a.py",), ""), ev.MergeConflict(3, ("a.py",), "", (1,))
+    steps = (ev.Step(1, "c", "t"),)
+    in_company = ev.LandingComposed("sha", steps, (target, other))
+    assert (in_company.alone, in_company.told) == (None, (other,))
+    alone = ev.LandingComposed("sha", (), (target,))
+    assert (alone.alone, alone.told) == (target, (target,))
+
+
+def test_an_older_journals_conflicts_park() -> None:
+    written = b'{"type": "LandingComposed", "base": "sha", "steps": []}'
+    assert ev.decode(written) == ev.LandingComposed("sha", (), parks=True)
+
+
 @pytest.mark.parametrize("data", [b"", b"{}", b'{"type": "Unknown"}', b'{"type": "RunEnded"}', b"[1]"])
 def test_what_is_no_event_is_a_value_error(data: bytes) -> None:
     with pytest.raises(ValueError):

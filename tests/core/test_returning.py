@@ -22,9 +22,13 @@ def run(*numbers: int, **changes: Any) -> Driver:
 
 
 def conflicting(**changes: Any) -> Driver:
-    """The first of two does not merge with the target, the second waits for its gate."""
+    """The first of two does not merge with the target, on which the second has landed."""
     driver = run(**changes).queue(1, 2)
     driver.compose(CONFLICT)
+    driver.go(green("u-2"))
+    driver.seal()
+    driver.move()
+    driver.conflict(CONFLICT)
     return driver
 
 
@@ -44,11 +48,8 @@ def test_its_agent_is_told_what_conflicts_and_has_a_slot_again() -> None:
     assert driver.attempt(1).merge_rounds == 1
 
 
-def test_what_landed_with_it_lands_meanwhile_and_then_it_lands_itself() -> None:
+def test_who_was_in_the_batch_with_it_lands_first_and_then_it_lands_itself() -> None:
     driver = conflicting()
-    driver.go(green("u-2"))
-    driver.seal()
-    driver.move()
     assert driver.at(2) is IssueState.LANDED
     merge(driver, "t-1b").go(green("t-1b"))
     assert driver.state.issues[1].returned is None
@@ -62,9 +63,6 @@ def test_what_landed_with_it_lands_meanwhile_and_then_it_lands_itself() -> None:
 
 def test_it_is_asked_so_often_and_then_parked_with_its_hunks() -> None:
     driver = conflicting()
-    driver.go(green("u-2"))
-    driver.seal()
-    driver.move()
     for _ in range(2):
         merge(driver, "t-1").compose(CONFLICT)
     record = driver.state.issues[1]
@@ -261,3 +259,21 @@ def test_a_pull_request_that_is_red_on_the_target_goes_back() -> None:
     driver.go(red("t-m"))
     assert driver.last(ev.CandidateReturned).hunks == "t-m is red"
     assert driver.last(ev.RepairIntended).merge
+
+
+def test_whom_no_way_to_merge_lands_goes_back_with_what_the_gate_said_of_the_best() -> None:
+    driver = run(1).queue(1)
+    driver.conflict(CONFLICT, 2)
+    driver.go(red("w-1"), red("w-2"))
+    asked = driver.last(ev.RepairIntended)
+    assert asked.feedback.startswith(
+        "does not merge cleanly with main: a.py; 2 ways to merge it by rule do not pass"
+    )
+    assert asked.feedback.endswith("<<<<<<<\n\n--- the gate on the best of them\nw-1 is red")
+
+
+def test_a_way_without_a_verdict_is_nothing_that_its_agent_could_mend() -> None:
+    driver = run(1).queue(1)
+    driver.conflict(CONFLICT, 1)
+    driver.go(verdict("w-1", GateResult.NONE))
+    assert driver.at(1) is IssueState.PARKED

@@ -84,7 +84,7 @@ def test_what_was_approved_once_is_not_reviewed_again() -> None:
     run = reviewed()
     run.go(said(run, Verdict.APPROVE))
     conflict = ev.MergeConflict(1, ("a",), "")
-    run.compose(conflict)
+    run.conflict(conflict)
     assert run.at(1) is IssueState.PARKED
     run.go(ev.IssueReopened(1, "ada"))
     run.verify(1)  # the same tree again

@@ -104,6 +104,11 @@ def test_conflicts_are_told() -> None:
     conflict = ev.MergeConflict(2, ("a.py",), "<<<<<<<", (1,))
     assert say(ev.LandingComposed(sha("b"), (step,), (conflict,))).endswith("; #2 in conflict")
     assert say(ev.LandingComposed(sha("b"), (), (conflict,))) == "Nothing merged; #2 in conflict"
+    ways = tuple(ev.Step(2, sha(name), sha(name)) for name in "ab")
+    assert (
+        say(ev.LandingComposed(sha("b"), (), (conflict,), ways))
+        == "#2 in conflict; 2 ways to merge by rule found"
+    )
 
 
 def test_a_hostile_word_stays_on_its_line() -> None:

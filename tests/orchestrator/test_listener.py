@@ -243,6 +243,9 @@ def test_a_landing_and_a_conflict_are_announced() -> None:
     assert channel == channels.MERGE_CONFLICTS
     assert isinstance(said_, wire.MergeConflict)
     assert (said_.issue, said_.others, said_.files, said_.severity) == (2, [1], ["src/a.py"], "high")
+    with_target = ev.MergeConflict(2, ("src/a.py",), "<<<")
+    in_company = ev.LandingComposed("a", Driver.steps((1,)), (with_target,), parks=False)
+    assert list(announcements(in_company, driver.state)) == []  # it comes again, alone
     assert list(announcements(ev.DispatchPaused("x"), driver.state)) == []
 
 

@@ -137,7 +137,12 @@ class Hostile(RuleBasedStateMachine):
                     for n in members
                     if n not in merging
                 )
-                return ev.LandingComposed(base, self.steps(merging), conflicts)
+                ways = tuple(self.steps(members)[0] for _ in range(data.draw(st.integers(0, 3))))
+                alone = len(members) == len(conflicts) == 1
+                parks = data.draw(st.booleans())
+                return ev.LandingComposed(
+                    base, self.steps(merging), conflicts, ways if alone else (), parks=parks
+                )
             case ev.ProbeIntended(base=base, members=members):
                 return ev.ProbeComposed(base, members, self.steps(members) if chance else ())
             case ev.SealIntended(base=base, steps=steps):

@@ -96,6 +96,15 @@ def test_a_run_has_spent_what_its_issues_have_spent() -> None:
     assert any(run.state.spent.tokens for run in runs(0))
 
 
+def test_the_gate_chooses_among_ways_to_merge() -> None:
+    some = [run for part in range(CHUNKS) for run in runs(part)]
+    composed = [event for event in events(some) if isinstance(event, ev.LandingComposed)]
+    tried = {way.tree: (place, len(event.ways)) for event in composed for place, way in enumerate(event.ways)}
+    landed = [event.steps[0].tree for event in events(some) if isinstance(event, ev.SealIntended)]
+    places = Counter(tried[tree][0] for tree in landed if tree in tried)
+    assert places[0] and sum(places.values()) > places[0]
+
+
 def test_a_seed_replays_the_same() -> None:
     assert [simulate(seed).journal for seed in range(10)] == [run.journal for run in runs(0)[:10]]
     assert simulate(3).journal != simulate(4).journal

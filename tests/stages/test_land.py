@@ -185,6 +185,45 @@ async def test_what_rules_can_resolve_lands_and_the_landing_commit_says_how(
     )
 
 
+async def test_every_way_to_merge_a_candidate_by_rule_is_a_commit_that_a_ref_holds(
+    repository: Repository, checkout: Path
+) -> None:
+    commit(checkout, {"m.py": "a = 1\n", "n.py": "n = 1\n"})
+    mine = {"m.py": "a = 1\nb = f()\n", "n.py": "n = 1\nk = f()\n"}
+    one = candidate(checkout, 1, {"m.py": "a = 1\nc = g(2)\n", "n.py": "n = 1\nm = g(2)\n"})
+    base = commit(checkout, mine)
+    found, conflict = await land.ways(repository, RUN, base, one, WHEN, most=3)
+    assert conflict is not None
+    assert (conflict.issue, conflict.files, conflict.with_) == (1, ("m.py", "n.py"), ())
+    texts = [[git(checkout, "show", f"{way.tree}:{path}") for path in mine] for way in found]
+    assert texts == [
+        ["a = 1\nb = f()\nc = g(2)", "n = 1\nk = f()\nm = g(2)"],
+        ["a = 1\nc = g(2)\nb = f()", "n = 1\nk = f()\nm = g(2)"],
+        ["a = 1\nb = f()\nc = g(2)", "n = 1\nm = g(2)\nk = f()"],
+    ]
+    assert all(way.resolved[0].startswith("m.py: ") for way in found)
+    assert {git(checkout, "rev-parse", ref) for ref in await land.landing_refs(repository, RUN)} == {
+        way.commit for way in found
+    }
+    assert await land.ways(repository, RUN, base, one, WHEN, most=3) == (found, conflict)
+    (best,), _ = await land.compose(repository, RUN, base, [one], WHEN, by_rule=True)
+    assert best == found[0]
+    assert (await land.ways(repository, RUN, base, one, WHEN, most=0))[0] == ()
+
+
+async def test_what_merges_cleanly_has_no_ways(repository: Repository, checkout: Path) -> None:
+    one = candidate(checkout, 1, {"a.txt": "one\n"})
+    assert await land.ways(repository, RUN, head(checkout), one, WHEN, most=6) == ((), None)
+
+
+async def test_only_guesses_are_ways_but_go_into_no_batch(repository: Repository, checkout: Path) -> None:
+    one = candidate(checkout, 1, {"a.txt": "a\nsome words here\n"})
+    base = commit(checkout, {"a.txt": "a\nsome words there\n"})
+    found, conflict = await land.ways(repository, RUN, base, one, WHEN, most=6)
+    assert [way.resolved[0].partition(" (")[0] for way in found] == ["a.txt: union"] * 2
+    assert await land.compose(repository, RUN, base, [one], WHEN, by_rule=True) == ((), (conflict,))
+
+
 @pytest.mark.parametrize(
     ("before", "one", "two"),
     [

@@ -409,7 +409,7 @@ class Conductor:
                 feedback=templates["feedback"],
                 gate=verify.told(),
                 protected=protected_patterns(verify.protected_paths),
-                by_rule=self.config.conflict_resolution.auto_merge,
+                candidates=self.config.conflict_resolution.candidates,
             ),
             state=lambda: hall.state,
             clock=self.clock,

@@ -234,12 +234,21 @@ class ConflictResolution(Section):
         "agents are told; with `off` nothing is claimed.",
         examples=["warn"],
     )
-    max_candidates: Annotated[int, NotYet("merging by rules is")] = Field(
-        6, description="Resolutions tried on the gate."
+    max_candidates: int = Field(
+        6,
+        ge=1,
+        le=100,
+        description="How many ways to merge a candidate by rule are gated, the best first, before it is given up.",
+        examples=["1"],
     )
     regenerate: Annotated[tuple[Loose, ...], NotYet("merging by rules is")] = Field(
         (), description="Commands that make generated files anew."
     )
+
+    @property
+    def candidates(self) -> int:
+        """How many ways to merge by rule are gated; 0 where nothing is merged by rule."""
+        return self.max_candidates if self.auto_merge else 0
 
 
 class Monitoring(Section):

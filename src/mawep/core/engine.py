@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import budget, changes, landing, news, pulls, returning, review, rules, schedule, slots
+from mawep.core import budget, changes, landing, news, pulls, returning, review, rules, schedule, slots, ways
 from mawep.core import events as ev
 from mawep.core.culprits import Land, Probe
 from mawep.core.lifecycle import HANDLERS
@@ -234,7 +234,15 @@ def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
         if not batch.moving and state.move_blocked is None:
             yield ev.MoveIntended(batch.base, batch.sealed[-1].commit, batch.sealed)
     elif batch.chosen is None:
-        yield from _judge(state, batch, now)
+        yield from _choose(state, batch, batch.conflict, now) if batch.conflict else _judge(state, batch, now)
+
+
+def _choose(state: State, batch: Landing, conflict: ev.MergeConflict, now: datetime) -> Iterator[ev.Command]:
+    found = ways.chosen(state, batch)
+    if found is not None:
+        yield _seal(state, batch, (found,), now)
+    elif (reds := ways.red(state, batch)) is not None:
+        yield returning.unmerged(state, conflict, reds)
 
 
 def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
@@ -245,9 +253,7 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
                 yield ev.ProbeIntended(batch.base, part)
     elif isinstance(found, Land):
         chosen = landing.composed(batch, found.part) or ()
-        record = state.gates[chosen[-1].gate]
-        proofs = review.proofs(state, chosen)
-        yield ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, found.suspect, proofs)
+        yield _seal(state, batch, chosen, now, found.suspect)
     else:
         yield _park_red(state, batch, found.number)
 
@@ -255,6 +261,14 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
 def _park_red(state: State, batch: Landing, number: Number) -> ev.CandidateReturned | ev.IssueParked:
     alone = landing.composed(batch, (number,))
     return returning.not_green(state, number, state.gates.get(alone[-1].gate) if alone else None)
+
+
+def _seal(
+    state: State, batch: Landing, chosen: tuple[ev.Step, ...], now: datetime, suspect: Number | None = None
+) -> ev.SealIntended:
+    record = state.gates[chosen[-1].gate]
+    proofs = review.proofs(state, chosen)
+    return ev.SealIntended(batch.base, chosen, ev.gate_digest(record), now, suspect, proofs)
 
 
 def _gates(state: State) -> Iterator[ev.GateIntended]:

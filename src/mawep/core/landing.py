@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mawep.core import rules
+from mawep.core import rules, ways
 from mawep.core.culprits import Diagnosis, Part, Probe, diagnose
 from mawep.core.events import GateIntended, Step
 from mawep.core.model import IssueState
@@ -59,11 +59,26 @@ def wanted_gates(state: State) -> tuple[list[GateIntended], list[GateIntended]]:
     landing = state.landing
     if landing is None or landing.steps is None or landing.chosen is not None:
         return [], []
+    if landing.conflict is not None:
+        return _gates_of_ways(state, landing)
     found = diagnose_batch(state, landing)
     if not isinstance(found, Probe):
         return [], []
     now, early = (list(_gates(state, landing, parts)) for parts in found)
     return now, early
+
+
+def _gates_of_ways(state: State, landing: Landing) -> tuple[list[GateIntended], list[GateIntended]]:
+    """One after the other; those that may not be needed take slots that would idle."""
+    wanted = [
+        GateIntended(
+            step.tree, step.commit, f"landing #{step.issue}, {place} of {len(landing.ways)} ways", step.scopes
+        )
+        for place, step in enumerate(landing.ways, 1)
+        if step in ways.untried(state, landing)
+    ]
+    needed = 0 if ways.under_way(state, landing) else 1
+    return wanted[:needed], wanted[needed:]
 
 
 def _gates(state: State, landing: Landing, parts: Iterable[Part]) -> Iterator[GateIntended]:

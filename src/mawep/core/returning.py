@@ -28,6 +28,22 @@ def instead(state: State, parked: ev.IssueParked) -> ev.CandidateReturned | ev.I
     return parked
 
 
+def unmerged(
+    state: State, conflict: ev.MergeConflict, tried: Sequence[GateRecord] = ()
+) -> ev.CandidateReturned | ev.IssueParked:
+    """What follows for a candidate in conflict; `tried` are verdicts on the ways to merge it, the best first."""
+    why = f"does not merge cleanly with {state.target_branch}: {', '.join(conflict.files)}"
+    if not tried:
+        return instead(state, ev.IssueParked(conflict.issue, why, conflict.hunks, conflict.files))
+    ways = (
+        "the way to merge it by rule does" if len(tried) == 1 else f"{len(tried)} ways to merge it by rule do"
+    )
+    hunks = f"{conflict.hunks}\n\n--- the gate on the best of them\n{tried[0].excerpt}"
+    parked = ev.IssueParked(conflict.issue, f"{why}; {ways} not pass", hunks, conflict.files)
+    silent = any(verdict.result is GateResult.NONE for verdict in tried)
+    return parked if silent else instead(state, parked)
+
+
 def not_green(
     state: State, number: Number, verdict: GateRecord | None
 ) -> ev.CandidateReturned | ev.IssueParked:

@@ -11,7 +11,14 @@ from immutables import Map
 
 from mawep.core import graph
 from mawep.core.claims import ClaimTable
-from mawep.core.events import CandidateReturned, MoveBlocked, PullRequestSeen, Recorded, Step
+from mawep.core.events import (
+    CandidateReturned,
+    MergeConflict,
+    MoveBlocked,
+    PullRequestSeen,
+    Recorded,
+    Step,
+)
 from mawep.core.far import FarRecord
 from mawep.core.limits import Limit
 from mawep.core.model import (
@@ -221,12 +228,17 @@ class IssueRecord(msgspec.Struct, frozen=True):
 
 
 class Landing(msgspec.Struct, frozen=True):
-    """The batch that is being landed on `base`. `parts` holds composed parts; None: asked for."""
+    """The batch that is being landed on `base`. `parts` holds composed parts; None: asked for.
+
+    `conflict` is that of a candidate that is alone in it, `ways` are those to merge it all the same, the best first.
+    """
 
     base: Sha
     members: tuple[Number, ...]
     steps: tuple[Step, ...] | None = None
     parts: Map[tuple[Number, ...], tuple[Step, ...] | None] = Map()
+    conflict: MergeConflict | None = None
+    ways: tuple[Step, ...] = ()
     chosen: tuple[Step, ...] | None = None
     sealed: tuple[Step, ...] | None = None
     moving: bool = False

@@ -145,10 +145,10 @@ class Metrics:
                     self._unhealthy.labels(reason.value).inc()
             case ev.ImportRefused(reason=FailureReason.CLAIM_CONFLICT):
                 self._conflicts.labels("claim").inc()
-            case ev.LandingComposed(conflicts=conflicts):
-                for conflict in conflicts:
+            case ev.LandingComposed():
+                for conflict in event.told:
                     self._conflicts.labels("batch" if conflict.with_ else "target").inc()
-            case ev.IssueParked() | ev.CandidateReturned(files=()):
+            case ev.IssueParked(files=()) | ev.CandidateReturned(files=()):
                 self._conflicts.labels("combination").inc()
             case ev.GateFinished(record=record):
                 self._gates.labels(record.result.value).inc()

@@ -106,6 +106,9 @@ def _until(event: ev.ProviderLimitHit) -> str:
 
 
 def _composed(event: ev.LandingComposed) -> str:
+    if event.ways:
+        found = count(len(event.ways), "way")
+        return f"{_members(event.ways[:1])} in conflict; {found} to merge by rule found"
     together = f"{_members(event.steps)} merged on {short(event.base)}" if event.steps else "Nothing merged"
     apart = [conflict.issue for conflict in event.conflicts]
     mended = [step.issue for step in event.steps if step.resolved]

@@ -58,8 +58,8 @@ class Told:
     feedback: str | None
     gate: tuple[str, ...]
     protected: tuple[str, ...]
-    by_rule: bool
-    """Whether conflicts are resolved by rule."""
+    candidates: int
+    """How many ways to merge what conflicts are gated; 0: nothing is resolved by rule."""
 
 
 class Effects:
@@ -352,18 +352,37 @@ class Effects:
         state, candidates = self._state(), self._candidates(members)
         steps, conflicts = await _made(
             lambda: land.compose(
-                self._repository, state.run, base, candidates, recorded.at, by_rule=self._told.by_rule
+                self._repository, state.run, base, candidates, recorded.at, by_rule=self._told.candidates > 0
             )
         )
+        return await self._scoped(base, steps), conflicts
+
+    async def _scoped(self, base: Sha, steps: tuple[ev.Step, ...]) -> tuple[ev.Step, ...]:
+        state = self._state()
         labels = [label for step in steps for label in state.graph.issues[step.issue].labels]
-        return await land.scoped(self._repository, base, steps, state.rules.scopes, labels), conflicts
+        return await land.scoped(self._repository, base, steps, state.rules.scopes, labels)
+
+    async def _ways(
+        self, base: Sha, number: Number, recorded: ev.Recorded
+    ) -> tuple[tuple[ev.Step, ...], ev.MergeConflict | None]:
+        """How who is alone can be merged by rule, and the conflict; None when it merges as it is."""
+        (candidate,) = self._candidates([number])
+        run, most = self._state().run, self._told.candidates
+        found, conflict = await _made(
+            lambda: land.ways(self._repository, run, base, candidate, recorded.at, most=most)
+        )
+        return tuple([(await self._scoped(base, (way,)))[0] for way in found]), conflict
 
     async def _compose(self, intent: ev.LandingOpened, recorded: ev.Recorded) -> ev.AnyEvent:
         now = await self._target.now(intent.base)
         if now != intent.base:
             return ev.TargetAdvanced(now)
+        if len(intent.members) == 1:
+            found, conflict = await self._ways(intent.base, intent.members[0], recorded)
+            if conflict is not None:
+                return ev.LandingComposed(intent.base, (), (conflict,), found, parks=False)
         steps, conflicts = await self._composed(intent.base, intent.members, recorded)
-        return ev.LandingComposed(intent.base, steps, conflicts)
+        return ev.LandingComposed(intent.base, steps, conflicts, parks=False)
 
     async def _seal(self, intent: ev.SealIntended, recorded: ev.Recorded) -> ev.AnyEvent:
         state = self._state()

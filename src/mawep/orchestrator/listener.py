@@ -405,7 +405,7 @@ def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.
                 wire.DependencyUpdate(issue=issue, commit=commit, unblocks=unblocks),
             )
         case ev.LandingComposed():
-            for conflict in event.conflicts:
+            for conflict in event.told:
                 yield (
                     channels.MERGE_CONFLICTS,
                     wire.MergeConflict(

@@ -155,12 +155,8 @@ class Book:
         match event:
             case ev.LandingOpened(members=members):
                 self.batch = members
-            case ev.LandingComposed(steps=steps, conflicts=conflicts):
-                for conflict in conflicts:
-                    if not conflict.with_:
-                        self._take_out(conflict.issue)
-                if not steps:
-                    self._close_batch()
+            case ev.LandingComposed(steps=(), conflicts=conflicts) if len(conflicts) > 1:
+                self._close_batch()
             case ev.IssueParked(issue=issue) | ev.CandidateReturned(issue=issue):
                 composed = issue in (self.batch or ())
                 if isinstance(event, ev.IssueParked):

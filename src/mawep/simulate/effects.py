@@ -131,8 +131,23 @@ class Effects:
     def _compose(self, base: Sha, candidates: dict[Number, Sha]) -> ev.AnyEvent:
         if self._repository.target != base:
             return ev.TargetAdvanced(self._repository.target)
+        if len(candidates) == 1 and (found := self._alone(base, *candidates.items())):
+            return found
         steps, conflicts = self._merge_all(base, candidates)
-        return ev.LandingComposed(base, steps, conflicts)
+        return ev.LandingComposed(base, steps, conflicts, parks=False)
+
+    def _alone(self, base: Sha, candidate: tuple[Number, Sha]) -> ev.LandingComposed | None:
+        """Every way to merge a candidate that does not merge cleanly."""
+        issue, target, own = candidate[0], self._repository[base], self._repository[candidate[1]]
+        if isinstance(self._repository.merge(target, own), Commit):
+            return None
+        found = self._repository.ways(target, own)
+        parts = self._repository.parts
+        if not any(self._repository.is_green(way.patches, parts) for way in found):
+            self._truth.unfit.add(issue)
+        scopes = [self._repository.affected(self._repository.differing(base, way.sha)) for way in found]
+        ways = tuple(ev.Step(issue, way.sha, way.tree, told) for way, told in zip(found, scopes, strict=True))
+        return ev.LandingComposed(base, (), (ev.MergeConflict(issue, FILES, "<<<<<<<"),), ways, parks=False)
 
     def _probe(self, base: Sha, candidates: dict[Number, Sha]) -> ev.AnyEvent:
         steps, conflicts = self._merge_all(base, candidates)
@@ -145,13 +160,16 @@ class Effects:
         steps: list[ev.Step] = []
         conflicts: list[ev.MergeConflict] = []
         for issue, sha in candidates.items():
-            merged = self._repository.merge(top, self._repository[sha])
+            own = self._repository[sha]
+            merged = self._repository.merge(top, own)
+            ways = [] if isinstance(merged, Commit) else self._repository.ways(top, own)
+            if ways and issue in self._scenario.sure:
+                merged = ways[0]
             if isinstance(merged, Commit):
                 top = merged
                 steps.append(ev.Step(issue, top.sha, top.tree))
                 continue
-            with_target = not isinstance(self._repository.merge(target, self._repository[sha]), Commit)
-            self._truth.unfit.add(issue)
+            with_target = not isinstance(self._repository.merge(target, own), Commit)
             conflicts.append(ev.MergeConflict(issue, FILES, "<<<<<<<", () if with_target else merged))
         if steps:
             scopes = self._repository.affected(self._repository.differing(base, steps[-1].commit))

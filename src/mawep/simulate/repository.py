@@ -7,15 +7,19 @@ from typing import NamedTuple
 
 from mawep.core.model import Number, Sha
 from mawep.core.scopes import affected
-from mawep.simulate.scenario import Scenario, Turn
+from mawep.simulate.scenario import GOOD, RED, Scenario, Turn
 
 
 class Patch(NamedTuple):
-    """What one turn changed. `who` is an issue, or negative: somebody else. `heeds` are those it was merged with."""
+    """What one turn changed. `who` is an issue, or negative: somebody else.
+
+    `heeds` are those it was merged with, `way` counts the ways to merge it by rule.
+    """
 
     who: int
     turn: Turn
     heeds: frozenset[int] = frozenset()
+    way: int = 0
 
 
 class Commit(NamedTuple):
@@ -58,13 +62,25 @@ class Repository:
         own = candidate.own
         unseen = onto.patches - candidate.base
         in_the_way = sorted(
-            patch.who
-            for patch in unseen
-            if own is not None and frozenset((own.who, patch.who)) in self._scenario.clashing
+            {
+                patch.who
+                for patch in unseen
+                if own is not None and frozenset((own.who, patch.who)) in self._scenario.clashing
+            }
         )
         if in_the_way:
             return tuple(in_the_way)
         return self._add(onto.patches | candidate.patches, (onto.sha, candidate.sha))
+
+    def ways(self, onto: Commit, candidate: Commit) -> list[Commit]:
+        """The merge commits that rules make of a candidate in conflict, the best first."""
+        who = candidate.own.who if candidate.own else 0
+        both, parents = onto.patches | candidate.patches, (onto.sha, candidate.sha)
+        good = self._scenario.ways.get(who, ())
+        return [
+            self._add(both | {Patch(who, GOOD if fits else RED, way=way)}, parents)
+            for way, fits in enumerate(good, 1)
+        ]
 
     def reword(self, sha: Sha, parents: tuple[Sha, ...]) -> Commit:
         """The same tree under a final message."""

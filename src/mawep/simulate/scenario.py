@@ -138,7 +138,8 @@ class Scenario:
     `crashes` counts the hall's steps. `turn_seconds` and `gate_seconds` say how long those take. `willing`: nothing
     is wrong with the work or the people, so that whatever else strikes, everything has to land. `runtimes` says how
     each issue's agent is driven, `outside` what happens on the tracker. `changes` are the paths that an issue, or
-    somebody else's commit, changes.
+    somebody else's commit, changes. `ways` says of each way to merge an issue's work by rule whether it is good; the
+    first one of those that are `sure` is taken into the batch.
     """
 
     seed: int
@@ -159,6 +160,8 @@ class Scenario:
     forge: Luck = Luck()
     outside: tuple[tuple[float, ev.AnyEvent], ...] = ()
     changes: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
+    ways: Mapping[Number, tuple[bool, ...]] = field(default_factory=dict)
+    sure: frozenset[Number] = frozenset()
 
 
 def scenario(seed: int) -> Scenario:
@@ -186,7 +189,7 @@ def scenario(seed: int) -> Scenario:
     )
     plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
     plan = _merging(_proposed(replace(plan, outside=happenings(seed, issues))))
-    plan = _scoped(plan, [*numbers, *others])
+    plan = _resolved(_scoped(plan, [*numbers, *others]))
     return _willing(plan, rng) if rng.random() < 0.2 else plan
 
 
@@ -201,6 +204,13 @@ def _scoped(plan: Scenario, changing: list[int]) -> Scenario:
         rules=msgspec.structs.replace(plan.rules, scopes=SCOPES),
         changes={who: tuple(rng.sample(everywhere, rng.choice((1, 1, 2)))) for who in changing},
     )
+
+
+def _resolved(plan: Scenario) -> Scenario:
+    """What rules make of conflicts, by chance of its own, too."""
+    rng = random.Random(f"ways {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    ways = {number: tuple(rng.random() < 0.4 for _ in range(_some(rng, 4))) for number in plan.scripts}
+    return replace(plan, ways=ways, sure=frozenset(number for number in ways if rng.random() < 0.5))
 
 
 def _willing(plan: Scenario, rng: random.Random) -> Scenario:

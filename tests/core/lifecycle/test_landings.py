@@ -68,9 +68,15 @@ def test_a_tree_that_the_gate_has_seen_is_not_gated_again() -> None:
 # --- conflicts
 
 
-def test_a_conflict_with_the_target_parks_with_its_hunks() -> None:
+def test_who_conflicts_with_the_target_goes_alone_into_the_next_batch() -> None:
     run = batch()
     run.compose(conflict(1))
+    assert states(run, 1, 2) == ["landing", "landing"]
+    run.go(green("u-2"))
+    run.seal()
+    run.move()
+    assert run.last(ev.LandingOpened) == ev.LandingOpened("mu-2", (1,))
+    run.conflict(conflict(1))
     record = run.state.issues[1]
     assert (record.state, record.hunks, record.files) == (
         IssueState.PARKED,
@@ -78,7 +84,15 @@ def test_a_conflict_with_the_target_parks_with_its_hunks() -> None:
         ("a.py", "b.py"),
     )
     assert record.detail == "does not merge cleanly with main: a.py, b.py"
-    assert states(run, 2, 9) == ["landing", "blocked"]
+    assert states(run, 2, 9) == ["landed", "blocked"]
+
+
+def test_a_conflict_in_an_older_journal_parks_at_once() -> None:
+    run = batch()
+    opened = run.last(ev.LandingOpened)
+    run.go(ev.LandingComposed(opened.base, run.steps((2,)), (conflict(1),)))
+    assert states(run, 1, 2, 9) == ["parked", "landing", "blocked"]
+    assert run.state.issues[1].detail == "does not merge cleanly with main: a.py, b.py"
 
 
 def test_a_conflict_with_another_candidate_waits_for_the_next_batch() -> None:
@@ -91,9 +105,13 @@ def test_a_conflict_with_another_candidate_waits_for_the_next_batch() -> None:
     assert run.last(ev.LandingOpened) == ev.LandingOpened("mu-1", (2,))
 
 
-def test_a_batch_in_which_all_conflict_is_over() -> None:
+def test_a_batch_in_which_all_conflict_is_over_and_each_goes_alone() -> None:
     run = batch()
     run.compose(conflict(1), conflict(2))
+    assert run.last(ev.LandingOpened).members == (1,)
+    run.conflict(conflict(1))
+    assert run.last(ev.LandingOpened).members == (2,)
+    run.conflict(conflict(2))
     assert states(run, 1, 2, 9) == ["parked", "parked", "blocked"]
     assert (run.state.landing, run.state.ended) == (None, "failed")
 

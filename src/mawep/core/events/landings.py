@@ -140,11 +140,27 @@ class LandingOpened(Event, frozen=True, tag=True):
 
 
 class LandingComposed(Event, frozen=True, tag=True):
-    """The composition stands, held by a ref; conflicting candidates were left out."""
+    """The composition stands, held by a ref; conflicting candidates were left out.
+
+    Who conflicts with the target goes alone into the next batch. Of one that is alone `ways` are those to merge it all
+    the same, the best first. `parks`: in older journals it was parked by this event.
+    """
 
     base: Sha
     steps: tuple[Step, ...]
     conflicts: tuple[MergeConflict, ...] = ()
+    ways: tuple[Step, ...] = ()
+    parks: bool = True
+
+    @property
+    def alone(self) -> MergeConflict | None:
+        """The conflict of a batch that consists of nothing else."""
+        return self.conflicts[0] if not self.steps and len(self.conflicts) == 1 else None
+
+    @property
+    def told(self) -> tuple[MergeConflict, ...]:
+        """The conflicts without those that come again when their candidate is tried alone."""
+        return self.conflicts if self.alone else tuple(one for one in self.conflicts if one.with_)
 
 
 class ProbeIntended(Event, frozen=True, tag=True):

@@ -33,11 +33,15 @@ def landing_composed(state: State, rec: ev.Recorded, event: ev.LandingComposed) 
     batch = state.landing
     if batch is None or batch.base != event.base:
         return state
+    if event.alone and not event.parks:
+        return replace(state, landing=replace(batch, steps=(), conflict=event.alone, ways=event.ways))
     for conflict in event.conflicts:
-        if not conflict.with_:
-            why = f"does not merge cleanly with {state.target_branch}: {', '.join(conflict.files)}"
-            parked = ev.IssueParked(conflict.issue, why, conflict.hunks, conflict.files)
-            state = _off(state, rec, returning.instead(state, parked))
+        if conflict.with_:
+            continue
+        if event.parks:
+            state = _off(state, rec, returning.unmerged(state, conflict))
+        else:
+            state = replace(state, suspects=(*state.suspects, conflict.issue))
     if not event.steps:
         return close_batch(state, rec)
     return replace(state, landing=replace(batch, steps=event.steps))

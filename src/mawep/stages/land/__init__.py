@@ -32,7 +32,7 @@ from mawep.core import events as ev
 from mawep.core.model import Number, Scope
 from mawep.core.scopes import affected
 from mawep.errors import GitError, InfrastructureError
-from mawep.stages.land.resolve import Resolved, resolve
+from mawep.stages.land.resolve import Resolved, resolutions, resolve
 
 MAWEP = Identity("MAWEP", "mawep@localhost")
 
@@ -84,15 +84,47 @@ async def compose(
             ahead = tuple(step.issue for step in steps)
             conflicts.append(await _conflict(repository, base, candidate, merged, ahead))
             continue
-        parents = [head, candidate.commit]
-        message = f"Compose #{candidate.issue}\n\n{_trailers(_named(run, candidate))}\n"
-        head = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
-        resolved = merged.rungs if isinstance(merged, Resolved) else ()
-        steps.append(ev.Step(candidate.issue, head, merged.tree, resolved=resolved))
+        steps.append(await _step(repository, run, head, candidate, merged, date=date))
+        head = steps[-1].commit
     if steps:
         async with kept(repository, [head], [base, *(candidate.commit for candidate in candidates)]):
             await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
     return tuple(steps), tuple(conflicts)
+
+
+async def ways(
+    repository: Repository, run: str, base: Sha, candidate: Candidate, date: datetime, *, most: int
+) -> tuple[tuple[ev.Step, ...], ev.MergeConflict | None]:
+    """How a candidate can be merged by rule that does not merge cleanly, the best first; nothing for one that does.
+
+    Each is a provisional commit, held by a ref.
+    """
+    merged = await merge_trees(repository, base, candidate.commit)
+    if isinstance(merged, Merged):
+        return (), None
+    found = await resolutions(repository, merged, most) if most else []
+    steps = [await _step(repository, run, base, candidate, way, date=date) for way in found]
+    if steps:
+        async with kept(repository, [step.commit for step in steps], [base, candidate.commit]):
+            for step in steps:
+                await hold(repository, landing_ref(run, f"composed-{_name([step])}"), step.commit)
+    return tuple(steps), await _conflict(repository, base, candidate, merged, ())
+
+
+async def _step(
+    repository: Repository,
+    run: str,
+    head: Sha,
+    candidate: Candidate,
+    merged: Merged | Resolved,
+    *,
+    date: datetime,
+) -> ev.Step:
+    message = f"Compose #{candidate.issue}\n\n{_trailers(_named(run, candidate))}\n"
+    parents = [head, candidate.commit]
+    commit = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
+    resolved = merged.rungs if isinstance(merged, Resolved) else ()
+    return ev.Step(candidate.issue, commit, merged.tree, resolved=resolved)
 
 
 async def scoped(
