@@ -107,7 +107,7 @@ def render_prompt(template: str | None, issue: Issue, context: PromptContext) ->
         Quote("paths that others are changing", "\n".join(context.claims_of_others)),
     ]
     remarks = _remarks(issue)
-    quotes = [_issue(issue), *claims, *remarks, *context.messages]
+    quotes = [text_of(issue), *claims, *remarks, *context.messages]
     nonce, (text, own, others, *more) = _fence(context.token, quotes)
     return _render(
         _shipped("prompt") if template is None else template,
@@ -142,7 +142,7 @@ def render_feedback(template: str | None, issue: Issue, feedback: Feedback, cont
 def render_review(template: str | None, issue: Issue, context: ReviewContext) -> str:
     """What a reviewer is told. Raises PromptTemplateError."""
     quotes = [
-        _issue(issue),
+        text_of(issue),
         Quote("the diff", context.diff),
         *context.gate,
         *context.earlier,
@@ -193,7 +193,8 @@ def _common(issue: Issue, context: PromptContext, nonce: str) -> dict[str, Any]:
     }
 
 
-def _issue(issue: Issue) -> Quote:
+def text_of(issue: Issue) -> Quote:
+    """An issue in its author's words."""
     author = _by(issue.author, issue.association)
     labels = f"\nLabels: {', '.join(issue.labels)}" if issue.labels else ""
     return Quote(f"issue {issue.number}, {author}", f"# {issue.title}{labels}\n\n{issue.body}".rstrip())

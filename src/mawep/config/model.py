@@ -225,8 +225,17 @@ class ConflictResolution(Section):
         description="Let MAWEP resolve what rules can; false parks all but clean merges.",
         examples=["false"],
     )
-    semantic_merge: Annotated[bool, NotYet("resolving by the agent is")] = Field(
-        False, description="Ask the agent to resolve."
+    semantic_merge: bool = Field(
+        False,
+        description="Send work that does not land back to its agent, which merges the target; else it is parked.",
+        examples=["true"],
+    )
+    max_merge_rounds: int = Field(
+        2,
+        ge=1,
+        le=100,
+        description="How often the agent of one attempt is asked to merge, with `semantic_merge`.",
+        examples=["1"],
     )
     on_claim_conflict: Annotated[str, Choice(("refuse", "warn", "off"))] = Field(
         "refuse",
@@ -249,6 +258,11 @@ class ConflictResolution(Section):
     def candidates(self) -> int:
         """How many ways to merge by rule are gated; 0 where nothing is merged by rule."""
         return self.max_candidates if self.auto_merge else 0
+
+    @property
+    def merge_rounds(self) -> int:
+        """How often an agent is asked to merge; 0: never."""
+        return self.max_merge_rounds if self.semantic_merge else 0
 
 
 class Monitoring(Section):
@@ -364,6 +378,7 @@ class Config(Section):
             batch=self.landing.batch,
             mode=self.landing.mode,
             max_review_rounds=self.landing.max_review_rounds,
+            merge_rounds=self.conflict_resolution.merge_rounds,
             input_timeout=self.agents.input_timeout_minutes * 60,
             lease_seconds=self.message_bus.lease_seconds * 3,
             reassign_lost=self.agents.on_lost == "reassign",

@@ -11,8 +11,11 @@ from datetime import datetime, timedelta
 
 from mawep.core import budget, rules
 from mawep.core import events as ev
-from mawep.core.model import GateRecord, GateResult, Number
+from mawep.core.model import GateRecord, GateResult, IssueState, Number
 from mawep.core.state import Attempt, IssueRecord, State, replace
+
+MOST_TOLD = 5
+"""Issues whose text an agent is told that is to merge."""
 
 
 def instead(state: State, parked: ev.IssueParked) -> ev.CandidateReturned | ev.IssueParked:
@@ -105,6 +108,20 @@ def _asked(
         slot=slot,
         merge=True,
     )
+
+
+def others(state: State, record: IssueRecord, returned: ev.CandidateReturned) -> tuple[Number, ...]:
+    """The issues that landed after the attempt began and may be in its way, the newest `MOST_TOLD`, oldest first."""
+    began = record.attempt.assigned_at if record.attempt else None
+    landed = [
+        other
+        for other in state.issues.values()
+        if other.state is IssueState.LANDED and began and other.ended_at and other.ended_at >= began
+    ]
+    files = set(returned.files)
+    near = [one for one in landed if one.attempt and not files.isdisjoint(one.attempt.files)]
+    latest = sorted(near if files else landed, key=lambda one: (one.ended_at, one.number))
+    return tuple(one.number for one in latest[-MOST_TOLD:])
 
 
 def gave_up(state: State, record: IssueRecord, returned: ev.CandidateReturned) -> IssueRecord:

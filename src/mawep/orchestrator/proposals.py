@@ -19,6 +19,7 @@ from mawep.adapters.git_remote import Remote, RemoteUnreachableError
 from mawep.core import events as ev
 from mawep.core import review
 from mawep.core.model import IssueState, Number
+from mawep.core.returning import instead
 from mawep.core.state import Attempt, Pull, State
 from mawep.orchestrator.asking import Asking
 from mawep.orchestrator.introducing import Introduction
@@ -199,7 +200,7 @@ class Proposals:
         )
         if isinstance(made, Clash):
             why = f"does not merge cleanly with {self.target.branch}: {', '.join(made.files)}"
-            return ev.IssueParked(number, why, made.hunks, made.files)
+            return instead(self._state(), ev.IssueParked(number, why, made.hunks, made.files))
         commit, theirs = made
         unfit = await acceptance.unfit(self._repository, target, commit, self._ways.protected)
         if unfit:

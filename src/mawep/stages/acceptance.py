@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_durable import make_durable
 from mawep.adapters.git_history import Commit, commits_between
+from mawep.adapters.git_markers import marked
 from mawep.adapters.git_objects import (
     ABSENT,
     SUBMODULE,
@@ -163,6 +164,9 @@ async def _accept(
     if refusal is not None:
         reason, detail = refusal
         return _refuse(intent, reason, detail, repairable=reason in _REPAIRABLE)
+    if line.merges and (left := await marked(repository, changes)):
+        detail = f"conflict markers are left in {_listed(left)}"
+        return _refuse(intent, FailureReason.IMPORT_REFUSED, detail, repairable=True)
     try:
         objects = await check_new_objects(repository, line.start, intent.head)
     except UnsoundObjectsError as error:
@@ -186,10 +190,14 @@ class _Refused(Exception):  # noqa: N818 (an answer, not a fault)
 
 @dataclass(frozen=True)
 class _Work:
-    """What an attempt added to the target: from `start`, where it left it, to a head with this `tree`."""
+    """What an attempt added to the target: from `start`, where it left it, to a head with this `tree`.
+
+    `merges`: it is no straight line from its base.
+    """
 
     start: Sha
     tree: Sha
+    merges: bool
 
 
 async def _line_of_work(
@@ -218,7 +226,7 @@ async def _line_of_work(
         if foreign:
             raise _Refused(f"it holds commits of another attempt that has not landed: {foreign}")
     start = intent.base if straight else await _fork_point(repository, target, intent.head)
-    return _Work(start, commits[-1].tree)
+    return _Work(start, commits[-1].tree, not straight)
 
 
 def _straight(commits: Sequence[Commit], base: Sha) -> bool:

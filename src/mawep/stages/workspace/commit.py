@@ -16,7 +16,9 @@ from mawep.adapters.git_refs import RefMovedError, update_refs
 from mawep.clock import Clock
 from mawep.core.model import Sha
 from mawep.errors import GitError, MawepError
+from mawep.stages.workspace import layout, merges
 from mawep.stages.workspace.layout import branch_head
+from mawep.stages.workspace.private import Private
 from mawep.stages.workspace.registry import Registry
 from mawep.stages.workspace.snapshot import Snapshot, snapshot
 from mawep.stages.workspace.trees import require_real
@@ -35,9 +37,12 @@ class Committer:
     With more than `quota` bytes to read, nothing is committed.
     """
 
-    def __init__(self, repository: Repository, registry: Registry, clock: Clock, quota: float) -> None:
+    def __init__(
+        self, repository: Repository, registry: Registry, private: Private, clock: Clock, quota: float
+    ) -> None:
         self._repository = repository
         self._registry = registry
+        self._private = private
         self._clock = clock
         self._quota = quota
         self._indexed: dict[str, Sha] = {}
@@ -82,12 +87,16 @@ class Committer:
             await taken.start_from(parent, index, self._indexed.get(workspace.name))
             await taken.require_at_most(self._quota)
             tree = await self._changed_tree(taken, parent, index)
+            merged = await merges.begun(self._repository, self._git_of(workspace.name), parent)
+            if tree is None and merged is not None:
+                tree = await rev_parse(self._repository, parent, "tree")
             if tree is None:
                 self._keep(taken, workspace.name, parent)
                 return None
             await self._require_descent(workspace, parent)
             new = await commit_tree(
-                *(self._repository, tree, [parent], with_trailers(message, trailers)),
+                *(self._repository, tree, [parent, *([merged] if merged else [])]),
+                with_trailers(message, trailers),
                 author=identity,
                 date=self._clock.now(),
             )
@@ -99,7 +108,13 @@ class Committer:
                 await update_refs(self._repository, [(workspace.ref, head, new)], fsync=False)
                 raise
             self._keep(taken, workspace.name, new)
+        entry = layout.entry_of(self._repository.common_dir, workspace.name)
+        merges.conclude(entry, workspace.ref, self._registry.index(workspace.name))
         return new
+
+    def _git_of(self, name: str) -> tuple[Path, ...]:
+        """The git directories that an agent may have begun a merge in."""
+        return self._private.git_of(name), layout.entry_of(self._repository.common_dir, name)
 
     async def _require_tree(self, tree: Sha) -> None:
         if not await exists(self._repository, tree):

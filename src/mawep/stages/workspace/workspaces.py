@@ -72,7 +72,7 @@ class Workspaces:
             ports=self._ports,
             trash=self._trash,
         )
-        self._committer = Committer(repository, self._registry, clock, settings.quota_gb * 1e9)
+        self._committer = Committer(repository, self._registry, self._private, clock, settings.quota_gb * 1e9)
         self._collector = Collector(
             repository, supervisor, self._registry, self._private, settings.confinement
         )
