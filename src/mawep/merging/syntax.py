@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import pairwise
 
-import tree_sitter_javascript
-import tree_sitter_python
-import tree_sitter_typescript
-from tree_sitter import Language, Node, Parser
+from tree_sitter import Node
+
+from mawep.merging.languages import parser_of
 
 DEEPEST = 12
 """How many of the innermost scopes tell one place from another."""
@@ -68,28 +66,13 @@ class Facts:
 
 def facts(text: str, path: str) -> Facts | None:
     """What is to be said of a text; None for a language that is not known here."""
-    parser = _parser(path.rpartition(".")[2])
+    parser = parser_of(path.rpartition(".")[2])
     if parser is None:
         return None
     found = Facts()
     source = text.encode("utf-8", "replace")
     _walk(parser.parse(source).root_node, source, found)
     return found
-
-
-@cache
-def _parser(extension: str) -> Parser | None:
-    match extension:
-        case "py" | "pyi":
-            return Parser(Language(tree_sitter_python.language()))
-        case "js" | "jsx" | "mjs" | "cjs":
-            return Parser(Language(tree_sitter_javascript.language()))
-        case "ts" | "mts" | "cts":
-            return Parser(Language(tree_sitter_typescript.language_typescript()))
-        case "tsx":
-            return Parser(Language(tree_sitter_typescript.language_tsx()))
-        case _:
-            return None
 
 
 def _walk(root: Node, source: bytes, found: Facts) -> None:
