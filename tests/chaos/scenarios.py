@@ -93,6 +93,16 @@ def reviewed(root: Path) -> World:
     return world
 
 
+def overtaken(root: Path) -> World:
+    """One lands what the other, at work, makes use of."""
+    world = World(root, {"prices.py": "def price(item): return 1\n"})
+    world.issues({101: [], 102: []})
+    world.agent(101, 'while [ ! -e "$root/used" ]; do sleep 0.02; done\necho "PRICE = 1" > prices.py\n')
+    landed = 'until git -C "$root/repo" show main:prices.py | grep -q PRICE; do sleep 0.05; done\n'
+    world.agent(102, 'echo "from prices import price" > cart.py; touch "$root/used"\n' + landed)
+    return world
+
+
 def many(root: Path) -> World:
     """An issue that lands so many files that a checkout takes its time."""
     world = World(root)
@@ -114,4 +124,5 @@ CLASHING = Scenario(clashing, 1, ({101: "landed", 102: "parked"}, {101: "parked"
 FAILING = Scenario(failing, 1, ({101: "failed: agent_error", 102: "landed"},))
 REVIEWED = Scenario(reviewed, 0, ({101: "landed"},))
 RESOLVED = Scenario(resolved, 0, ({101: "landed", 102: "landed"},))
+OVERTAKEN = Scenario(overtaken, 0, ({101: "landed", 102: "landed"},))
 MANY = Scenario(many, 0, ({101: "landed"},))

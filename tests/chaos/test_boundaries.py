@@ -14,6 +14,7 @@ from tests.chaos.scenarios import (
     FAILING,
     LIMITED,
     MANY,
+    OVERTAKEN,
     REPAIRED,
     RESOLVED,
     REVIEWED,
@@ -43,6 +44,7 @@ INTENTS = {
     "StopIntended": (STOPPED, "AttemptFailed"),
     "ProbeIntended": (CLASHING, "ProbeComposed"),
     "ReviewIntended": (REVIEWED, "ReviewFinished"),
+    "BreaksSought": (OVERTAKEN, "BreaksFound"),
 }
 """Every intent with a run that has it, and its done event (or itself, if nothing is journalled when it is done)."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mawep.surface.offers import Break
-from mawep.surface.texts import of_use
+from mawep.surface.texts import Reader
 
 PATHS = frozenset(
     {"src/shop/__init__.py", "src/shop/prices.py", "src/shop/views/__init__.py", "web/lib/api.ts"}
@@ -53,9 +53,9 @@ UNUSED = [
 @pytest.mark.parametrize(("path", "changed", "text", "name"), USED)
 def test_a_use_is_found(path: str, changed: str, text: str, name: str) -> None:
     one, other = Break(name, "before", None), Break("unheard_of", "before", None)
-    assert of_use(text, path, changed, [other, one], PATHS) == [one]
+    assert Reader(path, text).uses(changed, [other, one], PATHS) == [one]
 
 
 @pytest.mark.parametrize(("path", "changed", "text", "name"), UNUSED)
 def test_what_is_not_used_is_left_alone(path: str, changed: str, text: str, name: str) -> None:
-    assert of_use(text, path, changed, [Break(name, "before", None)], PATHS) == []
+    assert Reader(path, text).uses(changed, [Break(name, "before", None)], PATHS) == []

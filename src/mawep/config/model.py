@@ -225,6 +225,11 @@ class ConflictResolution(Section):
         description="Let MAWEP resolve what rules can; false parks all but clean merges.",
         examples=["false"],
     )
+    on_breaking_change: Annotated[str, Choice(("tell", "off"))] = Field(
+        "tell",
+        description="When a landing changes what an agent at work uses: `tell` it, with the difference, or `off`.",
+        examples=["off"],
+    )
     semantic_merge: bool = Field(
         False,
         description="Send work that does not land back to its agent, which merges the target; else it is parked.",
@@ -387,6 +392,7 @@ class Config(Section):
             review_slots=self.review.slots,
             scopes=tuple(scope.rule() for scope in self.verify.scopes),
             on_claim_conflict=self.conflict_resolution.on_claim_conflict,
+            tell_breaks=self.conflict_resolution.on_breaking_change != "off",
         )
 
 

@@ -11,7 +11,20 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 
-from mawep.core import budget, changes, landing, news, pulls, returning, review, rules, schedule, slots, ways
+from mawep.core import (
+    breaks,
+    budget,
+    changes,
+    landing,
+    news,
+    pulls,
+    returning,
+    review,
+    rules,
+    schedule,
+    slots,
+    ways,
+)
 from mawep.core import events as ev
 from mawep.core.culprits import Land, Probe
 from mawep.core.lifecycle import HANDLERS
@@ -45,6 +58,8 @@ def decide(state: State, now: datetime) -> list[ev.Command]:
         *pulls.commands(state, run, now, free),
         *_warnings(state, run, now),
         *_news(state),
+        *breaks.sought(state),
+        *breaks.told(state),
         *news.decided(state),
     ]
     if commands:

@@ -358,6 +358,7 @@ class Rules(Value, frozen=True):
     request may be repaired. `merge_rounds`: so often is the agent of a candidate that does not land asked to merge the
     target into its branch. `shared`: the runs of other repositories have `max_agents` together with this one, which
     has those that it is allowed. `on_claim_conflict`: what a claim is against others: `refuse`, `warn` or `off`.
+    `tell_breaks`: agents are told what landings break of their work.
     """
 
     max_agents: int = 5
@@ -379,6 +380,7 @@ class Rules(Value, frozen=True):
     merge_rounds: int = 0
     shared: bool = False
     on_claim_conflict: str = "refuse"
+    tell_breaks: bool = False
 
 
 class Session(Value, frozen=True):

@@ -12,6 +12,7 @@ from immutables import Map
 from mawep.core import graph
 from mawep.core.claims import ClaimTable
 from mawep.core.events import (
+    Broken,
     CandidateReturned,
     MergeConflict,
     MoveBlocked,
@@ -99,7 +100,8 @@ class Attempt(msgspec.Struct, frozen=True):
     for, `merge_rounds` those in which it was to merge the target. `evidence` is what its agent was last told to repair.
     `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence is
     `previous_fence`. `asked` are the paths that its agent claimed at run time, `touched` the files that it was seen to
-    change. `scopes` is what its candidate affects; None: everything.
+    change. `scopes` is what its candidate affects; None: everything. `seen` is the newest target that was compared
+    with its work; empty: its base.
     """
 
     number: int
@@ -135,6 +137,12 @@ class Attempt(msgspec.Struct, frozen=True):
     asked: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
+    seen: Sha = ""
+
+    @property
+    def aware_of(self) -> Sha:
+        """The target of which it is known what it changes for this attempt."""
+        return self.seen or self.base
 
     @property
     def gate(self) -> str:
@@ -252,6 +260,7 @@ class State(msgspec.Struct, frozen=True):
     way. `spent` is what attempts that are over and reviews consumed. `paused` names who stopped the start of new
     attempts. `changes` are open breaking changes, `to_tell` of which one (by its number) which issue's agent has to be
     told yet. `far` is what is known of issues of other repositories, `allowed` how many agents those leave to this run.
+    `broken` is what targets break of whose work, and has not been told.
     """
 
     seq: int = 0
@@ -277,6 +286,7 @@ class State(msgspec.Struct, frozen=True):
     changes: tuple[Change, ...] = ()
     landed_changes: tuple[Change, ...] = ()
     to_tell: tuple[tuple[int, Number], ...] = ()
+    broken: tuple[tuple[Sha, Broken], ...] = ()
     outside: Outside = Outside()
     far: Map[Far, FarRecord] = Map()
     allowed: int = 0

@@ -166,6 +166,12 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.BreakingChangeAnnounced: lambda e: (
         f"#{e.issue} announces a breaking change to {e.file}{_because(e.change)}"
     ),
+    ev.BreaksSought: lambda e: f"What {short(e.new)} breaks of the work of {numbers(e.issues)} is looked for",
+    ev.BreaksFound: lambda e: (
+        f"{short(e.new)} breaks work of {numbers([one.issue for one in e.found])}"
+        if e.found
+        else f"{short(e.new)} breaks nothing that is under way"
+    ),
     ev.LeasesExtended: lambda e: f"{count(len(e.fences), 'lease')} extended",
     ev.TurnEnded: lambda e: f"#{e.issue}: its agent says it has finished",
     ev.AttemptFailed: _failed,

@@ -28,6 +28,7 @@ from mawep.core import events as ev
 from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number
 from mawep.core.state import Attempt, State
 from mawep.errors import GitError
+from mawep.orchestrator import breakage
 from mawep.orchestrator.feedback import GO_ON, asked_by, go_on
 from mawep.orchestrator.proposals import Proposals, Proposing
 from mawep.orchestrator.reviews import Reviews
@@ -112,7 +113,7 @@ class Effects:
                 await self._release(issue)
             case ev.MessageSent() as message:
                 await self._deliver(message)
-            case ev.ImportIntended() | ev.GateIntended() | ev.ReviewIntended() as intent:
+            case ev.ImportIntended() | ev.GateIntended() | ev.ReviewIntended() | ev.BreaksSought() as intent:
                 return await self._examine(intent, recorded.seq)
             case ev.LandingOpened() as intent:
                 return await self._compose(intent, recorded)
@@ -290,7 +291,7 @@ class Effects:
     # --- import and gate
 
     async def _examine(
-        self, intent: ev.ImportIntended | ev.GateIntended | ev.ReviewIntended, seq: int
+        self, intent: ev.ImportIntended | ev.GateIntended | ev.ReviewIntended | ev.BreaksSought, seq: int
     ) -> ev.AnyEvent | None:
         match intent:
             case ev.ImportIntended():
@@ -299,6 +300,8 @@ class Effects:
                 return await self._run_gate(intent)
             case ev.ReviewIntended():
                 return await self._reviews.perform(intent, seq)
+            case ev.BreaksSought():
+                return await breakage.found(self._repository, intent, self._state())
 
     async def _import(self, intent: ev.ImportIntended) -> ev.CandidateImported | ev.ImportRefused:
         state = self._state()

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from datetime import datetime, timedelta
 
 from mawep.core import events as ev
+from mawep.core.breaks import message_id
 from mawep.core.model import Number, Sha, Usage
 
 SHORTEST_PAUSE = timedelta(minutes=5)
@@ -33,6 +34,7 @@ class Book:
         self.claimed: dict[Number, set[str]] = defaultdict(set)
         self.broken: dict[Number, dict[str, tuple[int, set[str], set[Number]]]] = defaultdict(dict)
         self.told: set[tuple[str, Number]] = set()
+        self.due: set[tuple[str, Number]] = set()
         self.runtimes: dict[Number, str] = {}
         self.limited: dict[str, datetime] = {}
         self.pausing: set[str] = set()
@@ -112,6 +114,7 @@ class Book:
                 self.trees[issue] = tree
             case ev.MessageSent(issue=issue, message=message):
                 self.told.add((message, issue))
+                self.due.discard((message, issue))
             case ev.CandidateQueued(issue=issue):
                 self.queued.add(issue)
                 self._free_slot(issue)
@@ -131,6 +134,9 @@ class Book:
                 self._cancel(issue)
             case ev.IssueReopened(issue=issue) if issue not in self.live:
                 self.cancelled.discard(issue)
+            case ev.BreaksFound(new=new, found=found):
+                own = {one.issue for one in found if self.attempts.get(one.issue) == one.attempt}
+                self.due.update((message_id(new), issue) for issue in own & self.live)
             case ev.LimitLifted(runtime=runtime, by=by):
                 self.pausing.discard(runtime)
                 if by:
@@ -241,6 +247,7 @@ class Book:
         self.enqueued.discard(issue)
         self.claimed.pop(issue, None)
         self.broken.pop(issue, None)
+        self.due = {told for told in self.due if told[1] != issue}
 
     def _free_slot(self, issue: Number) -> None:
         self.slots = {slot: number for slot, number in self.slots.items() if number != issue}

@@ -58,6 +58,8 @@ class Effects:
                 self._run(intent, (1, 5), partial(self._seal, event))
             case ev.MoveIntended() as event:
                 self._run(intent, (1, 5), partial(self._move, event))
+            case ev.BreaksSought() as event:
+                self._run(intent, (1, 5), partial(self._look_for_breaks, event))
             case ev.RetireIntended(issues=issues):
                 self._run(intent, (1, 5), partial(ev.WorkspacesRetired, issues))
             case _:
@@ -120,6 +122,12 @@ class Effects:
         about = event.number, event.attempt, event.commit, event.tree
         record = ReviewRecord(*about, verdict, "look again", runtime=event.runtime, usage=used)
         return ev.ReviewFinished(event.issue, record, limited=limited, until=until)
+
+    def _look_for_breaks(self, event: ev.BreaksSought) -> ev.AnyEvent:
+        """Some of what is under way uses what has changed; who has ended meanwhile may still be named."""
+        issues, runs = self._world.hall.state.issues, [n for n in event.issues if self._rng.random() < 0.5]
+        found = (ev.Broken(n, issues[n].runs, "f(a) is gone") for n in runs)
+        return ev.BreaksFound(event.old, event.new, tuple(found))
 
     # --- landing
 

@@ -43,6 +43,7 @@ class Invariant(StrEnum):
     CLAIMS_EXCLUSIVE = "no two live holders of overlapping claims"
     CHANGES_FIRST = "what a breaking change affects starts when that has landed or its issue has ended"
     CHANGES_TOLD = "whoever works on what a breaking change affects is told of it"
+    BREAKS_TOLD = "what a landing breaks of live work is told to its agent, once"
     EDGES_KEPT = (
         "a new dependency is waited for, or refused because its issue has begun or it closes a circle"
     )
@@ -130,8 +131,7 @@ class Observer:
             self._see_limit(self.book.runtimes[event.issue], rec)
             most = self._budget.run_tokens
             self._require(most is None or self.book.spent < most, Invariant.NOT_PAST_BUDGET, event)
-        if isinstance(event, ev.DependencyAdded | ev.DependencyRefused):
-            self._see_edge(before, event, after)
+        self._see_news(before, event, after)
         self.book.note(rec)
         self._note_outside(event)
         if isinstance(event, ev.ClaimsTaken):
@@ -140,6 +140,13 @@ class Observer:
             self._see_announced(rec, event, after)
         if after.terminal != before.terminal:
             self._see_blocked(before, after)
+
+    def _see_news(self, before: State, event: ev.AnyEvent, after: State) -> None:
+        if isinstance(event, ev.DependencyAdded | ev.DependencyRefused):
+            self._see_edge(before, event, after)
+        elif isinstance(event, ev.MessageSent) and event.message.startswith("broken-by-"):
+            due = (event.message, event.issue) in self.book.due
+            self._require(due, Invariant.BREAKS_TOLD, event)
 
     def _see_assigned(self, event: ev.AttemptAssigned) -> None:
         issue, book = event.issue, self.book
@@ -283,6 +290,8 @@ class Observer:
 
     def _see_told(self) -> None:
         book = self.book
+        late = [number for _, number in book.due if book.fences[number] not in book.over]
+        self._require(not late, Invariant.BREAKS_TOLD, late)
         for announced in book.broken.values():
             for seq, _, due in announced.values():
                 for number in due & (book.live - book.queued):

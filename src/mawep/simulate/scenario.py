@@ -175,7 +175,7 @@ def scenario(seed: int) -> Scenario:
     plan = Scenario(
         seed=seed,
         issues=issues,
-        rules=_rules(rng),
+        rules=msgspec.structs.replace(_rules(rng), tell_breaks=seed % 5 == 2),
         scripts={number: _script(rng, trouble) for number in numbers},
         red_together=_pairs(rng, numbers, others),
         clashing=_pairs(rng, numbers, others),

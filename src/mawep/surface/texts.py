@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from posixpath import basename
 from typing import NamedTuple
 
@@ -35,17 +37,35 @@ def breaks(before: str | None, after: str | None, path: str) -> tuple[Break, ...
     return broken(_offers(before, path), _offers(after, path))
 
 
-def of_use(text: str, path: str, changed: str, found: Iterable[Break], paths: Collection[str]) -> list[Break]:
-    """Those breaks of the file `changed` that the text of the file `path` uses. `paths` are all files there are."""
-    found = list(found)
-    language = _language(path)
-    if language is not None and language is _language(changed):
-        hit = used(_uses(language, text, path), path, changed, found, paths)
-    else:
-        words = plain.names_used(text) if _ending(path) == _ending(changed) else frozenset()
-        hit = [one for one in found if one.name in words]
-    named = path == changed or _names(text, changed)
-    return [one for one in found if one in hit or (named and not one.name)]
+@dataclass
+class Reader:
+    """The text of a file, which may use what others offer."""
+
+    path: str
+    text: str
+
+    def uses(self, changed: str, found: Sequence[Break], paths: Collection[str]) -> list[Break]:
+        """Those breaks of the file `changed` that it uses. `paths` are all files there are."""
+        language, path = _language(self.path), self.path
+        if language is not None and language is _language(changed):
+            hit = used(self._uses, path, changed, found, paths)
+        else:
+            words = self._words if _ending(path) == _ending(changed) else frozenset()
+            hit = [one for one in found if one.name in words]
+        named = path == changed or _names(self.text, changed)
+        return [one for one in found if one in hit or (named and not one.name)]
+
+    @cached_property
+    def _uses(self) -> Uses:
+        language = _language(self.path)
+        if language is None:
+            return Uses((), self._words)
+        root = _root(self.text, self.path)
+        return Uses(tuple(language.imports(root)), language.names(root))
+
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return plain.names_used(self.text)
 
 
 def _names(text: str, path: str) -> bool:
@@ -67,11 +87,6 @@ def _offers(text: str, path: str) -> Offers:
     language = _language(path)
     found = plain.offers(text) if language is None else language.offers(_root(text, path))
     return {one.name: one for one in found}
-
-
-def _uses(language: _Language, text: str, path: str) -> Uses:
-    root = _root(text, path)
-    return Uses(tuple(language.imports(root)), language.names(root))
 
 
 def _root(text: str, path: str) -> Node:

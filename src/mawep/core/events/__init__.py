@@ -32,6 +32,7 @@ from mawep.core.events.attempts import (
 from mawep.core.events.base import (
     Event,
 )
+from mawep.core.events.breaks import BreaksFound, BreaksSought, Broken
 from mawep.core.events.budgets import BudgetWarned, Consumed, IssueOverBudget, UsageSeen
 from mawep.core.events.group import AgentsAllowed, FarSeen
 from mawep.core.events.landings import (
@@ -123,6 +124,8 @@ AnyEvent = (
     | ClaimsTaken
     | FilesTouched
     | BreakingChangeAnnounced
+    | BreaksSought
+    | BreaksFound
     | LeasesExtended
     | TurnEnded
     | AttemptFailed
@@ -199,6 +202,7 @@ Intent = (
     | PullRequestIntended
     | UpdateIntended
     | MergeIntended
+    | BreaksSought
     | RetireIntended
 )
 
@@ -282,6 +286,9 @@ __all__ = [
     "AttemptStarted",
     "BranchUpdated",
     "BreakingChangeAnnounced",
+    "BreaksFound",
+    "BreaksSought",
+    "Broken",
     "BudgetWarned",
     "CandidateImported",
     "CandidateQueued",

@@ -9,6 +9,7 @@ from mawep.core import events as ev
 from mawep.core.lifecycle import (
     asked,
     attempts,
+    breaks,
     budgets,
     candidates,
     group,
@@ -44,6 +45,8 @@ HANDLERS: dict[type, Handler] = {
     ev.ClaimsTaken: asked.claims_taken,
     ev.FilesTouched: attempts.touched,
     ev.BreakingChangeAnnounced: asked.announced,
+    ev.BreaksSought: breaks.sought,
+    ev.BreaksFound: breaks.found,
     ev.LeasesExtended: attempts.leases,
     ev.TurnEnded: attempts.turn_ended,
     ev.AttemptFailed: attempts.failed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from mawep.core import budget, changes
+from mawep.core import breaks, budget, changes
 from mawep.core import events as ev
 from mawep.core.lifecycle.pulls import asked_for
 from mawep.core.lifecycle.steps import (
@@ -157,6 +157,7 @@ def message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
         if (changes.message_id(tell[0]), tell[1]) != (event.message, event.issue)
     )
     state = replace(state, to_tell=waiting, outside=told(state.outside, event.message, event.issue))
+    state = breaks.without(state, event.issue, event.message)
     if not state.issues[event.issue].state.holds_slot:
         return state
     return replace(state, effects=state.effects.set(f"message:{event.issue}:{event.message}", rec))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 
-from mawep.core import budget, changes, rules
+from mawep.core import breaks, budget, changes, rules
 from mawep.core import events as ev
 from mawep.core.far import awaited
 from mawep.core.model import Far, GateResult, IssueState, Number, Sha, Usage
@@ -115,7 +115,7 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
         claims=state.claims.drop(number),
         terminal=state.terminal + (to.terminal and not before.terminal),
     )
-    state = changes.closed(state, number, landed=to is IssueState.LANDED)
+    state = changes.closed(breaks.without(state, number), number, landed=to is IssueState.LANDED)
     return block_below(state, number, at) if rules.failure_blocks(to) else state
 
 
