@@ -53,6 +53,20 @@ def test_landing_waits_for_a_dirty_checkout(
     promises.kept(world)
 
 
+def test_a_run_that_is_resumed_with_another_gate_lands_nothing_on_the_word_of_the_one_before(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    live = held(world)
+    (world.repo / "work").write_text("mine\n")
+    world.let("on")
+    assert live.wait().code == 3
+    (world.repo / "work").unlink()
+    resumed = world.resume("--set", "verify.commands=['test ! -e work']")
+    assert resumed.states == {101: "parked"}, resumed.said
+    assert promises.landings(world) == []
+
+
 def test_an_untracked_file_that_is_not_in_the_way_is_nobodys_business(tmp_path: Path) -> None:
     world = World(tmp_path)
     live = held(world)

@@ -30,7 +30,7 @@ from mawep.cli.interrupts import interruptible
 from mawep.cli.landing import begin_branch, first_target, landing_branch, proposals_of, target_of
 from mawep.cli.reporting import errands_of, outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
-from mawep.cli.settings import worker_settings, workspace_settings
+from mawep.cli.settings import gate_settings, worker_settings, workspace_settings
 from mawep.cli.templates import read_templates, try_templates
 from mawep.cli.upkeep import Refiller, clear_dead_sockets, ended, shared_server, watch_disk, watch_server
 from mawep.cli.watching import Eyes, forge_of_run, watcher_of
@@ -60,7 +60,7 @@ from mawep.orchestrator.watcher import Watching
 from mawep.stages.acceptance import protected_patterns
 from mawep.stages.land import Target
 from mawep.stages.land.branches import FollowedTarget
-from mawep.stages.verify import Gate, GateSettings, ScopeGate, until_gates_ended
+from mawep.stages.verify import Gate, until_gates_ended
 from mawep.stages.workspace import Workspaces
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
@@ -143,6 +143,7 @@ async def first_event(
         branches={str(number): branch for number, branch in branches.items()},
         runtime=config.agents.runtime,
         routed={str(number): to for number, to in routing(config.agents, issues).routed.items()},
+        gate=gate_settings(config).name,
     )
 
 
@@ -217,7 +218,8 @@ class Conductor:
             UsageError: the configuration cannot drive its agents any more.
         """
         owner, budget = f"{os.uname().nodename}:{os.getpid()}", self.config.agents.budget.limits()
-        resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget)
+        gate = gate_settings(self.config).name
+        resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget, gate=gate)
         return self.open(directory, Journal.open(directory.journal), resumed)
 
     def open(self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None) -> Opened:
@@ -387,19 +389,12 @@ class Conductor:
         reviews: Reviews,
         proposals: Proposals | None,
     ) -> Effects:
-        verify = self.config.verify
-        settings = GateSettings(
-            *(verify.commands, verify.timeout_minutes * 60, verify.env, self.config.workspace.setup),
-            walls=self.config.agents.walls,
-            scopes=tuple(ScopeGate(scope.name, scope.commands, scope.setup) for scope in verify.scopes),
-            reruns=verify.flaky_reruns,
-        )
         templates = json.loads(hall.state.settings)["templates"]
         return Effects(
             repository=self.repository,
             journal=journal,
             bus=bus,
-            gate=Gate(workspaces, supervisor, settings, directory.gates),
+            gate=Gate(workspaces, supervisor, gate_settings(self.config), directory.gates),
             workspaces=workspaces,
             reviews=reviews,
             proposals=proposals,
@@ -407,8 +402,8 @@ class Conductor:
             told=Told(
                 prompt=templates["prompt"],
                 feedback=templates["feedback"],
-                gate=verify.told(),
-                protected=protected_patterns(verify.protected_paths),
+                gate=self.config.verify.told(),
+                protected=protected_patterns(self.config.verify.protected_paths),
                 candidates=self.config.conflict_resolution.candidates,
             ),
             state=lambda: hall.state,

@@ -17,6 +17,7 @@ from mawep.gateway.gateway import Gateway
 from mawep.gateway.prices import load_prices
 from mawep.orchestrator import WORKER
 from mawep.stages.attempt import Limits
+from mawep.stages.verify import GateSettings, ScopeGate
 from mawep.stages.workspace import WorkspaceSettings
 from mawep.state.runs import RunDirectory
 from mawep.worker import Driving, WorkerSettings
@@ -58,6 +59,17 @@ def worker_settings(
         ),
         shown=shown(config, repository),
         logins=logins(config, os.environ),
+    )
+
+
+def gate_settings(config: Config) -> GateSettings:
+    """What the gate of a run runs."""
+    verify = config.verify
+    return GateSettings(
+        *(verify.commands, verify.timeout_minutes * 60, verify.env, config.workspace.setup),
+        walls=config.agents.walls,
+        scopes=tuple(ScopeGate(scope.name, scope.commands, scope.setup) for scope in verify.scopes),
+        reruns=verify.flaky_reruns,
     )
 
 

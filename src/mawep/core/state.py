@@ -271,6 +271,7 @@ class State(msgspec.Struct, frozen=True):
     first_target: Sha = ""
     rules: Rules = Rules()
     settings: str = "{}"
+    gate: str = ""
     digests: Map[str, str] = Map()
     branches: Map[Number, str] = Map()
     suffixed: frozenset[Number] = frozenset()

@@ -71,6 +71,11 @@ class GateSettings:
         parts = [self.commands, *((*scope.setup, *scope.commands) for scope in self.gated(scopes))]
         return tuple(command for part in parts for command in part)
 
+    @property
+    def name(self) -> str:
+        """What the gate is known by: another name, another verdict."""
+        return self.key("")
+
     def key(self, tree: Sha, scopes: tuple[str, ...] | None = None) -> str:
         """The name under which a verdict on `tree` is valid: tree, commands run, set-up and environment names."""
         commands = list(self.commands_for(scopes))

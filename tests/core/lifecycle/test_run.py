@@ -179,6 +179,38 @@ def test_what_had_no_verdict_is_gated_again() -> None:
     assert ev.GateIntended("t-1", "c-1", "#1") in run.settle()
 
 
+@pytest.mark.parametrize(
+    ("gate", "believed"), [("", {"t-1", "t-2"}), ("one", {"t-1", "t-2"}), ("other", set())]
+)
+def test_another_gate_believes_no_verdict_of_the_one_before(gate: str, believed: set[str]) -> None:
+    run = Driver(issue(1), issue(2))
+    run.tell(ev.RunResumed("host", gate="one"))
+    run.verify(1, 2)
+    run.tell(red("t-1"), green("t-2"), ev.RunResumed("host", gate=gate))
+    assert set(run.state.gates) == believed
+    assert run.state.gate == (gate or "one")
+
+
+def test_what_was_about_to_land_on_another_gates_word_is_gated_again() -> None:
+    run = Driver(issue(1)).queue(1)
+    run.go(green(run.compose()[-1].tree))
+    run.seal()
+    run.tell(ev.MoveBlocked(("a",), "here"))
+    run.go(ev.RunResumed("host", gate="other"))
+    run.compose()
+    assert run.last(ev.GateIntended).tree == "u-1"
+    assert (run.at(1), run.count(ev.MoveIntended)) == (IssueState.LANDING, 1)
+
+
+def test_a_move_that_had_begun_is_completed_whatever_the_gate_is_now() -> None:
+    run = Driver(issue(1)).queue(1)
+    run.go(green(run.compose()[-1].tree))
+    run.seal()
+    run.go(ev.RunResumed("host", gate="other"))
+    run.move()
+    assert run.at(1) is IssueState.LANDED
+
+
 def test_an_active_issue_without_an_attempt_is_left_alone() -> None:
     run = Driver(issue(1))
     run.state = replace(run.state, issues=run.state.issues.set(1, replace(run.state.issues[1], attempt=None)))

@@ -20,7 +20,7 @@ class RunStarted(Event, frozen=True, tag=True):
 
     `settings` is the public configuration as JSON, `digests` the sha256 of templates; `branches` are plain branch
     names by issue number (JSON has only text for keys). `runtime` names the way in which agents are driven, `routed`
-    says by issue number where it is another.
+    says by issue number where it is another. `gate` names what the gate runs.
     """
 
     run: str
@@ -35,17 +35,20 @@ class RunStarted(Event, frozen=True, tag=True):
     branches: dict[str, str] = msgspec.field(default_factory=dict)
     runtime: str = ""
     routed: dict[str, Routed] = msgspec.field(default_factory=dict)
+    gate: str = ""
 
 
 class RunResumed(Event, frozen=True, tag=True):
     """Another process took the run over. `rerun`: the person consents to run lost attempts again.
 
-    `budget` is what may be spent from now on; None: as before.
+    `budget` is what may be spent from now on; None: as before. `gate` names what the gate runs from now on; empty: as
+    before. Another gate believes no verdict of the one before.
     """
 
     owner: str
     rerun: bool = True
     budget: Budget | None = None
+    gate: str = ""
 
 
 class DispatchPaused(Event, frozen=True, tag=True):

@@ -29,6 +29,7 @@ def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
         first_target=event.target,
         rules=event.rules,
         settings=event.settings,
+        gate=event.gate,
         digests=Map(event.digests),
         branches=Map({int(number): branch for number, branch in event.branches.items()}),
         suffixed=frozenset(event.suffixed),
@@ -45,6 +46,8 @@ def run_started(state: State, rec: ev.Recorded, event: ev.RunStarted) -> State:
 
 def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
     """Turns that were running have lost their worker; what had no verdict is gated again."""
+    if event.gate not in {"", state.gate}:
+        state = _gated_anew(state, rec, event.gate)
     issues, kept = state.issues, state.rules
     for number in state.active:
         attempt = issues[number].attempt
@@ -73,6 +76,12 @@ def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
         move_blocked=None,
         allowed=0,
     )
+
+
+def _gated_anew(state: State, rec: ev.Recorded, gate: str) -> State:
+    """What another gate said is forgotten, and what is about to land on its word; a move that began is completed."""
+    state = replace(state, gate=gate, gates=Map())
+    return state if state.landing is None or state.landing.moving else close_batch(state, rec)
 
 
 def paused(state: State, rec: ev.Recorded, event: ev.DispatchPaused) -> State:
