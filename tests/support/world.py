@@ -151,10 +151,16 @@ class World:
         commit(self.repo, {"mawep.yaml": json.dumps({"mawep": config}, indent=1)}, "configure")
 
     def issue(
-        self, number: int, *, after: Iterable[int] = (), files: Iterable[str] = (), **more: Any
+        self,
+        number: int,
+        *,
+        after: Iterable[int] = (),
+        files: Iterable[str] = (),
+        text: str = "",
+        **more: Any,
     ) -> None:
-        """Write and commit an issue; `more` goes into its front matter."""
-        self._commit({number: (tuple(after), tuple(files))}, more)
+        """Write and commit an issue; `text` is added to what it says, `more` goes into its front matter."""
+        self._commit({number: (tuple(after), tuple(files))}, more, text)
 
     def issues(self, edges: Mapping[int, Iterable[int]]) -> None:
         """Write and commit issues by number with what each depends on."""
@@ -164,6 +170,7 @@ class World:
         self,
         issues: Mapping[int, tuple[tuple[int, ...], tuple[str, ...]]],
         more: Mapping[str, Any] | None = None,
+        text: str = "",
     ) -> None:
         pages = {}
         for number, (after, files) in issues.items():
@@ -171,7 +178,7 @@ class World:
             header = f"number: {number}\ntitle: Piece {number}\n"
             header += f"depends_on: {json.dumps(after)}\nfiles: {json.dumps(files)}\n"
             header += "".join(f"{key}: {json.dumps(value)}\n" for key, value in (more or {}).items())
-            pages[f"issues/{number}.md"] = f"---\n{header}---\nDo piece {number}.\n"
+            pages[f"issues/{number}.md"] = f"---\n{header}---\nDo piece {number}.\n{text}"
         commit(self.repo, pages, "write issues")
 
     @property
