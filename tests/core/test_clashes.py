@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from mawep.core.clashes import Clash, clash_of, told
 from mawep.core.model import Priority, Rules
 from tests.core.driver import Driver, issue
 
 FILES = ("a.py", "b.py")
+ALIKE = {1: 10, 2: 19}
 
 
 def test_who_began_later_is_asked() -> None:
     run = Driver(issue(1), issue(2)).start(1, 2)
-    assert clash_of(run.state, (1, 2), FILES) == Clash((1, 2), FILES, 2)
+    assert clash_of(run.state, (1, 2), FILES, ALIKE) == Clash((1, 2), FILES, 2)
 
 
-def test_the_lower_priority_is_asked_whoever_began_later() -> None:
+@pytest.mark.parametrize(
+    ("lines", "asked"), [({1: 10, 2: 20}, 1), ({1: 20, 2: 10}, 2), ({1: 0, 2: 0}, 2), ({1: 0, 2: 1}, 2)]
+)
+def test_whose_change_is_markedly_smaller_is_asked(lines: dict[int, int], asked: int) -> None:
+    run = Driver(issue(1), issue(2)).start(1, 2)
+    assert clash_of(run.state, (1, 2), FILES, lines).asked == asked
+
+
+def test_the_lower_priority_is_asked_whoever_began_later_and_has_changed_more() -> None:
     low = msgspec.structs.replace(issue(1), priority=Priority.LOW)
     run = Driver(low, issue(2)).start(1, 2)
-    assert clash_of(run.state, (1, 2), FILES).asked == 1
+    assert clash_of(run.state, (1, 2), FILES, {1: 100, 2: 1}).asked == 1
 
 
 def test_only_who_is_at_work_is_asked() -> None:
     run = Driver(issue(1), issue(2), rules=Rules(gate_slots=2)).start(1).queue(2)
-    assert clash_of(run.state, (1, 2), FILES).asked == 1
-    assert clash_of(run.state, (2,), FILES).asked is None
+    assert clash_of(run.state, (1, 2), FILES, ALIKE).asked == 1
+    assert clash_of(run.state, (2,), FILES, ALIKE).asked is None
 
 
 def test_it_is_told_of_each_side_and_of_the_target() -> None:

@@ -57,3 +57,10 @@ async def test_a_branch_with_another_history_hides_nothing(path: Path) -> None:
     tree = git(path, "rev-parse", "HEAD^{tree}").strip()
     heads[3] = git(path, "commit-tree", "-m", "alone", tree).strip()
     assert await Matrix(await find_repository(path)).look(heads, head(path)) == {(1, 2): ("g",)}
+
+
+async def test_lines_that_a_branch_changed_are_counted_in_text_only(path: Path) -> None:
+    there = head(path)
+    made = branch(path, "some", {"f": lines(l2="two"), "new\tname": "1\n2\n", "b": b"\0\1"})
+    seen = Matrix(await find_repository(path))
+    assert await seen.lines(there, made) == await seen.lines(there, made) == 4

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mawep.core.model import Number, Value
 from mawep.core.state import State
+
+MARKEDLY = 2
+"""A change is the smaller one when the other has so many times its lines, or more; else they are alike."""
 
 
 class Clash(Value, frozen=True):
@@ -22,15 +27,24 @@ class Clash(Value, frozen=True):
         return "conflict-" + "-".join(map(str, self.issues))
 
 
-def clash_of(state: State, issues: tuple[Number, ...], files: tuple[str, ...]) -> Clash:
-    """The clash of these issues, with who is to move.
+def clash_of(
+    state: State, issues: tuple[Number, ...], files: tuple[str, ...], lines: Mapping[Number, int]
+) -> Clash:
+    """The clash of these issues, with who is to move; `lines` is how many each has changed so far.
 
-    Only who is at work can: of two, the one of the lower priority class; if they are of the same, who began later.
+    Only who is at work can: of two, the one of the lower priority class; if they are of the same, the one whose change
+    is markedly smaller; if they are alike, who began later.
     """
     at_work = [number for number in issues if state.issues[number].state.holds_slot]
+    least = min((lines[number] for number in at_work), default=0)
+    alike = all(lines[number] < MARKEDLY * max(least, 1) for number in at_work)
     asked = max(
         at_work,
-        key=lambda number: (state.graph.issues[number].priority, state.active.index(number)),
+        key=lambda number: (
+            state.graph.issues[number].priority,
+            alike or lines[number] == least,
+            state.active.index(number),
+        ),
         default=None,
     )
     return Clash(issues, files, asked)

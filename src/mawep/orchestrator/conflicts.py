@@ -5,7 +5,7 @@ What is seen is no part of the run's state: nothing is held up for it, and it is
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
 import structlog
 
@@ -73,7 +73,8 @@ class Conflicts:
             return
         found = await self._matrix.look(heads, state.target)
         self._last = heads, state.target
-        clashes = [clash_of(state, issues, files) for issues, files in found.items()]
+        lines = await self._lines(state, heads, {number for issues in found for number in issues})
+        clashes = [clash_of(state, issues, files, lines) for issues, files in found.items()]
         self._seen(clashes)
         for clash in clashes:
             await self._tell(state, clash, heads)
@@ -87,6 +88,13 @@ class Conflicts:
             if attempt and head not in (None, attempt.base):
                 heads[number] = head
         return heads
+
+    async def _lines(
+        self, state: State, heads: Mapping[Number, Sha], numbers: Iterable[Number]
+    ) -> dict[Number, int]:
+        """How many lines each of these branches has changed."""
+        bases = {n: attempt.base for n in numbers if (attempt := state.issues[n].attempt) is not None}
+        return {number: await self._matrix.lines(base, heads[number]) for number, base in bases.items()}
 
     async def _tell(self, state: State, clash: Clash, heads: dict[Number, Sha]) -> None:
         """Once for a conflict of these attempts, whatever becomes of it."""

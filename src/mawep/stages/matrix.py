@@ -17,6 +17,7 @@ class Matrix:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
         self._known: dict[tuple[Sha, Sha], tuple[str, ...]] = {}
+        self._lines: dict[tuple[Sha, Sha], int] = {}
 
     async def look(
         self, heads: Mapping[Number, Sha], target: Sha
@@ -29,6 +30,16 @@ class Matrix:
         known = self._known | dict(zip(unknown, found, strict=True))
         self._known = {pair: known[pair] for pair in pairs.values()}
         return {issues: self._known[pair] for issues, pair in pairs.items() if self._known[pair]}
+
+    async def lines(self, base: Sha, head: Sha) -> int:
+        """How many lines differ between two commits, in files of text; counted once."""
+        if (base, head) not in self._lines:
+            listed = await self._repository.run(
+                "diff-tree", "-r", "--numstat", "-z", "--no-renames", base, head
+            )
+            counts = [field.split(b"\t")[:2] for field in listed.split(b"\0")[:-1]]
+            self._lines[base, head] = sum(int(n) for two in counts for n in two if n.isdigit())
+        return self._lines[base, head]
 
     async def _conflicting(self, pairs: Sequence[tuple[Sha, Sha]]) -> list[tuple[str, ...]]:
         """Who cannot be merged at all, as with another history, spoils it for nobody else and conflicts nowhere."""
