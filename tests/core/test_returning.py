@@ -59,6 +59,7 @@ def test_who_was_in_the_batch_with_it_lands_first_and_then_it_lands_itself() -> 
     driver.seal()
     driver.move()
     assert driver.at(1) is IssueState.LANDED
+    assert not driver.state.issues[1].hunks
 
 
 def test_it_is_asked_so_often_and_then_parked_with_its_hunks() -> None:

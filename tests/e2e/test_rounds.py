@@ -82,7 +82,7 @@ def test_two_that_are_red_only_together_land_one_and_park_one(tmp_path: Path) ->
 
 
 def test_what_does_not_merge_is_parked_with_its_hunks(tmp_path: Path) -> None:
-    world = World(tmp_path, {"shared.txt": "one\ntwo\nthree\n"})
+    world = World(tmp_path, {"shared.txt": "one\n  two\nthree\n"})
     world.issues({101: [], 102: [], 103: [101, 102]})
     for number, other in ((101, 102), (102, 101)):
         wait = f'touch "$root/{number}"\n' + World.until_let(str(other))
@@ -94,5 +94,5 @@ def test_what_does_not_merge_is_parked_with_its_hunks(tmp_path: Path) -> None:
     parked = 101 if ended.states[101] == "parked" else 102
     explained = world.explain(parked)
     assert "shared.txt" in explained
-    assert f"by {parked}" in explained
+    assert f"\n      by {parked}" in explained
     promises.kept(world, {101, 102} - {parked})

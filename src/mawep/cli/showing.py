@@ -16,12 +16,14 @@ from mawep.observe.look import LOOKS
 from mawep.observe.panels import header, issue_table
 from mawep.observe.readmodel import Status
 from mawep.observe.results import outcome_line, reasons, result_table
-from mawep.observe.text import count, duration, one_line, short
+from mawep.observe.text import count, duration, one_line, several_lines, short
 from mawep.observe.timeline import course_of
 
 NARROWEST = 60
 MOST_BARS = 30
 """Issues in the chart of a run."""
+LONGEST_QUOTATION = 20_000
+"""Characters of what is quoted at a time."""
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -87,7 +89,8 @@ def show_explanation(document: dict[str, Any]) -> None:
     for attempt in document["attempts"]:
         _attempt(out, attempt, document["reviews"])
     if document["hunks"]:
-        _paragraph(out, "in conflict:\n", document["hunks"])
+        out.print(Text("  in conflict:"))
+        _quotation(out, document["hunks"], indent=4)
     if document["salvage"]:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
     if document["state"] in ("failed", "parked", "cancelled"):
@@ -159,7 +162,7 @@ def _attempt(out: Console, attempt: dict[str, Any], reviews: Sequence[dict[str, 
         after = f"after {duration(gate['seconds'])}{limit}"
         out.print(Text(f"    gate {gate['result']} on tree {short(gate['tree'])} {after}"))
         if gate["result"] != "green" and gate["excerpt"] not in ("", attempt["detail"]):
-            _paragraph(out, "", gate["excerpt"], indent=6)
+            _quotation(out, gate["excerpt"], indent=6)
     for review in reviews:
         if review["attempt"] == attempt["number"]:
             _review(out, review)
@@ -186,6 +189,12 @@ def _paragraph(out: Console, lead: str, text: str, indent: int = 2) -> None:
     """Text of several lines that somebody else wrote, each fit to be shown, all indented."""
     lines = [one_line(line) for line in f"{lead}{text}".splitlines()]
     for line in lines:
+        out.print(Text(" " * indent + line))
+
+
+def _quotation(out: Console, text: str, indent: int) -> None:
+    """What a program printed or a file holds, fit to be shown, with the indentation that it has."""
+    for line in several_lines(text, LONGEST_QUOTATION).splitlines():
         out.print(Text(" " * indent + line))
 
 

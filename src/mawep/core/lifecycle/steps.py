@@ -130,7 +130,7 @@ def in_the_way(state: State, number: Number) -> Number | Far | None:
 
 def land(state: State, rec: ev.Recorded, number: Number, commit: Sha) -> State:
     """The target contains the issue's work, as this commit: what waits for it may start."""
-    record = replace(state.issues[number], landed_as=commit)
+    record = replace(state.issues[number], landed_as=commit, hunks="", files=())
     state = leave(state, record, IssueState.LANDED, rec.at)
     dependents = state.graph.dependents[number]
     unmet = state.unmet.update({dependent: state.unmet[dependent] - 1 for dependent in dependents})
