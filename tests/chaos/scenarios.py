@@ -116,6 +116,17 @@ def resolved(root: Path) -> World:
     return pricing(root, [TWICE_FIRST])
 
 
+def returned(root: Path) -> World:
+    """Two conflict; the second is told, merges the target, and leaves the rest to us."""
+    world = World(root, {"shared": "none\n"}, conflict_resolution={"semantic_merge": True})
+    world.issues({101: [], 102: []})
+    merge = "git merge --no-commit main\necho both > shared\n"
+    work = 'echo "$MAWEP_ISSUE" > shared\n'
+    for number in (101, 102):
+        world.agent(number, f'if [ -n "$MAWEP_FEEDBACK_FILE" ]; then\n{merge}else\n{work}fi\n')
+    return world
+
+
 CHAIN = Scenario(chain, 0, ({101: "landed", 102: "landed"},))
 REPAIRED = Scenario(repaired, 0, ({101: "landed"},))
 STOPPED = Scenario(stopped, 1, ({101: "failed: gate_failed", 102: "landed"},))
@@ -125,4 +136,5 @@ FAILING = Scenario(failing, 1, ({101: "failed: agent_error", 102: "landed"},))
 REVIEWED = Scenario(reviewed, 0, ({101: "landed"},))
 RESOLVED = Scenario(resolved, 0, ({101: "landed", 102: "landed"},))
 OVERTAKEN = Scenario(overtaken, 0, ({101: "landed", 102: "landed"},))
+RETURNED = Scenario(returned, 0, ({101: "landed", 102: "landed"},))
 MANY = Scenario(many, 0, ({101: "landed"},))

@@ -17,6 +17,7 @@ from tests.chaos.scenarios import (
     OVERTAKEN,
     REPAIRED,
     RESOLVED,
+    RETURNED,
     REVIEWED,
     STOPPED,
     Scenario,
@@ -120,6 +121,18 @@ INSIDE = {
             "journal GateFinished after 3",
             "journal GateFinished after 4",
             "journal LandingSealed after 2",
+        ),
+    ),
+    "work goes back to its agent": (
+        RETURNED,
+        (
+            "journal CandidateReturned before 1",
+            "journal CandidateReturned after 1",
+            "effect RepairIntended before 1",
+            "effect RepairIntended after 1",
+            "call mawep.stages.workspace.commit:update_refs after 3",
+            "call mawep.stages.workspace.merges:conclude before 3",
+            "journal CandidateQueued after 3",
         ),
     ),
     "the target moves": (

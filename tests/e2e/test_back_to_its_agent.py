@@ -105,6 +105,24 @@ def test_who_is_red_only_together_is_told_with_the_evidence_and_mends_it(tmp_pat
     assert f"#{returned.issue} goes back to its agent" in ended.said
 
 
+@pytest.mark.parametrize("commits", [COMMIT, ""], ids=["commits", "leaves it to us"])
+@pytest.mark.parametrize("kind", ["required", "landlock"])
+def test_behind_walls_it_is_the_same(tmp_path: Path, kind: str, commits: str) -> None:
+    commit = "grep -o '[0-9a-f]\\{40\\}' \"$MAWEP_FEEDBACK_FILE\" | head -n 1"
+    merge = f"git merge --no-commit $({commit}); echo both > shared.txt"
+    script = (
+        f'if [ "$MAWEP_FEEDBACK_FILE" ]; then {merge}; else echo "$MAWEP_ISSUE" > shared.txt; fi\n{commits}'
+    )
+    agents = {"sandbox": kind, "command": ["sh", "-c", script]}
+    world = World(tmp_path, {"shared.txt": "none\n"}, agents=agents, **BACK)
+    world.issues({101: [], 102: []})
+    ended = world.start()
+    assert ended.code == 0, ended.said
+    promises.kept(world)
+    assert (world.repo / "shared.txt").read_text() == "both\n"
+    assert [asked.merge for asked in world.events(ev.RepairIntended)] == [True]
+
+
 def test_by_default_it_is_parked_at_once(tmp_path: Path) -> None:
     world = clashing(tmp_path, "exit 3\n", conflict_resolution={"semantic_merge": False})
     ended = world.start()
