@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from mawep.core.clashes import Clash, clash_of, told
-from mawep.core.model import Priority, Rules
+from mawep.core.events import MergeConflict
+from mawep.core.model import IssueState, Priority, Rules
 from tests.core.driver import Driver, issue
 
 FILES = ("a.py", "b.py")
@@ -36,6 +37,14 @@ def test_only_who_is_at_work_is_asked() -> None:
     run = Driver(issue(1), issue(2), rules=Rules(gate_slots=2)).start(1).queue(2)
     assert clash_of(run.state, (1, 2), FILES, ALIKE).asked == 1
     assert clash_of(run.state, (2,), FILES, ALIKE).asked is None
+
+
+def test_whose_agent_merges_the_target_is_not_asked_to_move_for_it() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(merge_rounds=1)).queue(1).start(2)
+    run.compose(MergeConflict(1, FILES, ""))
+    assert run.at(1) is IssueState.ASSIGNED
+    assert clash_of(run.state, (1,), FILES, ALIKE).asked is None
+    assert clash_of(run.state, (1, 2), FILES, ALIKE).asked == 2
 
 
 def test_it_is_told_of_each_side_and_of_the_target() -> None:

@@ -91,6 +91,27 @@ async def test_a_composition_affects_what_differs_from_the_target_whoever_brough
 # --- composition
 
 
+async def test_who_conflicts_with_many_is_left_out_for_their_sake(
+    repository: Repository, checkout: Path
+) -> None:
+    one = candidate(checkout, 1, {"a.txt": "1\n", "b.txt": "1\n"})
+    two, three = candidate(checkout, 2, {"a.txt": "2\n"}), candidate(checkout, 3, {"b.txt": "3\n"})
+    steps, conflicts = await land.compose(repository, RUN, head(checkout), [one, two, three], WHEN)
+    assert [step.issue for step in steps] == [2, 3]
+    assert [(conflict.issue, conflict.with_) for conflict in conflicts] == [(1, (2, 3))]
+    held = (land.landing_ref(RUN, f"composed-{steps[-1].commit[:16]}"),)
+    assert await land.landing_refs(repository, RUN) == held
+
+
+async def test_where_as_many_fit_otherwise_who_came_first_stays_first(
+    repository: Repository, checkout: Path
+) -> None:
+    one, two = candidate(checkout, 1, {"a.txt": "1\n"}), candidate(checkout, 2, {"a.txt": "2\n"})
+    three = candidate(checkout, 3, {"b.txt": "3\n"})
+    steps, _ = await land.compose(repository, RUN, head(checkout), [one, two, three], WHEN)
+    assert [step.issue for step in steps] == [1, 3]
+
+
 async def test_candidates_are_composed_in_order_as_merges_and_held_by_a_ref(
     repository: Repository, checkout: Path
 ) -> None:

@@ -33,9 +33,10 @@ def clash_of(
     """The clash of these issues, with who is to move; `lines` is how many each has changed so far.
 
     Only who is at work can: of two, the one of the lower priority class; if they are of the same, the one whose change
-    is markedly smaller; if they are alike, who began later.
+    is markedly smaller; if they are alike, who began later. Whose agent merges the target is not asked to move for it.
     """
-    at_work = [number for number in issues if state.issues[number].state.holds_slot]
+    merges = len(issues) == 1 and state.issues[issues[0]].returned is not None
+    at_work = [number for number in issues if state.issues[number].state.holds_slot and not merges]
     least = min((lines[number] for number in at_work), default=0)
     alike = all(lines[number] < MARKEDLY * max(least, 1) for number in at_work)
     asked = max(

@@ -32,6 +32,7 @@ from mawep.core import events as ev
 from mawep.core.model import Number, Scope
 from mawep.core.scopes import affected
 from mawep.errors import GitError, InfrastructureError
+from mawep.stages.land.order import ordered
 from mawep.stages.land.resolve import Resolved, resolutions, resolve
 
 MAWEP = Identity("MAWEP", "mawep@localhost")
@@ -69,10 +70,33 @@ async def compose(
 ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
     """Merge the candidates one after another on `base`; those that conflict are left out and reported.
 
-    `by_rule` resolves first what rules can resolve.
+    If some conflict with others of them, it is in the order in which most fit. `by_rule` resolves first what rules can.
 
     The commits made here are provisional: they only carry the trees. The last one is held by a ref, durably.
     """
+    steps, conflicts = await _merge_all(repository, run, base, candidates, date, by_rule=by_rule)
+    if any(conflict.with_ for conflict in conflicts):
+        known = {candidate.issue: candidate for candidate in candidates}
+        order = await ordered(repository, {number: known[number].commit for number in known})
+        again = [known[number] for number in order]
+        others = await _merge_all(repository, run, base, again, date, by_rule=by_rule)
+        steps, conflicts = max((steps, conflicts), others, key=lambda made: len(made[0]))
+    if steps:
+        async with kept(repository, [steps[-1].commit], [base, *(one.commit for one in candidates)]):
+            await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), steps[-1].commit)
+    return steps, conflicts
+
+
+async def _merge_all(
+    repository: Repository,
+    run: str,
+    base: Sha,
+    candidates: Sequence[Candidate],
+    date: datetime,
+    *,
+    by_rule: bool,
+) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
+    """In just this order; held by nothing."""
     steps: list[ev.Step] = []
     conflicts: list[ev.MergeConflict] = []
     head = base
@@ -86,9 +110,6 @@ async def compose(
             continue
         steps.append(await _step(repository, run, head, candidate, merged, date=date))
         head = steps[-1].commit
-    if steps:
-        async with kept(repository, [head], [base, *(candidate.commit for candidate in candidates)]):
-            await hold(repository, landing_ref(run, f"composed-{_name(steps)}"), head)
     return tuple(steps), tuple(conflicts)
 
 
