@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from mawep.merging.account import Account, account
+from mawep.merging.best_first import best_first
 from mawep.merging.offers import Rung
 from mawep.merging.rungs import ADJACENT, RUNGS
 from mawep.merging.sections import NEWS, by_sections
@@ -16,6 +17,8 @@ from mawep.merging.threeway import Hunk, Lines, Settled, joined, merge, split
 MOST_OFFERS = 6
 """How many offers for one hunk are looked at."""
 
+MOST_TRIED = 40
+"""How many whole texts of one file are checked."""
 
 LARGEST_HUNK = 20_000
 """A side of a hunk with more characters is no edit that a rule understands."""
@@ -67,7 +70,7 @@ def _sound(base: str, ours: str, theirs: str, path: str, rungs: Sequence[Rung]) 
     if not all(offered):
         return
     seen = set()
-    for chosen in _combinations(offered):
+    for chosen in islice(best_first(offered), MOST_TRIED):
         text = joined([line for choice in chosen for line in choice.lines])
         if text in seen:
             continue
@@ -81,15 +84,6 @@ def _sound(base: str, ours: str, theirs: str, path: str, rungs: Sequence[Rung]) 
 def pieces_of(base: str, ours: str, theirs: str, path: str) -> list[Settled | Hunk]:
     """What is settled in a file and what is not: news by their sections, everything else line by line."""
     return by_sections(base, ours, theirs, path) or merge(split(base), split(ours), split(theirs))
-
-
-def _combinations(offered: Sequence[Sequence[Choice]]) -> Iterator[tuple[Choice, ...]]:
-    """The best of each, then one after another exchanged for its next best ones."""
-    best = tuple(choices[0] for choices in offered)
-    yield best
-    for at, others in enumerate(offered):
-        for choice in others[1:]:
-            yield (*best[:at], choice, *best[at + 1 :])
 
 
 def choices(hunk: Hunk, path: str, rungs: Sequence[Rung]) -> list[Choice]:

@@ -11,7 +11,7 @@ from io import StringIO
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from mawep.merging.syntax import Facts, facts
+from mawep.merging.syntax import Facts, facts, scopes
 from mawep.merging.tokens import key
 
 _UNREADABLE = (ValueError, YAMLError, RecursionError)
@@ -29,7 +29,8 @@ def _faults(base: str, ours: str, theirs: str, merged: str, path: str) -> Iterat
     if any(f"\n{mark * 7} " in f"\n{merged}" for mark in "<>"):
         yield "it holds conflict markers"
     yield from (
-        f"what both sides added stands there twice: {line}" for line in _doubled(base, ours, theirs, merged)
+        f"what both sides added stands there twice: {line}"
+        for line in _doubled(base, ours, theirs, merged, path)
     )
     load = _loader(path)
     if load:
@@ -39,17 +40,24 @@ def _faults(base: str, ours: str, theirs: str, merged: str, path: str) -> Iterat
         yield from _syntax(mine, other, now)
 
 
-def _doubled(base: str, ours: str, theirs: str, merged: str) -> list[str]:
-    """Lines that both sides added and that the merge has more often than either."""
-    was, mine, other, now = (Counter(map(key, text.split("\n"))) for text in (base, ours, theirs, merged))
+def _doubled(base: str, ours: str, theirs: str, merged: str, path: str) -> list[str]:
+    """Lines that both sides added and that the merge has more often than either, in one definition or entry."""
+    was, mine, other, now = (Counter(_placed(text, path)) for text in (base, ours, theirs, merged))
     return [
-        line
-        for line in now
-        if len(line) >= TRIVIAL
-        and any(char.isalnum() for char in line)
-        and mine[line] > was[line] < other[line]
-        and now[line] > max(mine[line], other[line])
+        place[-1]
+        for place in now
+        if len(place[-1]) >= TRIVIAL
+        and any(char.isalnum() for char in place[-1])
+        and mine[place] > was[place] < other[place]
+        and now[place] > max(mine[place], other[place])
     ]
+
+
+def _placed(text: str, path: str) -> Iterator[tuple[str, ...]]:
+    """Each line by what it says, with the names of what is around it."""
+    lines = text.split("\n")
+    around = scopes(text, path) or [()] * len(lines)
+    return ((*scope, key(line)) for scope, line in zip(around, lines, strict=True))
 
 
 def _syntax(mine: Facts, other: Facts, now: Facts) -> Iterator[str]:

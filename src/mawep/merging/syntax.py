@@ -75,6 +75,28 @@ def facts(text: str, path: str) -> Facts | None:
     return found
 
 
+def scopes(text: str, path: str) -> list[tuple[str, ...]] | None:
+    """For each line, the definitions and keys that it is part of, outermost first; None for a language not known."""
+    parser = parser_of(path.rpartition(".")[2])
+    if parser is None:
+        return None
+    found: list[tuple[str, ...]] = [()] * (text.count("\n") + 1)
+    root = parser.parse(text.encode("utf-8", "replace")).root_node
+    pending: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
+    while pending:
+        node, scope = pending.pop()
+        inner = node.child_by_field_name("definition") or node
+        name = _once(node) if node.type == "pair" else None
+        if inner.type in _DEFINITIONS:
+            name = _field(inner, "name")
+        if name and scope[-1:] != (name,):
+            scope = (*scope, name)
+            first, last = node.start_point.row, node.end_point.row
+            found[first : last + 1] = [scope] * (last + 1 - first)
+        pending += [(child, scope) for child in reversed(node.children)]
+    return found
+
+
 def _walk(root: Node, source: bytes, found: Facts) -> None:
     pending: list[tuple[Node, tuple[str, ...]]] = [(root, ())]
     while pending:

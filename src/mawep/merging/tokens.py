@@ -66,6 +66,11 @@ def flush(lines: Sequence[str], path: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def depth(marks: Sequence[str]) -> int:
+    """How many brackets the tokens open more than they close."""
+    return sum((mark in _OPENING) - (mark in _CLOSING) for mark in marks)
+
+
 def indentation(line: str, path: str) -> str:
     """The white space that a line begins with, where it means something."""
     line = line.expandtabs()

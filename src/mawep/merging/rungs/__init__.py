@@ -1,7 +1,7 @@
 """The rungs of the ladder, in the order in which they are tried."""
 
 from mawep.merging.offers import Rung, Trust
-from mawep.merging.rungs import added, entries, imports, news, same, versions, weave
+from mawep.merging.rungs import added, entries, frame, imports, news, same, versions, weave
 
 ADJACENT = Rung("adjacent lines", weave.adjacent, Trust.LIKELY)
 
@@ -17,6 +17,7 @@ RUNGS = (
     Rung("block tokens", weave.block, Trust.GUESS),
     Rung("close tokens", weave.close, Trust.GUESS),
     Rung("union", added.union, Trust.GUESS),
+    Rung("common lines", frame.offers, Trust.GUESS),
 )
 
 
