@@ -123,6 +123,35 @@ def test_a_gate_gets_more_to_choose_from() -> None:
     assert found == ["a()\nx = one(1)\ny = other(2)\n", "a()\ny = other(2)\nx = one(1)\n"]
 
 
+GUESSES = {
+    "a frame of new lines": (
+        "common lines", "a.py",
+        "return make(a)\n",
+        "made = make(a)\nif wide:\n    made = widen(made)\nreturn made\n",
+        "made = make(a)\nmade += tail\nreturn made\n",
+        "made = make(a)\nif wide:\n    made = widen(made)\nmade += tail\nreturn made\n",
+    ),
+    "parameters of a new definition": (
+        "common lines", "a.py",
+        "class A:\n    @staticmethod\n    def run(x):\n        pass\n",
+        "class A:\n    def __init__(self, one=1):\n        self.one = one\n\n    def run(self, x):\n        pass\n",
+        "class A:\n    def __init__(self, two):\n        self.two = two * 2\n\n    def run(self, x):\n        pass\n",
+        "class A:\n    def __init__(self, two, one=1):\n        self.two = two * 2\n        self.one = one\n\n"
+        "    def run(self, x):\n        pass\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GUESSES)
+def test_a_gate_may_try_what_only_guesses_make(name: str) -> None:
+    rung, path, base, ours, theirs, merged = GUESSES[name]
+    found = [
+        candidate for candidate in candidates(base, ours, theirs, path, RUNGS) if candidate.text == merged
+    ]
+    assert [applied.rung for candidate in found for applied in candidate.applied] == [rung]
+    assert best(base, ours, theirs, path) is None
+
+
 def test_there_are_no_more_candidates_than_asked_for() -> None:
     texts = ("a()\n", "a()\nx = one(1)\n", "a()\ny = other(2)\n")
     assert len(list(candidates(*texts, "a.py", RUNGS, most=1))) == 1

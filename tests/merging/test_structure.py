@@ -50,3 +50,23 @@ def test_what_a_side_has_is_no_fault_of_the_merge(path: str, ours: str, theirs: 
 def test_what_was_there_before_may_stay() -> None:
     before = "def f():\n    return 1\n    return 2\n"
     assert faults(before, before + "x = 1\n", before, before + "x = 1\n", "a.py") == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "ours", "theirs"),
+    [
+        ("a.py", "def f():\n    import math\n    return 1\n", "def g():\n    import math\n    return 2\n"),
+        ("a.py", "@case(1)\n@mark.slow\ndef f(): ...\n", "@case(2)\n@mark.slow\ndef g(): ...\n"),
+        ("a.js", "class A {\n  run() { go(); }\n}\n", "class B {\n  run() { go(); }\n}\n"),
+    ],
+)
+def test_different_definitions_may_say_the_same_line(path: str, ours: str, theirs: str) -> None:
+    assert faults("", ours, theirs, ours + theirs, path) == ()
+
+
+def test_different_entries_may_say_the_same_line() -> None:
+    one, two = (
+        "".join([f'    "{name}": Format(\n', "        width=80,\n", "    ),\n"]) for name in ("a", "b")
+    )
+    texts = [f"formats = {{\n{inside}}}\n" for inside in ("", one, two, one + two)]
+    assert faults(*texts, "a.py") == ()
