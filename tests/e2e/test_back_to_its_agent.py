@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,20 @@ def test_behind_walls_it_is_the_same(tmp_path: Path, kind: str, commits: str) ->
     promises.kept(world)
     assert (world.repo / "shared.txt").read_text() == "both\n"
     assert [asked.merge for asked in world.events(ev.RepairIntended)] == [True]
+
+
+def test_who_merges_is_shown_so_and_can_be_killed_meanwhile(tmp_path: Path) -> None:
+    world = clashing(tmp_path, f'touch "$root/merges"\n{World.until_let("go")}{MERGE}{RESOLVE}')
+    live = world.begin_start()
+    live.until("an agent merges", (tmp_path / "merges").exists)
+    issues = json.loads(world.run("status", "--json").out)["issues"]
+    (number,) = (one["number"] for one in issues if one["stage"] == "merging")
+    assert "<<<<<<< " in world.explain(number)
+    live.kill()
+    world.let("go")
+    ended = world.resume()
+    assert ended.code == 0, ended.said
+    promises.kept(world)
 
 
 def test_by_default_it_is_parked_at_once(tmp_path: Path) -> None:

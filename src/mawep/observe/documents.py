@@ -115,7 +115,7 @@ def explain_document(
             "runtime_why": routed.why if routed else None,
             "reason": record.reason if record.state is IssueState.FAILED else None,
             "detail": record.detail,
-            "hunks": record.hunks or None,
+            "hunks": record.hunks or (record.returned.hunks if record.returned else "") or None,
             "files": list(record.files),
             "blocked_by": named(record.blocked_by),
             "estimate": _estimate(issue),

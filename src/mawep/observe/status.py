@@ -317,10 +317,12 @@ def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None)
     if record.limited:
         return "limited"
     match record.state:
-        case IssueState.ASSIGNED if attempt is not None:
-            return "repairing" if attempt.repairs else "starting"
+        case IssueState.ASSIGNED | IssueState.WORKING if record.returned is not None:
+            return "merging"
         case IssueState.WORKING if view is not None and view.stage:
             return view.stage
+        case IssueState.ASSIGNED if attempt is not None:
+            return "repairing" if attempt.repairs else "starting"
         case IssueState.VERIFYING if attempt is not None:
             if attempt.progress is not Progress.IMPORTED:
                 return "checking"

@@ -133,8 +133,9 @@ def _out_of_batch(state: State, rec: ev.Recorded, event: ev.CandidateReturned | 
 
 def _off(state: State, rec: ev.Recorded, event: ev.CandidateReturned | ev.IssueParked) -> State:
     """It does not land as it is: it goes back to its agent, or waits for a person."""
-    record = replace(state.issues[event.issue], detail=event.why, hunks=event.hunks, files=event.files)
+    record = state.issues[event.issue]
     if isinstance(event, ev.IssueParked):
+        record = replace(record, detail=event.why, hunks=event.hunks, files=event.files)
         return leave(state, record, IssueState.PARKED, rec.at)
     state = put(state, replace(record, state=IssueState.QUEUED, returned=event))
     return replace(
