@@ -12,7 +12,6 @@ from tests.config.support import load
 LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
-    "conflict_resolution.regenerate=[npm i]",
     "monitoring.otlp_endpoint=http://localhost:4317",
 ]
 

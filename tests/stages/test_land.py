@@ -22,6 +22,7 @@ from mawep.core.model import Scope, Sha
 from mawep.errors import GitError, InfrastructureError
 from mawep.stages import land
 from mawep.stages.land import Candidate
+from mawep.stages.land.resolve import Resolver
 from tests.support.repos import branch, commit, git, head, make_repository, write
 
 WHEN = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -183,8 +184,8 @@ async def test_what_rules_can_resolve_lands_and_the_landing_commit_says_how(
     one = candidate(checkout, 1, {"m.py": "import ast\nimport os\nimport re\n", "dir/v.txt": "v 1.1.0\n"})
     two = candidate(checkout, 2, {"m.py": "import ast\nimport os\nimport sys\n", "dir/v.txt": "v 1.2.0\n"})
     base = head(checkout, "main")
-    steps, conflicts = await land.compose(repository, RUN, base, [one, two], WHEN, by_rule=True)
-    again, _ = await land.compose(repository, RUN, base, [one, two], WHEN, by_rule=True)
+    steps, conflicts = await land.compose(repository, RUN, base, [one, two], WHEN, resolver=Resolver())
+    again, _ = await land.compose(repository, RUN, base, [one, two], WHEN, resolver=Resolver())
     assert (conflicts, again) == ((), steps)
     assert git(checkout, "show", f"{steps[1].tree}:m.py") == "import ast\nimport os\nimport re\nimport sys"
     assert git(checkout, "show", f"{steps[1].tree}:dir/v.txt") == "v 1.2.0"
@@ -213,7 +214,7 @@ async def test_every_way_to_merge_a_candidate_by_rule_is_a_commit_that_a_ref_hol
     mine = {"m.py": "a = 1\nb = f()\n", "n.py": "n = 1\nk = f()\n"}
     one = candidate(checkout, 1, {"m.py": "a = 1\nc = g(2)\n", "n.py": "n = 1\nm = g(2)\n"})
     base = commit(checkout, mine)
-    found, conflict = await land.ways(repository, RUN, base, one, WHEN, most=3)
+    found, conflict = await land.ways(repository, RUN, base, one, WHEN, resolver=Resolver(most=3))
     assert conflict is not None
     assert (conflict.issue, conflict.files, conflict.with_) == (1, ("m.py", "n.py"), ())
     texts = [[git(checkout, "show", f"{way.tree}:{path}") for path in mine] for way in found]
@@ -226,23 +227,23 @@ async def test_every_way_to_merge_a_candidate_by_rule_is_a_commit_that_a_ref_hol
     assert {git(checkout, "rev-parse", ref) for ref in await land.landing_refs(repository, RUN)} == {
         way.commit for way in found
     }
-    assert await land.ways(repository, RUN, base, one, WHEN, most=3) == (found, conflict)
-    (best,), _ = await land.compose(repository, RUN, base, [one], WHEN, by_rule=True)
+    assert await land.ways(repository, RUN, base, one, WHEN, resolver=Resolver(most=3)) == (found, conflict)
+    (best,), _ = await land.compose(repository, RUN, base, [one], WHEN, resolver=Resolver())
     assert best == found[0]
-    assert (await land.ways(repository, RUN, base, one, WHEN, most=0))[0] == ()
+    assert (await land.ways(repository, RUN, base, one, WHEN))[0] == ()
 
 
 async def test_what_merges_cleanly_has_no_ways(repository: Repository, checkout: Path) -> None:
     one = candidate(checkout, 1, {"a.txt": "one\n"})
-    assert await land.ways(repository, RUN, head(checkout), one, WHEN, most=6) == ((), None)
+    assert await land.ways(repository, RUN, head(checkout), one, WHEN, resolver=Resolver()) == ((), None)
 
 
 async def test_only_guesses_are_ways_but_go_into_no_batch(repository: Repository, checkout: Path) -> None:
     one = candidate(checkout, 1, {"a.txt": "a\nsome words here\n"})
     base = commit(checkout, {"a.txt": "a\nsome words there\n"})
-    found, conflict = await land.ways(repository, RUN, base, one, WHEN, most=6)
+    found, conflict = await land.ways(repository, RUN, base, one, WHEN, resolver=Resolver())
     assert [way.resolved[0].partition(" (")[0] for way in found] == ["a.txt: union"] * 2
-    assert await land.compose(repository, RUN, base, [one], WHEN, by_rule=True) == ((), (conflict,))
+    assert await land.compose(repository, RUN, base, [one], WHEN, resolver=Resolver()) == ((), (conflict,))
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,7 @@ async def test_what_rules_cannot_resolve_is_left_out_whole(
     first = candidate(checkout, 1, {"m.py": "import ast\nimport re\n", "odd": one})
     second = candidate(checkout, 2, {"m.py": "import ast\nimport sys\n", "odd": two})
     base = head(checkout, "main")
-    steps, (conflict,) = await land.compose(repository, RUN, base, [first, second], WHEN, by_rule=True)
+    steps, (conflict,) = await land.compose(repository, RUN, base, [first, second], WHEN, resolver=Resolver())
     assert ([step.issue for step in steps], conflict.issue) == ([1], 2)
     assert conflict.files == ("m.py", "odd")
 

@@ -281,3 +281,38 @@ def test_a_verdict_for_some_scopes_has_another_name_than_one_for_others() -> Non
     )
     assert bare.key("t", ("lib",)) == SCOPED.key("t", ("lib",))
     assert bare.key("t", ("web",)) != SCOPED.key("t", ("web",))
+
+
+# --- files that a command makes
+
+
+async def made(tmp_path: Path, supervisor: Supervisor, command: str) -> dict[str, bytes] | None:
+    tree = tmp_path / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tmp_path / "outside").write_text("secret")
+    gate = Gate(Place(tree), supervisor, GateSettings((), 30), tmp_path / "gates")
+    return await gate.make("b" * 40, command, ["all.lock", "sub/x"])
+
+
+async def test_what_a_command_made_of_the_files_is_read(tmp_path: Path, supervisor: Supervisor) -> None:
+    command = r"printf 'a\0b' > all.lock; echo x > sub/x; echo other > other"
+    assert await made(tmp_path, supervisor, command) == {"all.lock": b"a\0b", "sub/x": b"x\n"}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "echo a > all.lock; echo x > sub/x; exit 3",
+        "echo a > all.lock",
+        "echo a > all.lock; mkdir sub/x",
+        "echo a > all.lock; ln -s ../../outside sub/x",
+        "echo a > all.lock; rmdir sub; ln -s .. sub; echo x > sub/x",
+        "echo a > all.lock; mkfifo sub/x",
+        "echo a > all.lock; truncate -s 65M sub/x",
+    ],
+    ids=["fails", "makes too little", "a directory", "a link", "below a link", "a pipe", "huge"],
+)
+async def test_what_it_did_not_make_as_a_file_is_not_taken(
+    command: str, tmp_path: Path, supervisor: Supervisor
+) -> None:
+    assert await made(tmp_path, supervisor, command) is None

@@ -27,7 +27,7 @@ from mawep.cli.branches import branch_of
 from mawep.cli.driving import routing, ways_of
 from mawep.cli.gateway import gateway_of, obstacles
 from mawep.cli.interrupts import interruptible
-from mawep.cli.landing import begin_branch, first_target, landing_branch, proposals_of, target_of
+from mawep.cli.landing import begin_branch, first_target, landing_branch, proposals_of, resolver_of, target_of
 from mawep.cli.reporting import errands_of, outbox_of, reporter_of
 from mawep.cli.reviewing import reviewer_ways, reviewers, reviews_of
 from mawep.cli.settings import gate_settings, worker_settings, workspace_settings
@@ -390,11 +390,12 @@ class Conductor:
         proposals: Proposals | None,
     ) -> Effects:
         templates = json.loads(hall.state.settings)["templates"]
+        gate = Gate(workspaces, supervisor, gate_settings(self.config), directory.gates)
         return Effects(
             repository=self.repository,
             journal=journal,
             bus=bus,
-            gate=Gate(workspaces, supervisor, gate_settings(self.config), directory.gates),
+            gate=gate,
             workspaces=workspaces,
             reviews=reviews,
             proposals=proposals,
@@ -404,7 +405,7 @@ class Conductor:
                 feedback=templates["feedback"],
                 gate=self.config.verify.told(),
                 protected=protected_patterns(self.config.verify.protected_paths),
-                candidates=self.config.conflict_resolution.candidates,
+                resolver=resolver_of(self.config, gate),
             ),
             state=lambda: hall.state,
             clock=self.clock,

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+
+import structlog
 
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_refs import read_ref, update_refs
@@ -28,12 +30,18 @@ from mawep.stages.acceptance import protected_patterns
 from mawep.stages.land import LocalTarget, Target, landed_issues
 from mawep.stages.land.branches import FollowedTarget
 from mawep.stages.land.publish import PushedTarget, push_problems
+from mawep.stages.land.regenerate import Generated
+from mawep.stages.land.resolve import Resolver
+from mawep.stages.verify import Gate
+from mawep.stages.workspace import SetupError
 from mawep.state.clone_key import clone_key
 from mawep.state.journal import Journal
 from mawep.state.outbox import Outbox
 from mawep.trackers.base import Forge
 from mawep.trackers.credentials import place_of, same_host
 from mawep.trackers.registry import FORGES
+
+log = structlog.get_logger("mawep.landing")
 
 
 def proposes(config: Config) -> bool:
@@ -230,3 +238,18 @@ async def proposals_of(
     hall.attend(proposals.witness)
     stack.push_async_callback(ended, asyncio.create_task(hall.guard(proposals.watch(hall.tell))))
     return proposals
+
+
+def resolver_of(config: Config, gate: Gate) -> Resolver | None:
+    """What resolves conflicts by rule in a run; None where nothing does."""
+
+    async def make(commit: Sha, command: str, files: Sequence[str]) -> Mapping[str, bytes] | None:
+        try:
+            return await gate.make(commit, command, files)
+        except SetupError as error:
+            log.warning("not made anew", command=command, files=files, cause=str(error))
+            return None
+
+    rules = config.conflict_resolution
+    generated = tuple(Generated(rule.files, rule.command) for rule in rules.regenerate)
+    return Resolver(rules.max_candidates, generated, make) if rules.auto_merge else None

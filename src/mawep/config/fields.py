@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -272,5 +272,3 @@ Minutes: TypeAlias = Annotated[float, Field(gt=0, le=525_600, allow_inf_nan=Fals
 Seconds: TypeAlias = Annotated[float, Field(ge=1, le=86_400, allow_inf_nan=False)]
 Days: TypeAlias = Annotated[float, Field(ge=0, le=36_500, allow_inf_nan=False)]
 Gigabytes: TypeAlias = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
-Loose: TypeAlias = Any
-"""The shape of a value whose feature does not exist yet."""

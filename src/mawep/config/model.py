@@ -21,7 +21,6 @@ from mawep.config.fields import (
     Choice,
     Command,
     Days,
-    Loose,
     Minutes,
     NotYet,
     RemoteName,
@@ -217,6 +216,13 @@ class Landing(Section):
             yield "push", f"goes with `landing.mode: local` only, not with `{self.mode}`"
 
 
+class Generated(Section):
+    """Files that a command makes of others."""
+
+    files: tuple[RepositoryPath, ...] = Field(min_length=1, description="Paths and patterns of the files.")
+    command: Command = Field(description="The shell command that makes them.")
+
+
 class ConflictResolution(Section):
     """What is tried when work does not merge cleanly. What cannot be resolved is parked, nothing lost."""
 
@@ -255,14 +261,11 @@ class ConflictResolution(Section):
         description="How many ways to merge a candidate by rule are gated, the best first, before it is given up.",
         examples=["1"],
     )
-    regenerate: Annotated[tuple[Loose, ...], NotYet("merging by rules is")] = Field(
-        (), description="Commands that make generated files anew."
+    regenerate: tuple[Generated, ...] = Field(
+        (),
+        description="Files that are not merged when they conflict, but made anew by a shell command.",
+        examples=["[{files: [uv.lock], command: uv lock --offline}]"],
     )
-
-    @property
-    def candidates(self) -> int:
-        """How many ways to merge by rule are gated; 0 where nothing is merged by rule."""
-        return self.max_candidates if self.auto_merge else 0
 
     @property
     def merge_rounds(self) -> int:

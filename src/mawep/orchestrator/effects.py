@@ -34,6 +34,7 @@ from mawep.orchestrator.proposals import Proposals, Proposing
 from mawep.orchestrator.reviews import Reviews
 from mawep.stages import acceptance, land
 from mawep.stages.land.branches import Proposed
+from mawep.stages.land.resolve import Resolver
 from mawep.stages.verify import Gate
 from mawep.stages.workspace import SetupError, Workspaces
 from mawep.state.journal import Journal
@@ -59,8 +60,8 @@ class Told:
     feedback: str | None
     gate: tuple[str, ...]
     protected: tuple[str, ...]
-    candidates: int
-    """How many ways to merge what conflicts are gated; 0: nothing is resolved by rule."""
+    resolver: Resolver | None
+    """Resolves conflicts by rule; None: nothing is."""
 
 
 class Effects:
@@ -355,7 +356,7 @@ class Effects:
         state, candidates = self._state(), self._candidates(members)
         steps, conflicts = await _made(
             lambda: land.compose(
-                self._repository, state.run, base, candidates, recorded.at, by_rule=self._told.candidates > 0
+                self._repository, state.run, base, candidates, recorded.at, resolver=self._told.resolver
             )
         )
         return await self._scoped(base, steps), conflicts
@@ -370,9 +371,9 @@ class Effects:
     ) -> tuple[tuple[ev.Step, ...], ev.MergeConflict | None]:
         """How who is alone can be merged by rule, and the conflict; None when it merges as it is."""
         (candidate,) = self._candidates([number])
-        run, most = self._state().run, self._told.candidates
+        run, resolver = self._state().run, self._told.resolver
         found, conflict = await _made(
-            lambda: land.ways(self._repository, run, base, candidate, recorded.at, most=most)
+            lambda: land.ways(self._repository, run, base, candidate, recorded.at, resolver=resolver)
         )
         return tuple([(await self._scoped(base, (way,)))[0] for way in found]), conflict
 

@@ -6,19 +6,24 @@ import hashlib
 import json
 import shutil
 import time
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import structlog
 
 from mawep.adapters.git import Sha
 from mawep.adapters.process import Completed, Supervisor, clean_environment, run, until_free
 from mawep.core.events import GateFinished, GateIntended
 from mawep.core.model import CommandResult, GateRecord, GateResult
 
+log = structlog.get_logger("mawep.gate")
+
 MAX_LOG_BYTES = 4 * 2**20
+MAX_MADE_BYTES = 64 * 2**20
 EXCERPT_LINES = 60
 EXCERPT_BYTES = 8_000
 FULL_DISK_BYTES = 8 * 2**20
@@ -134,6 +139,23 @@ class Gate:
         seconds = round(time.monotonic() - began, 3)
         return GateFinished(msgspec.structs.replace(record, excerpt=excerpt, reruns=reruns, seconds=seconds))
 
+    async def make(self, commit: Sha, command: str, files: Sequence[str]) -> dict[str, bytes] | None:
+        """What a command makes of some files in a clean tree of a commit; None when it fails, or one is no file then.
+
+        Raises:
+            MawepError: the worktree could not be made or set up.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        name = f"made-{commit[:12]}-{time.time_ns():x}"
+        async with self._trees.gate_tree(commit) as tree:
+            done = await self._command(command, tree, name)
+            made = {path: _read(tree, path) for path in files} if done.ok else {}
+        found = {path: content for path, content in made.items() if content is not None}
+        if len(found) == len(files):
+            return found
+        log.warning("not made anew", command=command, files=files, log=str(done.log))
+        return None
+
     async def _once(self, intent: GateIntended) -> GateRecord:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         name = f"{intent.tree[:12]}-{time.time_ns():x}"
@@ -179,6 +201,14 @@ class Gate:
             shutil.rmtree(scratch, ignore_errors=True)
             for leftover in (f"{name}.lock", f"{name}.status"):
                 (self._directory / leftover).unlink(missing_ok=True)
+
+
+def _read(tree: Path, path: str) -> bytes | None:
+    """The content of a file that really lies there; a link could lead anywhere."""
+    place = tree.resolve() / path
+    if place.resolve() != place or not place.is_file() or place.stat().st_size > MAX_MADE_BYTES:
+        return None
+    return place.read_bytes()
 
 
 def _result(command: str, done: Completed) -> CommandResult:

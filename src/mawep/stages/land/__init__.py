@@ -19,7 +19,7 @@ import msgspec
 from mawep.adapters.git import LockHeldError, Repository, Sha, WorkTree
 from mawep.adapters.git_checkout import CheckoutDirtyError, checkouts_of, dirty_paths, move_checkout
 from mawep.adapters.git_merge import Conflicted, Merged, conflict_hunks, merge_trees
-from mawep.adapters.git_objects import Identity, changed_paths_raw, commit_tree, exists, is_ancestor
+from mawep.adapters.git_objects import changed_paths_raw, commit_tree, exists, is_ancestor
 from mawep.adapters.git_packs import kept
 from mawep.adapters.git_refs import (
     RefMovedError,
@@ -32,10 +32,9 @@ from mawep.core import events as ev
 from mawep.core.model import Number, Scope
 from mawep.core.scopes import affected
 from mawep.errors import GitError, InfrastructureError
+from mawep.stages.land.author import MAWEP
 from mawep.stages.land.order import ordered
-from mawep.stages.land.resolve import Resolved, resolutions, resolve
-
-MAWEP = Identity("MAWEP", "mawep@localhost")
+from mawep.stages.land.resolve import Resolved, Resolver
 
 INDEX_PATIENCE = 5.0
 """How long another git may hold the index of a checkout before that counts as being in the way, in seconds."""
@@ -66,20 +65,20 @@ async def compose(
     candidates: Sequence[Candidate],
     date: datetime,
     *,
-    by_rule: bool = False,
+    resolver: Resolver | None = None,
 ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
     """Merge the candidates one after another on `base`; those that conflict are left out and reported.
 
-    If some conflict with others of them, it is in the order in which most fit. `by_rule` resolves first what rules can.
+    If some conflict with others of them, it is in the order in which most fit. `resolver` resolves first what it can.
 
     The commits made here are provisional: they only carry the trees. The last one is held by a ref, durably.
     """
-    steps, conflicts = await _merge_all(repository, run, base, candidates, date, by_rule=by_rule)
+    steps, conflicts = await _merge_all(repository, run, base, candidates, date, resolver)
     if any(conflict.with_ for conflict in conflicts):
         known = {candidate.issue: candidate for candidate in candidates}
         order = await ordered(repository, {number: known[number].commit for number in known})
         again = [known[number] for number in order]
-        others = await _merge_all(repository, run, base, again, date, by_rule=by_rule)
+        others = await _merge_all(repository, run, base, again, date, resolver)
         steps, conflicts = max((steps, conflicts), others, key=lambda made: len(made[0]))
     if steps:
         async with kept(repository, [steps[-1].commit], [base, *(one.commit for one in candidates)]):
@@ -87,14 +86,13 @@ async def compose(
     return steps, conflicts
 
 
-async def _merge_all(
+async def _merge_all(  # noqa: PLR0917
     repository: Repository,
     run: str,
     base: Sha,
     candidates: Sequence[Candidate],
     date: datetime,
-    *,
-    by_rule: bool,
+    resolver: Resolver | None,
 ) -> tuple[tuple[ev.Step, ...], tuple[ev.MergeConflict, ...]]:
     """In just this order; held by nothing."""
     steps: list[ev.Step] = []
@@ -102,19 +100,25 @@ async def _merge_all(
     head = base
     for candidate in candidates:
         merged: Merged | Conflicted | Resolved = await merge_trees(repository, head, candidate.commit)
-        if by_rule and isinstance(merged, Conflicted):
-            merged = await resolve(repository, merged) or merged
+        if resolver and isinstance(merged, Conflicted):
+            merged = await resolver.best(repository, merged) or merged
         if isinstance(merged, Conflicted):
             ahead = tuple(step.issue for step in steps)
             conflicts.append(await _conflict(repository, base, candidate, merged, ahead))
             continue
-        steps.append(await _step(repository, run, head, candidate, merged, date=date))
+        steps.append(await _step(repository, run, head, candidate, merged, date))
         head = steps[-1].commit
     return tuple(steps), tuple(conflicts)
 
 
 async def ways(
-    repository: Repository, run: str, base: Sha, candidate: Candidate, date: datetime, *, most: int
+    repository: Repository,
+    run: str,
+    base: Sha,
+    candidate: Candidate,
+    date: datetime,
+    *,
+    resolver: Resolver | None = None,
 ) -> tuple[tuple[ev.Step, ...], ev.MergeConflict | None]:
     """How a candidate can be merged by rule that does not merge cleanly, the best first; nothing for one that does.
 
@@ -123,8 +127,8 @@ async def ways(
     merged = await merge_trees(repository, base, candidate.commit)
     if isinstance(merged, Merged):
         return (), None
-    found = await resolutions(repository, merged, most) if most else []
-    steps = [await _step(repository, run, base, candidate, way, date=date) for way in found]
+    found = await resolver.ways(repository, merged) if resolver else []
+    steps = [await _step(repository, run, base, candidate, way, date) for way in found]
     if steps:
         async with kept(repository, [step.commit for step in steps], [base, candidate.commit]):
             for step in steps:
@@ -132,13 +136,12 @@ async def ways(
     return tuple(steps), await _conflict(repository, base, candidate, merged, ())
 
 
-async def _step(
+async def _step(  # noqa: PLR0917
     repository: Repository,
     run: str,
     head: Sha,
     candidate: Candidate,
     merged: Merged | Resolved,
-    *,
     date: datetime,
 ) -> ev.Step:
     message = f"Compose #{candidate.issue}\n\n{_trailers(_named(run, candidate))}\n"

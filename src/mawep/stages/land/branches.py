@@ -20,7 +20,8 @@ from mawep.adapters.git_remote import PushRefusedError, Remote
 from mawep.core.events import MoveIntended
 from mawep.core.model import Number
 from mawep.errors import InfrastructureError
-from mawep.stages.land import MAWEP, Moved
+from mawep.stages.land import Moved
+from mawep.stages.land.author import MAWEP
 from mawep.stages.land.publish import RACE_PATIENCE, RACE_POLL
 
 ARRIVAL = 30.0

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import chain, groupby, islice
 from pathlib import Path
 
 from mawep.adapters.git import Repository, Sha
-from mawep.adapters.git_merge import Conflicted, Stage
-from mawep.adapters.git_objects import read_blob, size_of
+from mawep.adapters.git_merge import Conflicted, Message, Stage
+from mawep.adapters.git_objects import commit_tree, list_tree, read_blob, size_of
 from mawep.adapters.git_scratch import scratch
 from mawep.merging.best_first import best_first
 from mawep.merging.candidates import Candidate, candidates
 from mawep.merging.offers import Trust
 from mawep.merging.rungs import RUNGS, trusted
+from mawep.stages.land.author import MAWEP
+from mawep.stages.land.regenerate import Generated, Make, assigned
 
 LARGEST = 2**18
 """What is larger is not merged by rule, in bytes: it was hardly written by hand, and would take its time."""
@@ -25,6 +28,11 @@ PATIENCE = 30.0
 """How long the rules may take over one file, in seconds; what they have found by then counts."""
 
 _FILES = frozenset({"100644", "100755"})
+_WHOLE = frozenset({"CONFLICT (add/add)", "CONFLICT (binary)"})
+"""Conflicts about whole files, of which one that is made anew needs nothing."""
+
+MADE_ANEW = "Compose, for files that are made anew\n"
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True)
@@ -35,24 +43,52 @@ class Resolved:
     rungs: tuple[str, ...]
 
 
-async def resolve(repository: Repository, conflicted: Conflicted) -> Resolved | None:
-    """The merge with every conflict resolved by rules that are likely to be right; None when one is left."""
-    return next(iter(await resolutions(repository, conflicted, 1, guesses=False)), None)
+@dataclass(frozen=True)
+class Resolver:
+    """Resolves the conflicts of merges in at most `most` ways; `make` makes `generated` files anew."""
 
+    most: int = 6
+    generated: tuple[Generated, ...] = ()
+    make: Make | None = None
 
-async def resolutions(
-    repository: Repository, conflicted: Conflicted, most: int, *, guesses: bool = True
-) -> list[Resolved]:
-    """Ways to resolve every conflict, the best first; none when one has no answer, or is not about a file's lines."""
-    if any(not _of_lines(message.kind) for message in conflicted.messages):
-        return []
-    merged: list[list[_Merged]] = []
-    for path, stages in groupby(conflicted.stages, key=lambda stage: stage.path):
-        found = await _merged(repository, path, list(stages), most, guesses)
-        if not found:
+    async def best(self, repository: Repository, conflicted: Conflicted) -> Resolved | None:
+        """The merge resolved by rules that are likely to be right; None when they leave a conflict."""
+        return next(iter(await self._ways(repository, conflicted, 1, guesses=False)), None)
+
+    async def ways(self, repository: Repository, conflicted: Conflicted) -> list[Resolved]:
+        """Ways to resolve every conflict, the best first; none when one has no answer."""
+        return await self._ways(repository, conflicted, self.most, guesses=True)
+
+    async def _ways(
+        self, repository: Repository, conflicted: Conflicted, most: int, *, guesses: bool
+    ) -> list[Resolved]:
+        commands = assigned(self.generated, conflicted.files)
+        anew = {path for paths in commands.values() for path in paths}
+        if not all(_can_be_resolved(message, anew) for message in conflicted.messages):
             return []
-        merged.append(found)
-    return [await _resolved(repository, conflicted, files) for files in islice(best_first(merged), most)]
+        merged: list[list[_Merged]] = []
+        for path, stages in groupby(conflicted.stages, key=lambda stage: stage.path):
+            if path not in anew:
+                merged.append(await _merged(repository, path, list(stages), most, guesses))
+                if not merged[-1]:
+                    return []
+        start = await _put(repository, conflicted.tree, _kept(conflicted.stages, anew))
+        found = [await _resolved(repository, start, files) for files in islice(best_first(merged), most)]
+        made = [await self._made_anew(repository, conflicted.ours, way, commands) for way in found]
+        return [way for way in made if way is not None]
+
+    async def _made_anew(
+        self, repository: Repository, ours: Sha, resolved: Resolved, commands: Mapping[str, Sequence[str]]
+    ) -> Resolved | None:
+        for command, paths in commands.items():
+            commit = await commit_tree(repository, resolved.tree, [ours], MADE_ANEW, author=MAWEP, date=EPOCH)
+            made = await self.make(commit, command, paths) if self.make else None
+            if made is None:
+                return None
+            tree = await _filled(repository, resolved.tree, made)
+            told = tuple(f"{path}: regenerated ({command})" for path in paths)
+            resolved = Resolved(tree, (*resolved.rungs, *told))
+        return resolved
 
 
 @dataclass(frozen=True)
@@ -64,19 +100,39 @@ class _Merged:
     found: Candidate
 
 
-async def _resolved(repository: Repository, conflicted: Conflicted, files: Iterable[_Merged]) -> Resolved:
+async def _resolved(repository: Repository, tree: Sha, files: Iterable[_Merged]) -> Resolved:
     entries: list[tuple[str, Sha, str]] = []
     rungs: list[str] = []
     for file in files:
         content = file.found.text.encode("utf-8", "surrogateescape")
-        blob = await repository.run("hash-object", "-w", "--no-filters", "--stdin", input=content)
-        entries.append((file.mode, blob.decode().strip(), file.path))
+        entries.append((file.mode, await _blob(repository, content), file.path))
         rungs += [f"{file.path}: {applied.rung} ({applied.why})" for applied in file.found.applied]
-    return Resolved(await _tree(repository, conflicted.tree, entries), tuple(rungs))
+    return Resolved(await _put(repository, tree, entries), tuple(rungs))
 
 
-def _of_lines(kind: str) -> bool:
-    return kind == "CONFLICT (contents)" or not kind.startswith("CONFLICT")
+async def _filled(repository: Repository, tree: Sha, contents: Mapping[str, bytes]) -> Sha:
+    """The tree with other contents in files that it has."""
+    modes = {entry.path: entry.mode for entry in await list_tree(repository, tree, *contents)}
+    entries = [(modes[path], await _blob(repository, content), path) for path, content in contents.items()]
+    return await _put(repository, tree, entries)
+
+
+async def _blob(repository: Repository, content: bytes) -> Sha:
+    written = await repository.run("hash-object", "-w", "--no-filters", "--stdin", input=content)
+    return written.decode().strip()
+
+
+def _kept(stages: Iterable[Stage], anew: Container[str]) -> list[tuple[str, Sha, str]]:
+    """Files that are made anew begin as the target has them."""
+    return [
+        (stage.mode, stage.blob, stage.path) for stage in stages if stage.number == 2 and stage.path in anew
+    ]
+
+
+def _can_be_resolved(message: Message, anew: Container[str]) -> bool:
+    if not message.kind.startswith("CONFLICT") or message.kind == "CONFLICT (contents)":
+        return True
+    return message.kind in _WHOLE and all(path in anew for path in message.paths)
 
 
 async def _merged(
@@ -120,8 +176,10 @@ def _by_trust(base: str, ours: str, theirs: str, path: str, guesses: bool) -> It
     return chain(likely, candidates(base, ours, theirs, path, RUNGS) if guesses else ())
 
 
-async def _tree(repository: Repository, tree: Sha, entries: Iterable[tuple[str, Sha, str]]) -> Sha:
+async def _put(repository: Repository, tree: Sha, entries: Sequence[tuple[str, Sha, str]]) -> Sha:
     """The tree with these files put in."""
+    if not entries:
+        return tree
     with scratch(repository.common_dir) as place:
         index = Path(place, "index")
         await repository.run("read-tree", tree, index=index)
