@@ -56,3 +56,28 @@ def test_an_issue_that_asks_for_what_nobody_knows_stops_the_start(tmp_path: Path
     assert ended.code == 2
     assert "104.md: runtime: there is no `gemeni`; known are `command`, " in ended.said
     assert world.events(ev.RunStarted) == []
+
+
+def test_past_runs_decide_what_no_label_does(tmp_path: Path) -> None:
+    """The default has failed at five issues of a kind, another way has landed five of them."""
+    other = {"label": "try", "runtime": "command", "command": 'echo done > "by-other-$MAWEP_ISSUE"'}
+    world = World(tmp_path, agents={"routes": [other, "auto"]})
+    for number in range(101, 106):
+        world.issue(number, labels=["api"])
+        world.agent(number, "exit 3\n")
+    assert set(world.start().states.values()) == {"failed: agent_error"}
+    for number in range(101, 106):
+        world.issue(number + 100, labels=["api", "try"])
+    numbers = ",".join(map(str, range(201, 206)))
+    assert set(world.run("start", "--issues", numbers, "--json").states.values()) == {"landed"}
+    world.issue(301, labels=["API"])
+    (routed,) = json.loads(world.run("plan", "--issues", "301", "--json").out)["routed"]
+    other_did = "command:try landed 5 of 5 (5 without a repair) issues labelled `API`"
+    why = f"{other_did}, command landed 0 of 5 (0 without a repair)"
+    assert routed == {"number": 301, "runtime": "command:try", "why": why}
+    assert why in " ".join(world.run("plan", "--issues", "301").out.split())
+    unlearnt = world.run("plan", "--issues", "301", "--json", "--set", "agents.routes=[]")
+    assert unlearnt.document["routed"] == []
+    assert world.run("start", "--issues", "301", "--json").states == {301: "landed"}
+    assert (world.repo / "by-other-301").exists()
+    assert f"driven as command:try: {why}" in " ".join(world.explain(301).split())

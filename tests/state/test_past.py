@@ -8,8 +8,9 @@ from pathlib import Path
 from mawep.core import events as ev
 from mawep.core.estimate import Took
 from mawep.core.model import FailureReason, Issue, Question, Rules
+from mawep.core.suited import ROUGHLY, SMOOTHLY, Did
 from mawep.state.journal import Journal
-from mawep.state.past import past_issues
+from mawep.state.past import past_issues, past_work
 from mawep.state.runs import directory_of
 
 START = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -97,3 +98,34 @@ async def test_an_issue_without_an_estimate_is_judged_by_its_text(tmp_path: Path
 
 def test_no_runs_tell_nothing(tmp_path: Path) -> None:
     assert past_issues(tmp_path) == []
+    assert past_work(tmp_path) == []
+
+
+def given(issue: int, runtime: str, attempt: int = 1) -> ev.AnyEvent:
+    return ev.AttemptAssigned(issue, attempt, 0, "b", "n", "0" * 40, (), LEASE, runtime)
+
+
+async def test_what_became_of_issues_is_told_by_how_they_were_driven(tmp_path: Path) -> None:
+    await write(
+        tmp_path,
+        "r1",
+        (0, given(1, "codex")),
+        (1, given(2, "gemini")),
+        (2, ev.AttemptFailed(2, 3, FailureReason.GATE_FAILED)),
+        (3, given(2, "gemini", 2)),
+        (4, given(3, "codex")),
+        (5, landed(1, 2)),
+        (6, ev.AttemptFailed(3, 6, FailureReason.AGENT_ERROR)),
+    )
+    nowhere: frozenset[str] = frozenset()
+    assert sorted(past_work(tmp_path), key=lambda did: (did.runtime, did.worth)) == [
+        Did("codex", nowhere, nowhere, 0.0),
+        Did("codex", frozenset({"backend"}), nowhere, SMOOTHLY),
+        Did("gemini", nowhere, nowhere, ROUGHLY),
+    ]
+
+
+async def test_what_failed_through_no_fault_of_its_agent_tells_nothing_of_it(tmp_path: Path) -> None:
+    lost = ev.AttemptFailed(1, 2, FailureReason.LOST)
+    await write(tmp_path, "r1", (0, given(1, "codex")), (1, given(2, "codex")), (2, lost))
+    assert past_work(tmp_path) == []

@@ -77,6 +77,12 @@ def way_of(agents: Agents, name: str) -> Way | None:
     return Way(name, (), agents.env, agents.model)
 
 
+def usable_ways(agents: Agents, names: Iterable[str]) -> tuple[str, ...]:
+    """Those of the names that are ways which can be taken here and now."""
+    found = ((name, way_of(agents, name)) for name in dict.fromkeys(names))
+    return tuple(name for name, way in found if way is not None and not unusable(agents, [way]))
+
+
 @dataclass(frozen=True)
 class Routing:
     """Which issues are not driven in the default way, and what is wrong with what issues ask for."""
@@ -86,7 +92,7 @@ class Routing:
 
 
 def routing(agents: Agents, issues: Iterable[Issue]) -> Routing:
-    """The way of each issue: what it asks for itself, else the first route for one of its labels, else the default."""
+    """The way of each issue: what it asks for, else what a route for one of its labels says, else what suits it."""
     _, by_label = _named(agents)
     routed: dict[Number, Routed] = {}
     problems = []
@@ -98,9 +104,12 @@ def routing(agents: Agents, issues: Iterable[Issue]) -> Routing:
         else:
             labels = {label.lower(): label for label in issue.labels}
             match = next((label for label in by_label if label in labels), None)
-            if match is None:
+            if match is not None:
+                chosen = Routed(by_label[match], f"its label `{labels[match]}`")
+            elif agents.learns_routes and issue.suited is not None:
+                chosen = issue.suited
+            else:
                 continue
-            chosen = Routed(by_label[match], f"its label `{labels[match]}`")
         if chosen.runtime != agents.runtime:
             routed[issue.number] = chosen
     return Routing(routed, tuple(problems))

@@ -10,14 +10,17 @@ import msgspec
 
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.kept import Kept
+from mawep.cli.driving import usable_ways
 from mawep.cli.landing import target_ref
 from mawep.config import Config
+from mawep.config.agents import Agents
 from mawep.core.features import Surroundings, with_estimates
 from mawep.core.model import Issue
 from mawep.core.predict.likely import Predictor, asked_words
+from mawep.core.suited import with_suited
 from mawep.stages.contents import read_contents
 from mawep.stages.history import History, read_history
-from mawep.state.past import past_issues
+from mawep.state.past import past_issues, past_work
 from mawep.state.runs import home
 from mawep.trackers.registry import FORGES
 
@@ -35,7 +38,16 @@ async def estimated(issues: Iterable[Issue], repository: Repository | None, conf
     )
     history = replace(history, files=_without_issues(history.files, repository, config))
     around = Surroundings(history.files, history.changes, past)
-    return await _predicted(with_estimates(issues, around), repository, history, around)
+    judged = with_estimates(issues, around)
+    if config.agents.learns_routes:
+        judged = await asyncio.to_thread(_suited, judged, repository, config.agents)
+    return await _predicted(judged, repository, history, around)
+
+
+def _suited(issues: Sequence[Issue], repository: Repository, agents: Agents) -> list[Issue]:
+    did = past_work(repository.common_dir)
+    usable = usable_ways(agents, sorted({one.runtime for one in did} - {agents.runtime}))
+    return list(with_suited(issues, did, agents.runtime, usable))
 
 
 def _without_issues(files: Files, repository: Repository, config: Config) -> Files:

@@ -64,6 +64,12 @@ def show_plan(graph: Graph, document: dict[str, Any], agents: int) -> None:
     out.print()
     waves = document["waves"]
     out.print(f"{count(len(graph.issues), 'issue')} in {count(len(waves), 'wave')}, {count(agents, 'agent')}")
+    for one in document["routed"]:
+        out.print(
+            Text.assemble(
+                (f"#{one['number']} driven as ", "bold"), f"{one['runtime']}: {one_line(one['why'])}"
+            )
+        )
     if document["runtime"] and not routed:
         out.print(Text.assemble(("driven as ", "bold"), document["runtime"]))
     out.print(Text.assemble(("critical path ", "bold yellow"), chain(document["critical_path"])))

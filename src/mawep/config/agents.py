@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationInfo, ValidatorFunctionWrapHandler, field_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    ValidatorFunctionWrapHandler,
+    field_serializer,
+    field_validator,
+)
 
 from mawep.config.budget import AgentBudget
 from mawep.config.fields import (
@@ -22,7 +29,16 @@ from mawep.config.fields import (
     surroundings,
 )
 from mawep.config.permissions import Permissions
-from mawep.config.routes import NEED_COMMAND, RUNTIMES, Route, RuntimeName, checked
+from mawep.config.routes import (
+    AUTO,
+    NEED_COMMAND,
+    RUNTIMES,
+    LearntRoutes,
+    Route,
+    RuntimeName,
+    checked,
+    without_auto,
+)
 
 
 class AttemptLimits(Section):
@@ -78,8 +94,9 @@ class Agents(Section):
     routes: tuple[Route, ...] = Field(
         (),
         description="Another runtime by label, the first that fits: `label`, `runtime`, and, if they differ, "
-        "`command`, `env`, `model`.",
-        examples=["[{label: docs, runtime: acp, command: [gemini, --acp]}]"],
+        "`command`, `env`, `model`. `auto`, alone or as one of them: what no label decides goes to the runtime that "
+        "did better on such issues in past runs.",
+        examples=["[{label: docs, runtime: acp, command: [gemini, --acp]}]", "auto"],
     )
     update_frequency_minutes: Minutes = Field(
         120,
@@ -168,10 +185,25 @@ class Agents(Section):
             return None
         raise refused("is missing; write the program that is the agent, as a list or as one text")
 
-    @field_validator("routes", mode="after")
+    @field_validator("routes", mode="wrap")
     @classmethod
-    def _routes_can_be_taken(cls, routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:
-        return checked(routes, info)
+    def _routes_can_be_taken(
+        cls, value: object, check: ValidatorFunctionWrapHandler, info: ValidationInfo
+    ) -> tuple[Route, ...]:
+        written, learnt = without_auto(value)
+        routes = checked(check(written), info)
+        return LearntRoutes(routes) if learnt else routes
+
+    @field_serializer("routes", mode="wrap")
+    def _routes_as_written(
+        self, routes: tuple[Route, ...], write: SerializerFunctionWrapHandler
+    ) -> list[Any]:
+        return [*write(routes), *([AUTO] if self.learns_routes else [])]
+
+    @property
+    def learns_routes(self) -> bool:
+        """True when past runs decide where no label does."""
+        return isinstance(self.routes, LearntRoutes)
 
     @field_validator("network", mode="after")
     @classmethod

@@ -20,6 +20,8 @@ NAMED_AGENTS = (
 RUNTIMES = (*NAMED_AGENTS, "acp", "command", "scripted")
 """Every runtime; `mawep.agents.registry` makes them."""
 RuntimeName = Annotated[str, Choice(RUNTIMES)]
+AUTO = "auto"
+"""Stands for routes that are learnt."""
 NEED_COMMAND = frozenset({"acp", "command"})
 """Runtimes that drive whatever program they are told."""
 
@@ -41,6 +43,20 @@ class Route(Section):
     @classmethod
     def _words(cls, value: object) -> object:
         return shell_command(value)
+
+
+class LearntRoutes(tuple[Route, ...]):
+    """Routes after which, for what none of their labels decides, past runs do."""
+
+    __slots__ = ()
+
+
+def without_auto(value: object) -> tuple[object, bool]:
+    """What is written besides `auto`, and whether that is written: by itself, or in the list of routes."""
+    entries = [value] if value == AUTO else value
+    if not isinstance(entries, list | tuple) or AUTO not in entries:
+        return value, False
+    return [entry for entry in entries if entry != AUTO], True
 
 
 def checked(routes: tuple[Route, ...], info: ValidationInfo) -> tuple[Route, ...]:

@@ -150,7 +150,7 @@ def features_of(issue: Issue, around: Surroundings) -> Features:
         named=sum(around.size_of(path) for path in named),
         files=files,
         count=sum(around.size_of(path) for path in files),
-        areas=len({_area(path) for path in files}),
+        areas=len({area_of(path) for path in files}),
         lines=around.lines_in(single),
         hard=tuple(sorted(said & HARD_WORDS)),
         easy=tuple(sorted(said & EASY_WORDS)),
@@ -178,7 +178,7 @@ def with_estimates(issues: Iterable[Issue], around: Surroundings) -> list[Issue]
     return found
 
 
-def _area(path: str) -> str:
+def area_of(path: str) -> str:
     """The directory that a file belongs to, no deeper than two."""
     directory = path if is_glob(path) else path.rpartition("/")[0]
     return "/".join(directory.split("/")[:2])

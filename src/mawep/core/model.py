@@ -160,13 +160,21 @@ class Likely(Value, frozen=True):
     why: str
 
 
+class Routed(Value, frozen=True):
+    """Which way of driving an agent an issue gets instead of the run's default, and why."""
+
+    runtime: str
+    why: str
+
+
 class Issue(Value, frozen=True):
-    """A unit of work, as its tracker gave it; `estimate` and `predicted` are what MAWEP made of it.
+    """A unit of work, as its tracker gave it; `estimate`, `predicted` and `suited` are what MAWEP made of it.
 
     `far` is what it waits for in other repositories that take part in the run. `origin` is a path or URL for people;
     `files` are the paths it declares it will write; `runtime` is the way of driving an agent that it asks for.
     `association` is the author's, in the forge's words; `remarks` are what agents are shown of the conversation, oldest
-    first. `part_of` are the issues without work of their own that are done when their parts have landed.
+    first. `part_of` are the issues without work of their own that are done when their parts have landed. `suited` is
+    the runtime that does better on its kind than the default, where that is learnt.
     """
 
     number: Number
@@ -189,13 +197,7 @@ class Issue(Value, frozen=True):
     assignees: tuple[str, ...] = ()
     part_of: tuple[Number, ...] = ()
     predicted: tuple[Likely, ...] = ()
-
-
-class Routed(Value, frozen=True):
-    """Which way of driving an agent an issue gets instead of the run's default, and why."""
-
-    runtime: str
-    why: str
+    suited: Routed | None = None
 
 
 class Usage(Value, frozen=True):

@@ -1,4 +1,4 @@
-"""How long issues took in earlier runs: read from their journals, without folding the whole of them."""
+"""What became of issues in earlier runs: read from their journals, without folding the whole of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,13 @@ from mawep.core import events as ev
 from mawep.core.estimate import Took, estimate
 from mawep.core.features import Surroundings, features_of
 from mawep.core.graph import hours
-from mawep.core.model import Issue, Number
+from mawep.core.model import FailureReason, Issue, Number
+from mawep.core.suited import ROUGHLY, SMOOTHLY, Did, areas_of
 from mawep.state.runs import directory_of, home
 
 NEWEST_RUNS = 20
+BLAMELESS = {FailureReason.LOST, FailureReason.WORKSPACE_ERROR, FailureReason.INPUT_TIMEOUT}
+"""Ways to fail that say nothing of an agent."""
 MOST_ISSUES = 500
 """Landed issues that are looked at, those of the newest runs first: more would not say more."""
 
@@ -43,19 +46,27 @@ def past_issues(common_dir: Path) -> list[Took]:
 
     A journal that cannot be read, or whose events this version does not know, tells nothing.
     """
+    return list(islice(chain.from_iterable(map(_took, _runs(common_dir))), MOST_ISSUES))
+
+
+def past_work(common_dir: Path) -> list[Did]:
+    """What became of the issues of earlier runs that agents worked on, by how these were driven, newest runs first.
+
+    What failed through no fault of its agent, was cancelled or is parked tells nothing.
+    """
+    return list(islice(chain.from_iterable(map(_did, _runs(common_dir))), MOST_ISSUES))
+
+
+def _runs(common_dir: Path) -> Iterator[list[tuple[datetime, ev.AnyEvent]]]:
     root = home(common_dir) / "runs"
     names = sorted((entry.name for entry in root.iterdir()), reverse=True) if root.is_dir() else []
-    runs = (_of_run(directory_of(common_dir, name).journal) for name in names[:NEWEST_RUNS])
-    return list(islice(chain.from_iterable(runs), MOST_ISSUES))
-
-
-def _of_run(journal: Path) -> list[Took]:
-    try:
-        with closing(open_to_read(journal)) as db:
-            rows = db.execute(_ROWS, [json.dumps(_KINDS)]).fetchall()
-        return list(_took((datetime.fromisoformat(at), ev.decode(text)) for at, text in rows))
-    except (sqlite3.Error, ValueError):
-        return []
+    for name in names[:NEWEST_RUNS]:
+        try:
+            with closing(open_to_read(directory_of(common_dir, name).journal)) as db:
+                rows = db.execute(_ROWS, [json.dumps(_KINDS)]).fetchall()
+            yield [(datetime.fromisoformat(at), ev.decode(text)) for at, text in rows]
+        except (sqlite3.Error, ValueError):
+            continue
 
 
 def _took(events: Iterable[tuple[datetime, ev.AnyEvent]]) -> Iterator[Took]:
@@ -89,6 +100,33 @@ def _took(events: Iterable[tuple[datetime, ev.AnyEvent]]) -> Iterator[Took]:
                     yield Took(frozenset(issue.labels), seconds / 3600, _held_for(issue), number not in rough)
             case _:
                 pass
+
+
+def _did(events: Iterable[tuple[datetime, ev.AnyEvent]]) -> Iterator[Did]:
+    issues: dict[Number, Issue] = {}
+    runtimes: dict[Number, str] = {}
+    worth: dict[Number, float] = {}
+    rough: set[Number] = set()
+    default = ""
+    for _, event in events:
+        match event:
+            case ev.RunStarted():
+                issues, default = {issue.number: issue for issue in event.issues}, event.runtime
+            case ev.AttemptAssigned(issue=number):
+                runtimes[number] = event.runtime or default
+                if event.attempt > 1:
+                    rough.add(number)
+            case ev.RepairIntended(issue=number):
+                rough.add(number)
+            case ev.AttemptFailed(issue=number, reason=reason) if reason not in BLAMELESS:
+                worth[number] = 0.0
+            case ev.TargetMoved() | ev.PullRequestMerged():
+                worth |= {number: ROUGHLY if number in rough else SMOOTHLY for number in _landed(event)}
+            case _:
+                pass
+    for number in runtimes.keys() & issues.keys() & worth.keys():
+        labels = frozenset(label.lower() for label in issues[number].labels)
+        yield Did(runtimes[number], labels, areas_of(issues[number]), worth[number])
 
 
 def _landed(event: ev.TargetMoved | ev.PullRequestMerged) -> tuple[int, ...]:
