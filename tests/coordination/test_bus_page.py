@@ -12,7 +12,14 @@ from pydantic import BaseModel
 
 from mawep.coordination import channels
 from mawep.coordination.bus import MAILBOX_QUOTA
-from mawep.coordination.envelopes import MAX_BYTES, PAYLOADS, AttemptHealth, Consumption, Envelope, PlanLine
+from mawep.coordination.envelopes import (
+    MAX_BYTES,
+    PAYLOADS,
+    AttemptHealth,
+    Consumption,
+    Envelope,
+    PlanLine,
+)
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bus.md").read_text()
 WORDS = {

@@ -10,7 +10,7 @@ from mawep.core.model import CommandResult, GateRecord, GateResult, IssueState, 
 def test_states_fall_into_terminal_and_slot_holding() -> None:
     terminal = {state.value for state in IssueState if state.terminal}
     holding = {state.value for state in IssueState if state.holds_slot}
-    assert terminal == {"landed", "failed", "blocked", "parked", "cancelled"}
+    assert terminal == {"landed", "failed", "blocked", "parked", "cancelled", "reverted"}
     assert holding == {"assigned", "working", "needs_input", "verifying"}
 
 

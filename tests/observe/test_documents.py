@@ -14,7 +14,7 @@ from mawep.observe.documents import explain_document, plan_document, result_docu
 from tests.observe.play import HOUR, RUN, Part, Play, payment_sprint, sprint
 
 ISSUE_KEYS = {
-    *("number", "title", "state", "reason", "attempts", "branch", "commit", "landed_as"),
+    *("number", "title", "state", "reason", "attempts", "branch", "commit", "landed_as", "reverted_as"),
     *("started_at", "landed_at", "files", "tokens", "cost_usd", "reviews", "pull_request"),
 }
 

@@ -28,16 +28,9 @@ from mawep.core.model import FailureReason, IssueState, Question, Session, Usage
 from mawep.core.state import State
 from mawep.errors import BusGoneError
 from mawep.orchestrator.hall import Orchestrator
-from mawep.orchestrator.listener import (
-    TEXT_LIMIT,
-    Listener,
-    Refused,
-    announcements,
-    carry_out,
-    extensions,
-    facts,
-)
+from mawep.orchestrator.listener import Listener, announcements, extensions, facts
 from mawep.orchestrator.results import result_events
+from mawep.orchestrator.verbs import TEXT_LIMIT, Refused, carry_out
 from mawep.state import journal as journals
 from mawep.state.journal import Journal
 from tests.core.driver import Driver, issue

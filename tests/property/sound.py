@@ -31,7 +31,7 @@ def assert_sound(state: State) -> None:
     assert set(state.suspects) <= set(state.queue)
     assert bool(by_state[IssueState.LANDING] - proposed) <= (state.landing is not None)
 
-    holders = {n for n, r in records.items() if r.state in HOLDS_SLOT}
+    holders = {n for n, r in records.items() if r.state in HOLDS_SLOT and not r.offered}
     assert sorted(state.slots.values()) == sorted(holders)
     assert all(0 <= slot < state.rules.max_agents for slot in state.slots)
     assert set(state.claims.holders) <= set(state.active)
@@ -49,12 +49,14 @@ def assert_sound(state: State) -> None:
 
     assert state.terminal == sum(r.state.terminal for r in records.values())
     assert state.landed == len(by_state[IssueState.LANDED])
+    assert state.reverted == len(by_state[IssueState.REVERTED])
     for number, needed in state.graph.dependencies.items():
         unmet = [on for on in needed if records[on].state is not IssueState.LANDED]
         outside = [edge.on for edge in state.outside.blockers.get(number, ())]
         assert state.unmet[number] == len(unmet) + len(outside)
         unmet += outside
-        if records[number].state not in WAITS | {IssueState.BLOCKED, IssueState.CANCELLED}:
+        taken_back = any(r.attempt is not None and r.attempt.reverts for r in (records[on] for on in needed))
+        if not taken_back and records[number].state not in WAITS | {IssueState.BLOCKED, IssueState.CANCELLED}:
             assert not unmet
         if records[number].state is IssueState.WAITING:
             assert unmet

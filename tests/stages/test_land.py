@@ -22,6 +22,7 @@ from mawep.core.model import Scope, Sha
 from mawep.errors import GitError, InfrastructureError
 from mawep.stages import land
 from mawep.stages.land import Candidate
+from mawep.stages.land.landed import landed_issues
 from mawep.stages.land.resolve import Resolver
 from tests.support.repos import branch, commit, git, head, make_repository, write
 
@@ -646,4 +647,4 @@ async def test_what_landed_is_read_from_git_alone(repository: Repository, checko
     await move(repository, intent)
     git(checkout, "commit", "--quiet", "--allow-empty", "-m", "talk\n\nMawep-Issue: 9")
     seven, eight = (step.commit for step in intent.steps)
-    assert await land.landed_issues(repository, "refs/heads/main") == {7: seven, 8: eight}
+    assert await landed_issues(repository, "refs/heads/main") == {7: seven, 8: eight}

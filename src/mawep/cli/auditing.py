@@ -179,6 +179,7 @@ class _Known:
         self._candidates: dict[Number, dict[Sha, int]] = {}
         self._reviews: dict[Number, set[str]] = {}
         self._reviewed = False
+        self._by_people: set[Number] = set()
         self.first_target = ""
         for recorded in records:
             match recorded.event:
@@ -188,6 +189,8 @@ class _Known:
                     self._gates[ev.gate_digest(record)] = record.tree
                 case ev.ReviewFinished(issue=issue, record=said) if said.verdict is Verdict.APPROVE:
                     self._reviews.setdefault(issue, set()).add(review_digest(said))
+                case ev.CandidateOffered(issue=issue) | ev.RevertIntended(issue=issue):
+                    self._by_people.add(issue)
                 case ev.CandidateImported(issue=issue, attempt=attempt, commit=commit):
                     self._candidates.setdefault(issue, {})[commit] = attempt
                 case _:
@@ -236,7 +239,9 @@ class _Known:
                 "gate", f"its gate ran on tree {short(self._gates[gate])}, not on {short(landed.tip_tree)}"
             )
         approved = self._reviews.get(landed.issue, set())
-        if (self._reviewed or "Mawep-Review" in trailers) and trailers.get("Mawep-Review") not in approved:
+        answered_for = landed.issue in self._by_people
+        due = (self._reviewed and not answered_for) or "Mawep-Review" in trailers
+        if due and trailers.get("Mawep-Review") not in approved:
             yield wrong("review", "no review in the journal that approved it is the one that it names")
         yield from self.journal_problem(commit, landed.issue)
 

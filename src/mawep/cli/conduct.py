@@ -147,12 +147,15 @@ async def first_event(
     )
 
 
-async def begin(common_dir: Path, started: ev.RunStarted, clock: Clock) -> tuple[RunDirectory, Journal]:
-    """Write the first event of a new run. Nothing but the run's own directory is touched."""
+async def begin(
+    common_dir: Path, started: ev.RunStarted, clock: Clock, *asked: ev.AnyEvent
+) -> tuple[RunDirectory, Journal]:
+    """Write the first event of a new run, and what it is asked for. Only the run's own directory is touched."""
     directory = directory_of(common_dir, started.run)
     directory.make()
     journal = Journal.create(directory.journal, started.run)
-    journal.append(started, clock.now())
+    for event in (started, *asked):
+        journal.append(event, clock.now())
     await journal.commit()
     return directory, journal
 
@@ -188,8 +191,10 @@ class Conductor:
     clock: Clock
     view: View
 
-    async def start(self, issues: Sequence[Issue]) -> Conducted:
+    async def start(self, issues: Sequence[Issue], *asked: ev.AnyEvent) -> Conducted:
         """Begin a run on these issues and conduct it to its end, or to where it can be resumed.
+
+        It is asked for what people want of it at once.
 
         Raises:
             UsageError: a run on the same target is not finished; nothing was touched.
@@ -198,7 +203,7 @@ class Conductor:
         with target_claimed(common, branch):
             refuse_unfinished(common, branch)
             started = await first_event(self.repository, self.config, issues, self.clock)
-            return await self._alone(self.open(*await begin(common, started, self.clock)))
+            return await self._alone(self.open(*await begin(common, started, self.clock, *asked)))
 
     async def resume(self, run: RunSummary, *, rerun: bool) -> Conducted:
         """Go on with a run that an earlier process conducted. `rerun`: lost attempts are run again.

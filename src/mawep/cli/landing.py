@@ -27,8 +27,9 @@ from mawep.orchestrator.hall import Orchestrator
 from mawep.orchestrator.introducing import Introduction
 from mawep.orchestrator.proposals import Proposals, Ways
 from mawep.stages.acceptance import protected_patterns
-from mawep.stages.land import LocalTarget, Target, landed_issues
+from mawep.stages.land import LocalTarget, Target
 from mawep.stages.land.branches import FollowedTarget
+from mawep.stages.land.landed import landed_issues
 from mawep.stages.land.publish import PushedTarget, push_problems
 from mawep.stages.land.regenerate import Generated
 from mawep.stages.land.resolve import Resolver

@@ -11,7 +11,7 @@ from mawep.clock import SystemClock
 from mawep.coordination.envelopes import Retry
 from mawep.core.engine import replay
 from mawep.errors import UsageError
-from mawep.orchestrator.listener import carry_out
+from mawep.orchestrator.verbs import carry_out
 from mawep.state import journal as journals
 from mawep.state.groups import group_of_run
 from mawep.state.journal import Journal

@@ -234,7 +234,7 @@ async def findings_of(config: Config, repository: Repository | None, graph: Grap
 async def look_before(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Findings:
     """What would keep a run on these issues from starting; touches nothing. Without issues: on any."""
     landing = [problem async for problem in landing_problems(config, repository)] if repository else []
-    found = await preflight(repository, _needs(config, repository, issues))
+    found = await preflight(repository, needs_of(config, repository, issues))
     used = used_ways(config, issues) if config.agents.runtime else []
     missing = [*review_problems(config), *unusable(config.agents, used)]
     missing += unlendable(config)
@@ -246,7 +246,7 @@ async def look_before(config: Config, repository: Repository | None, issues: Seq
     return Findings((*found.problems, *missing), (*found.warnings, *landing_warnings(config)))
 
 
-def _needs(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Needs:
+def needs_of(config: Config, repository: Repository | None, issues: Sequence[Issue]) -> Needs:
     """What preflight has to look for."""
     used, (_, scripted) = used_ways(config, issues), ways_taken(config.agents, issues)
     common_dir = repository.common_dir if repository else config.orchestrator.repo_path / ".git"

@@ -93,8 +93,9 @@ def show_explanation(document: dict[str, Any]) -> None:
         _quotation(out, document["hunks"], indent=4)
     if document["salvage"]:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
-    if document["state"] in ("failed", "parked", "cancelled"):
-        out.print(Text(f"  next: `mawep retry {document['number']}`", style="bright_black"))
+    if document["state"] in ("failed", "parked", "cancelled", "reverted"):
+        mended = f"`mawep resolve {document['number']}` or " if document["state"] == "parked" else ""
+        out.print(Text(f"  next: {mended}`mawep retry {document['number']}`", style="bright_black"))
 
 
 def _troubles(out: Console, document: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -372,6 +373,22 @@ class Retry(Payload):
     issue: int
 
 
+class Offer(Payload):
+    """A person has made of the parked issue what can land; it ends at `head`."""
+
+    issue: int
+    head: str
+
+
+class Revert(Payload):
+    """Take back what these issues landed as, in this order; title and labels are those of the last one."""
+
+    issues: list[int] = Field(min_length=1)
+    commits: list[str]
+    title: str
+    labels: list[str]
+
+
 class Ping(Payload):
     """Answer me."""
 
@@ -397,7 +414,7 @@ PAYLOADS: dict[str, type[Payload]] = {
         *(AttemptStarted, SessionOpened, Question, Delivered, ClaimRequest, ForgeRequest),
         *(Progress, Health, Blocker),
         *(BreakingChange, DependencyUpdate, MergeConflict, SharedFiles, TurnResult),
-        *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Ping, Look, Reply),
+        *(Pause, Resume, Cancel, Send, AnswerQuestion, Approve, Retry, Offer, Revert, Ping, Look, Reply),
     )
 }
 """Every payload type by its name on the wire."""
@@ -429,7 +446,5 @@ class Envelope(Wire):
 def new_id(now: datetime) -> str:
     """A UUIDv7: 48 bits of milliseconds, then random bits."""
     value = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = value & ~(0xF << 76) | 7 << 76
-    value = value & ~(0x3 << 62) | 2 << 62
-    text = f"{value:032x}"
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+    value = (value & ~(0xF << 76) | 7 << 76) & ~(0x3 << 62) | 2 << 62
+    return str(UUID(int=value))

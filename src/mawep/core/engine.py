@@ -17,6 +17,7 @@ from mawep.core import (
     changes,
     landing,
     news,
+    offered,
     pulls,
     returning,
     review,
@@ -147,6 +148,8 @@ def _next_for(
             return ev.StopIntended(record.number, attempt.fence, None, f"cancelled by {record.cancelled_by}")
         case Progress.ENDED if attempt.head is not None:
             return ev.ImportIntended(record.number, attempt.number, attempt.head, attempt.base)
+        case Progress.ENDED if attempt.reverts:
+            return ev.RevertIntended(record.number, attempt.number, state.target, attempt.reverts)
         case Progress.REFUSED if attempt.refusal is not None:
             return _repair_or_stop(state, record.number, attempt, attempt.refusal, run, now=now)
         case Progress.IMPORTED:
@@ -221,6 +224,8 @@ def _repair_or_stop(
 ) -> ev.Command | None:
     """Another round for the same agent while there is one left, else the end of the attempt."""
     reason, detail, repairable = refusal
+    if attempt.offered_by:
+        return offered.parked(number, attempt, reason, detail)
     round_, pull = attempt.repairs + 1, state.issues[number].pull
     asked_for = attempt.review_rounds + attempt.merge_rounds + (pull.rounds if pull else 0)
     if repairable and round_ - asked_for <= state.rules.repair_rounds:
@@ -319,6 +324,6 @@ def _ending(state: State, now: datetime) -> list[ev.Command]:
     over = state.terminal == len(state.issues) or not (may_start or state.interrupted)
     if not (over and state.quiet):
         return []
-    if state.landed == len(state.issues):
+    if state.landed + state.reverted == len(state.issues):
         return [ev.RunEnded("landed")]
     return [ev.RunEnded("partial" if state.landed else "failed")]

@@ -34,6 +34,7 @@ class IssueState(StrEnum):
     BLOCKED = "blocked"
     PARKED = "parked"
     CANCELLED = "cancelled"
+    REVERTED = "reverted"
 
     @property
     def terminal(self) -> bool:
@@ -47,7 +48,14 @@ class IssueState(StrEnum):
 
 
 TERMINAL = frozenset(
-    {IssueState.LANDED, IssueState.FAILED, IssueState.BLOCKED, IssueState.PARKED, IssueState.CANCELLED}
+    {
+        IssueState.LANDED,
+        IssueState.FAILED,
+        IssueState.BLOCKED,
+        IssueState.PARKED,
+        IssueState.CANCELLED,
+        IssueState.REVERTED,
+    }
 )
 HOLDS_SLOT = frozenset(
     {IssueState.ASSIGNED, IssueState.WORKING, IssueState.NEEDS_INPUT, IssueState.VERIFYING}

@@ -19,9 +19,12 @@ MOST_TOLD = 5
 
 
 def instead(state: State, parked: ev.IssueParked) -> ev.CandidateReturned | ev.IssueParked:
-    """Back to its agent, while that may be asked; else parked, which says how often it was asked."""
+    """Back to its agent, while that may be asked; else parked, which says how often it was asked.
+
+    What a person has offered has no agent.
+    """
     record = state.issues[parked.issue]
-    if record.attempt is None:
+    if record.attempt is None or record.offered:
         return parked
     if record.cancelled_by is None and rules.merge_is_left(state, record.attempt):
         return ev.CandidateReturned(parked.issue, parked.why, parked.hunks, parked.files)

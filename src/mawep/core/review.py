@@ -17,7 +17,9 @@ from mawep.core.verdict import ReviewRecord, Verdict, parked_because, review_dig
 
 
 def is_due(state: State, record: IssueRecord, attempt: Attempt) -> bool:
-    """True when a candidate has to be approved, and is not yet."""
+    """True when a candidate has to be approved, and is not yet; what a person offers, that person answers for."""
+    if attempt.offered_by:
+        return False
     return bool(state.rules.reviewers) and not rules.candidate_is_approved(record, attempt.tree or "")
 
 

@@ -108,7 +108,7 @@ def not_landed_yet(record: IssueRecord) -> bool:
 
 def failure_blocks(state: IssueState) -> bool:
     """What waits for an issue that will not land is blocked, not left waiting for ever."""
-    return state in {IssueState.FAILED, IssueState.BLOCKED, IssueState.PARKED, IssueState.CANCELLED}
+    return state.terminal and state is not IssueState.LANDED
 
 
 def provider_allows(state: State, runtime: str) -> bool:

@@ -14,6 +14,7 @@ from mawep.core.claims import ClaimTable
 from mawep.core.events import (
     Broken,
     CandidateReturned,
+    Landed,
     MergeConflict,
     MoveBlocked,
     PullRequestSeen,
@@ -101,7 +102,8 @@ class Attempt(msgspec.Struct, frozen=True):
     `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence is
     `previous_fence`. `asked` are the paths that its agent claimed at run time, `touched` the files that it was seen to
     change. `scopes` is what its candidate affects; None: everything. `seen` is the newest target that was compared
-    with its work; empty: its base.
+    with its work; empty: its base. `offered_by`: its candidate is not an agent's, but what this person has offered.
+    `reverts`: it takes these landings back.
     """
 
     number: int
@@ -138,6 +140,8 @@ class Attempt(msgspec.Struct, frozen=True):
     touched: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
     seen: Sha = ""
+    offered_by: str = ""
+    reverts: tuple[Landed, ...] = ()
 
     @property
     def aware_of(self) -> Sha:
@@ -148,6 +152,11 @@ class Attempt(msgspec.Struct, frozen=True):
     def gate(self) -> str:
         """What the verdict on its candidate is known by."""
         return gate_name(self.tree or "", self.scopes)
+
+    @property
+    def turns(self) -> int:
+        """How often an agent was at work since it was begun, or a person took it up."""
+        return 0 if self.offered_by else 1 + self.repairs
 
 
 class Pull(msgspec.Struct, frozen=True):
@@ -203,6 +212,7 @@ class IssueRecord(msgspec.Struct, frozen=True):
     hunks: str = ""
     files: tuple[str, ...] = ()
     landed_as: Sha | None = None
+    reverted_as: Sha | None = None
     pull: Pull | None = None
     returned: CandidateReturned | None = None
     suspected: str = ""
@@ -218,6 +228,11 @@ class IssueRecord(msgspec.Struct, frozen=True):
     def active(self) -> bool:
         """True from its assignment until it lands or ends otherwise."""
         return self.state.holds_slot or self.state in (IssueState.QUEUED, IssueState.LANDING)
+
+    @property
+    def offered(self) -> bool:
+        """True when no agent has anything to do with what becomes of it: a person has offered its candidate."""
+        return self.attempt is not None and self.attempt.offered_by != ""
 
     @property
     def proposed(self) -> bool:
@@ -303,6 +318,7 @@ class State(msgspec.Struct, frozen=True):
     to_retire: tuple[Number, ...] = ()
     terminal: int = 0
     landed: int = 0
+    reverted: int = 0
     late: int = 0
     paused: str | None = None
     interrupted: int = 0

@@ -55,12 +55,11 @@ def _follow(tries: list[Try], before: State, state: State, number: Number, recor
     """Bring the newest attempt on an issue up to date."""
     record = state.issues[number]
     attempt = record.attempt
-    if attempt is None or record is before.issues[number]:
+    if attempt is None or record is before.issues.get(number):
         return
     if not tries or tries[-1].number != attempt.number:
-        tries.append(
-            Try(attempt.number, f"agent-{attempt.slot}", attempt.branch, attempt.base, attempt.assigned_at)
-        )
+        by = attempt.offered_by or f"agent-{attempt.slot}"
+        tries.append(Try(attempt.number, by, attempt.branch, attempt.base, attempt.assigned_at))
         _known_verdict(tries[-1], attempt, state)
     newest = tries[-1]
     newest.started_at, newest.repairs, newest.commit = attempt.started_at, attempt.repairs, attempt.commit

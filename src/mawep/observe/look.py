@@ -32,6 +32,7 @@ LOOKS: dict[IssueState, Look] = {
     IssueState.BLOCKED: Look("⊘", "red"),
     IssueState.PARKED: Look("‖", "bright_yellow"),
     IssueState.CANCELLED: Look("−", "bright_black"),
+    IssueState.REVERTED: Look("↶", "bright_yellow"),
 }
 
 FULL, HALF, UNDER_WAY, EMPTY = "━", "╸", "╍", "─"

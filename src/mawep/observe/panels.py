@@ -36,7 +36,7 @@ _URGENT = (
     {IssueState.FAILED, IssueState.PARKED},
     {IssueState.READY},
     {IssueState.WAITING},
-    {IssueState.LANDED},
+    {IssueState.LANDED, IssueState.REVERTED},
 )
 
 
@@ -68,7 +68,7 @@ def _headline(status: Status, width: int) -> Text:
     room = max(width - left.cell_len - right.cell_len, 0)
     kinds = (
         (FULL, IssueState.LANDED, ("landed",)),
-        (FULL, IssueState.FAILED, ("failed", "blocked", "parked", "cancelled")),
+        (FULL, IssueState.FAILED, ("failed", "blocked", "parked", "cancelled", "reverted")),
         (UNDER_WAY, IssueState.LANDING, ("queued", "landing")),
         (UNDER_WAY, IssueState.VERIFYING, ("verifying",)),
         (UNDER_WAY, IssueState.WORKING, ("assigned", "working", "needs_input")),

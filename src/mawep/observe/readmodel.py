@@ -137,6 +137,7 @@ class IssueStatus(Shown, frozen=True):
     files: tuple[str, ...]
     commit: str | None
     landed_as: str | None
+    reverted_as: str | None
     salvage: str | None
     started_at: datetime | None
     landed_at: datetime | None

@@ -98,6 +98,8 @@ def _issue(
     yield f"## #{number} {text(state.graph.issues[number].title)}"
     needed = ", ".join(f"#{on}" for on in state.graph.dependencies[number])
     facts = [f"- state: {record.state}", *([f"- depends on: {needed}"] if needed else [])]
+    if record.reverted_as:
+        facts.append(f"- reverted as `{record.reverted_as}` at {_time(record.ended_at)}")
     if record.landed_as:
         facts.append(f"- landed as `{record.landed_as}` at {_time(record.ended_at)}")
     facts += _pull(record)

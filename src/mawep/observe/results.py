@@ -57,7 +57,7 @@ def _about(issue: Document) -> tuple[Text, ...]:
         Text(f"#{issue['number']}", "bold"),
         words(issue["title"]),
         words(state, look.style),
-        Text(short(issue["landed_as"] or ""), "green"),
+        Text(short(issue["reverted_as"] or issue["landed_as"] or ""), "green"),
     )
 
 
@@ -68,6 +68,8 @@ def outcome_line(document: Document) -> Text:
     style = {"landed": "bold green", "failed": "bold red"}.get(document["outcome"], "bold yellow")
     text = Text.assemble((document["outcome"], style), f": {landed} of {count(len(issues), 'issue')} on ")
     text.append_text(words(document["target"]["branch"], "bold"))
+    if back := sum(issue["state"] == IssueState.REVERTED.value for issue in issues):
+        text.append(f", {back} reverted")
     if document["makespan_s"] is not None:
         text.append(f" in {duration(document['makespan_s'])}")
     if document["lower_bound_s"] is not None:

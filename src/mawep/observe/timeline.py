@@ -90,7 +90,7 @@ class Timeline:
 
     def _now(self, number: Number) -> Span | None:
         record = self.state.issues[number]
-        if record.attempt is None or number not in self.state.active:
+        if record.attempt is None or record.offered or number not in self.state.active:
             return None
         attempt = record.attempt
         return Span(number, attempt.number, attempt.slot, record.state, self.seconds, self.seconds)

@@ -16,6 +16,7 @@ ROUTINE = frozenset(
         ev.LeasesExtended,
         ev.SessionOpened,
         ev.ImportIntended,
+        ev.RevertIntended,
         ev.ProbeIntended,
         ev.ProbeComposed,
         ev.SealIntended,
@@ -118,6 +119,9 @@ def _composed(event: ev.LandingComposed) -> str:
 
 def _moved(event: ev.TargetMoved) -> str:
     landed = "has" if len(event.steps) == 1 else "have"
+    back = [number for step in event.steps for number in step.reverts]
+    if back:
+        return f"What {numbers(back)} brought is taken back: the target is at {short(event.new)}"
     return f"{_members(event.steps)} {landed} landed: the target is at {short(event.new)}"
 
 
@@ -227,6 +231,9 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.MoveUnblocked: lambda e: "The checkout is clean again; landing goes on",
     ev.MoveLost: lambda e: f"The batch is composed again, on {short(e.actual)}, where the target is",
     ev.IssueParked: lambda e: f"#{e.issue} is parked{_because(e.why)}",
+    ev.CandidateOffered: lambda e: f"{e.by} has resolved what kept #{e.issue} from landing",
+    ev.RevertAsked: lambda e: f"{e.by} wants {numbers([one.issue for one in e.landings])} reverted",
+    ev.RevertIntended: lambda e: f"The revert of #{e.issue} is made on {short(e.base)}",
     ev.IssueReopened: lambda e: f"{e.by} wants #{e.issue} tried again",
     ev.IssueCancelled: lambda e: f"{e.by} cancels #{e.issue}",
     ev.IssueEdited: lambda e: f"#{e.issue} was edited: {one_line(e.now.title, 120)}",

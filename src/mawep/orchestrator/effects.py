@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from mawep.adapters.git import LockHeldError, Repository, Sha
-from mawep.adapters.git_refs import RefMovedError, read_ref
+from mawep.adapters.git_refs import RefMovedError
 from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
 from mawep.clock import Clock
 from mawep.coordination import channels, outages
@@ -25,13 +25,14 @@ from mawep.coordination.bus import Bus
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import changes
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, IssueState, Number
+from mawep.core.model import FailureReason, GateRecord, GateResult, Issue, Number
 from mawep.core.state import Attempt, State
 from mawep.errors import GitError
 from mawep.orchestrator import breakage
 from mawep.orchestrator.feedback import GO_ON, asked_by, go_on
 from mawep.orchestrator.proposals import Proposals, Proposing
 from mawep.orchestrator.reviews import Reviews
+from mawep.orchestrator.taking_in import take_back, take_in
 from mawep.stages import acceptance, land
 from mawep.stages.land.branches import Proposed
 from mawep.stages.land.resolve import Resolver
@@ -50,6 +51,9 @@ DETAIL_TOLD = 20_000
 """Characters of the reason to stop that a worker is told; the journal has all of it."""
 
 T = TypeVar("T")
+
+Examining = ev.ImportIntended | ev.RevertIntended | ev.GateIntended | ev.ReviewIntended | ev.BreaksSought
+"""Intents that look at commits."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,8 @@ class Effects:
         """
         if isinstance(recorded.event, Proposing) and self._proposals is not None:
             return await self._proposals.perform(recorded, recorded.event)
+        if isinstance(recorded.event, Examining):
+            return await self._examine(recorded.event, recorded)
         match recorded.event:
             case ev.AttemptAssigned(issue=issue) | ev.AttemptReclaimed(issue=issue):
                 resume = isinstance(recorded.event, ev.AttemptReclaimed)
@@ -114,8 +120,6 @@ class Effects:
                 await self._release(issue)
             case ev.MessageSent() as message:
                 await self._deliver(message)
-            case ev.ImportIntended() | ev.GateIntended() | ev.ReviewIntended() | ev.BreaksSought() as intent:
-                return await self._examine(intent, recorded.seq)
             case ev.LandingOpened() as intent:
                 return await self._compose(intent, recorded)
             case ev.ProbeIntended() as intent:
@@ -291,42 +295,18 @@ class Effects:
 
     # --- import and gate
 
-    async def _examine(
-        self, intent: ev.ImportIntended | ev.GateIntended | ev.ReviewIntended | ev.BreaksSought, seq: int
-    ) -> ev.AnyEvent | None:
+    async def _examine(self, intent: Examining, recorded: ev.Recorded) -> ev.AnyEvent | None:
         match intent:
             case ev.ImportIntended():
-                return await self._import(intent)
+                return await take_in(self._repository, intent, self._state(), self._told.protected)
+            case ev.RevertIntended():
+                return await _made(lambda: take_back(self._repository, intent, self._state(), recorded.at))
             case ev.GateIntended():
                 return await self._run_gate(intent)
             case ev.ReviewIntended():
-                return await self._reviews.perform(intent, seq)
+                return await self._reviews.perform(intent, recorded.seq)
             case ev.BreaksSought():
                 return await breakage.found(self._repository, intent, self._state())
-
-    async def _import(self, intent: ev.ImportIntended) -> ev.CandidateImported | ev.ImportRefused:
-        state = self._state()
-        scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
-        return await acceptance.accept(
-            self._repository,
-            intent,
-            run=state.run,
-            target=state.target,
-            others=await self._heads_of_others(state, intent.issue),
-            guard=acceptance.Guard(
-                self._told.protected, state.claims.reserved_from(intent.issue), scopes, labels
-            ),
-        )
-
-    async def _heads_of_others(self, state: State, number: Number) -> list[Sha]:
-        """What the last attempts of other issues made that has not landed, whatever became of them."""
-        attempts = [
-            record.attempt
-            for n, record in state.issues.items()
-            if n != number and record.attempt is not None and record.state is not IssueState.LANDED
-        ]
-        heads = {await read_ref(self._repository, f"refs/heads/{attempt.branch}") for attempt in attempts}
-        return sorted(head for head in heads | {attempt.commit for attempt in attempts} if head)
 
     async def _run_gate(self, intent: ev.GateIntended) -> ev.GateFinished:
         try:
@@ -346,8 +326,8 @@ class Effects:
         found = []
         for number in members:
             attempt = self._attempt(number)
-            title = state.graph.issues[number].title
-            found.append(land.Candidate(number, attempt.number, title, attempt.commit or ""))
+            title, reverts = state.graph.issues[number].title, tuple(one.issue for one in attempt.reverts)
+            found.append(land.Candidate(number, attempt.number, title, attempt.commit or "", reverts))
         return found
 
     async def _composed(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any, assert_never
+from typing import Any
 
 import msgspec
 import structlog
@@ -24,47 +24,28 @@ from mawep.coordination.outages import hear
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import events as ev
 from mawep.core import touched
-from mawep.core.model import Budget, Far, IssueState, Number, Question, Session
+from mawep.core.model import Budget, Question, Session
 from mawep.core.severity import severity
 from mawep.core.state import Progress, State
 from mawep.core.usage import highest
-from mawep.errors import BusGoneError, MawepError
+from mawep.errors import BusGoneError
 from mawep.orchestrator import requests
 from mawep.orchestrator.effects import WORKER
 from mawep.orchestrator.errands import Errands, answered
 from mawep.orchestrator.hall import Incoming, Orchestrator
 from mawep.orchestrator.results import result_events, usage_from
+from mawep.orchestrator.verbs import Refused, Verb, carry_out
 
 log = structlog.get_logger("mawep.listener")
 
 MAILBOX = channels.direct(channels.ORCHESTRATOR)
-TEXT_LIMIT = 100_000
-"""Characters that a person may say to an agent at once; so much goes into any message, however it is escaped."""
 LISTENED = (MAILBOX, channels.RESULTS, *channels.CAPPED)
 
 OVER = ("failed", "stopped")
 """Outcomes after which nothing follows for an attempt."""
 
-Verb = (
-    wire.Pause
-    | wire.Resume
-    | wire.Cancel
-    | wire.Send
-    | wire.AnswerQuestion
-    | wire.Approve
-    | wire.Retry
-    | wire.Ping
-    | wire.Look
-)
-
 Overhear = Callable[[wire.Payload], None]
 """Is shown every status message; for the live view and the metrics."""
-
-
-class Refused(MawepError):  # noqa: N818 (an answer to a person, not a fault)
-    """A verb cannot be carried out; the sentence goes back to who asked."""
-
-    exit_code = 2
 
 
 class Listener:
@@ -272,115 +253,6 @@ def _is_news(one: ev.Consumed, state: State) -> bool:
     known = msgspec.structs.replace(attempt.usage, context_used=None, context_size=None)
     said = msgspec.structs.replace(one.usage, context_used=None, context_size=None)
     return highest(known, said) != known
-
-
-def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
-    """What a verb means now: a sentence for who asked, and the events.
-
-    Raises:
-        Refused: it cannot be done; says why and what can.
-    """
-    match verb:
-        case wire.Ping():
-            return "here", []
-        case wire.Look():
-            return "looking", []
-        case wire.Pause():
-            return "paused: what runs goes on, nothing new starts", [ev.DispatchPaused(by)]
-        case wire.Resume():
-            lifted = [ev.LimitLifted(name, by) for name, limit in state.limits.items() if not limit.lifted]
-            return "resumed", [ev.DispatchUnpaused(by), *lifted]
-        case wire.Cancel():
-            open_ = [n for n, record in state.issues.items() if _may_be_cancelled(record.state)]
-            return _cancel(open_ if verb.issues is None else verb.issues, by, state)
-        case wire.Send():
-            _check_length(verb.text)
-            number = _addressee(verb.target, state)
-            return f"sent to #{number}", [ev.MessageSent(number, id_, verb.text, by)]
-        case wire.AnswerQuestion():
-            return _answer(verb, by, state)
-        case wire.Approve():
-            return _answer(wire.AnswerQuestion(issue=verb.issue, text="yes"), by, state)
-        case wire.Retry():
-            return _retry(verb.issue, by, state)
-        case _:
-            assert_never(verb)
-
-
-def _known(number: Number, state: State) -> None:
-    if number not in state.issues:
-        raise Refused(f"#{number} is not in this run", next_step="see `mawep status`")
-
-
-def _cancel(numbers: Iterable[Number], by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
-    wanted = sorted(numbers)
-    for number in wanted:
-        _known(number, state)
-        record = state.issues[number]
-        if record.state in (IssueState.LANDED, IssueState.LANDING):
-            raise Refused(f"#{number} is {record.state}; it cannot be cancelled any more")
-    text = ", ".join(f"#{number}" for number in wanted) or "nothing"
-    pulls = [pull.url for number in wanted if (pull := state.issues[number].pull) and pull.number]
-    if pulls:
-        text += f"; pull requests stay open: {', '.join(pulls)}"
-    return f"cancelled {text}", [ev.IssueCancelled(number, by) for number in wanted]
-
-
-def _may_be_cancelled(state: IssueState) -> bool:
-    """Who cancels everything means what can still be cancelled; what is landing lands."""
-    return not state.terminal and state is not IssueState.LANDING
-
-
-def _addressee(target: str, state: State) -> Number:
-    """The issue that a person means by `102`, `#102` or `agent-0`."""
-    name = target.removeprefix("#")
-    if name.isdigit():
-        number = int(name)
-        _known(number, state)
-    else:
-        slot = name.removeprefix("agent-")
-        number = state.slots.get(int(slot), 0) if slot.isdigit() else 0
-    if number not in state.active or not state.issues[number].state.holds_slot:
-        raise Refused(f"no agent works on {target} now", next_step="see `mawep status`")
-    return number
-
-
-def _check_length(text: str) -> None:
-    if len(text) > TEXT_LIMIT:
-        raise Refused(
-            f"{len(text)} characters are too many for a message", next_step=f"say it in at most {TEXT_LIMIT}"
-        )
-
-
-def _answer(verb: wire.AnswerQuestion, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
-    _check_length(verb.text)
-    _known(verb.issue, state)
-    question = state.issues[verb.issue].question
-    if question is None or verb.question_id not in (None, question.id):
-        raise Refused(
-            f"#{verb.issue} does not wait for an answer", next_step=f"see `mawep explain {verb.issue}`"
-        )
-    if question.options and verb.text not in question.options:
-        raise Refused(f"{verb.text!r} is not one of: {', '.join(question.options)}")
-    return f"answered #{verb.issue}", [ev.QuestionAnswered(verb.issue, question.id, verb.text, by)]
-
-
-def _retry(number: Number, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
-    _known(number, state)
-    record = state.issues[number]
-    never_begun = state.ended is not None and record.state in (IssueState.READY, IssueState.WAITING)
-    if not (record.state.terminal or never_begun) or record.state is IssueState.LANDED:
-        raise Refused(
-            f"#{number} is {record.state}; only what failed, was parked or was cancelled can be tried again",
-            next_step=f"see `mawep explain {number}`",
-        )
-    if record.state is IssueState.BLOCKED:
-        culprit = record.blocked_by
-        if isinstance(culprit, Far):
-            raise Refused(f"#{number} is blocked by {culprit}", next_step=f"`mawep retry {culprit}`")
-        how = "it is free when that is closed" if culprit not in state.issues else f"`mawep retry {culprit}`"
-        raise Refused(f"#{number} is blocked by #{culprit}", next_step=how)
-    return f"#{number} is tried again", [ev.IssueReopened(number, by)]
 
 
 def announcements(event: ev.AnyEvent, state: State) -> Iterator[tuple[str, wire.Payload]]:

@@ -8,7 +8,7 @@ from mawep.coordination import envelopes as wire
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number
 from mawep.core.state import State
-from mawep.orchestrator.listener import Refused, Verb, carry_out
+from mawep.orchestrator.verbs import Refused, Verb, carry_out
 from mawep.trackers.commands import VERBS, Command
 
 SHOWN = 2000

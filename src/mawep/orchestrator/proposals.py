@@ -28,8 +28,9 @@ from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
 from mawep.reports.views import Landing
 from mawep.stages import acceptance
-from mawep.stages.land import affects, branches, remember_landing
+from mawep.stages.land import affects, branches
 from mawep.stages.land.branches import Clash, FollowedTarget, Proposed
+from mawep.stages.land.landed import remember_landing
 from mawep.state.outbox import Outbox
 from mawep.trackers.base import (
     Conflicted,

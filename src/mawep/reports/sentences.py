@@ -29,6 +29,7 @@ _STATES = {
     IssueState.BLOCKED: "Blocked",
     IssueState.PARKED: "Parked: a person has to decide",
     IssueState.CANCELLED: "Cancelled",
+    IssueState.REVERTED: "Reverted",
 }
 _NEXT = {
     IssueState.WAITING: "It starts when the issues that it depends on have landed.",
@@ -42,8 +43,9 @@ _NEXT = {
     IssueState.LANDED: "Nothing is left to do.",
     IssueState.FAILED: "Its work is kept. {retry} tries it again.",
     IssueState.BLOCKED: "It goes on when what it depends on is tried again and lands.",
-    IssueState.PARKED: "Its branch is kept. Merge it by hand, or {retry} tries it again.",
+    IssueState.PARKED: "Its branch is kept. {resolve} lets a person merge it, {retry} tries it again.",
     IssueState.CANCELLED: "Its work is kept. {retry} tries it again.",
+    IssueState.REVERTED: "What it brought was taken back. {retry} has it done anew.",
 }
 _REASONS = {
     "agent_error": "the agent broke off with an error",
@@ -140,7 +142,7 @@ def next_steps(of: Standing) -> Iterator[str]:
         yield f"{code('mawep resume')} goes on with it; nothing is lost."
         return
     retry = f"{code(f'mawep retry {of.number}')}, or {code('/mawep retry')} in a comment,"
-    yield _NEXT[of.state].format(retry=retry)
+    yield _NEXT[of.state].format(retry=retry, resolve=code(f"mawep resolve {of.number}"))
     if of.salvage:
         yield f"What it left uncommitted is kept as {code(of.salvage)}."
 

@@ -18,7 +18,7 @@ from mawep.simulate.book import Book
 from mawep.simulate.scenario import PATHS
 from mawep.simulate.world import World
 
-TERMINAL = frozenset({"landed", "failed", "blocked", "parked", "cancelled"})
+TERMINAL = frozenset({"landed", "failed", "blocked", "parked", "cancelled", "reverted"})
 REPORTS = (
     ev.AttemptStarted
     | ev.SessionOpened

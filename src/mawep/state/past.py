@@ -57,10 +57,19 @@ def past_work(common_dir: Path) -> list[Did]:
     return list(islice(chain.from_iterable(map(_did, _runs(common_dir))), MOST_ISSUES))
 
 
-def _runs(common_dir: Path) -> Iterator[list[tuple[datetime, ev.AnyEvent]]]:
+def planned_issues(common_dir: Path) -> dict[Number, Issue]:
+    """The issues that runs of the repository began with, each as the newest of them had it."""
+    found: dict[Number, Issue] = {}
+    for events in _runs(common_dir, None):
+        for began in (event for _, event in events if isinstance(event, ev.RunStarted)):
+            found = {issue.number: issue for issue in began.issues} | found
+    return found
+
+
+def _runs(common_dir: Path, most: int | None = NEWEST_RUNS) -> Iterator[list[tuple[datetime, ev.AnyEvent]]]:
     root = home(common_dir) / "runs"
     names = sorted((entry.name for entry in root.iterdir()), reverse=True) if root.is_dir() else []
-    for name in names[:NEWEST_RUNS]:
+    for name in names[:most]:
         try:
             with closing(open_to_read(directory_of(common_dir, name).journal)) as db:
                 rows = db.execute(_ROWS, [json.dumps(_KINDS)]).fetchall()
@@ -132,7 +141,7 @@ def _did(events: Iterable[tuple[datetime, ev.AnyEvent]]) -> Iterator[Did]:
 def _landed(event: ev.TargetMoved | ev.PullRequestMerged) -> tuple[int, ...]:
     if isinstance(event, ev.PullRequestMerged):
         return (event.issue,)
-    return tuple(step.issue for step in event.steps)
+    return tuple(step.issue for step in event.steps if not step.reverts)
 
 
 def _held_for(issue: Issue) -> float:

@@ -63,6 +63,7 @@ from mawep.core.events.limits import (
     LimitLifted,
     ProviderLimitHit,
 )
+from mawep.core.events.offered import CandidateOffered, Landed, RevertAsked, RevertIntended
 from mawep.core.events.outside import (
     CommandTaken,
     DependencyAdded,
@@ -167,6 +168,9 @@ AnyEvent = (
     | PullRequestQueued
     | MergeDeferred
     | PullRequestMerged
+    | CandidateOffered
+    | RevertAsked
+    | RevertIntended
     | IssueParked
     | IssueReopened
     | IssueCancelled
@@ -191,6 +195,7 @@ Intent = (
     | MessageSent
     | StopIntended
     | ImportIntended
+    | RevertIntended
     | GateIntended
     | ReviewIntended
     | RepairIntended
@@ -291,6 +296,7 @@ __all__ = [
     "Broken",
     "BudgetWarned",
     "CandidateImported",
+    "CandidateOffered",
     "CandidateQueued",
     "CandidateReturned",
     "ClaimsTaken",
@@ -318,6 +324,7 @@ __all__ = [
     "IssueParked",
     "IssueReopened",
     "IssueUnclear",
+    "Landed",
     "LandingComposed",
     "LandingOpened",
     "LandingSealed",
@@ -348,6 +355,8 @@ __all__ = [
     "Recorded",
     "RepairIntended",
     "RetireIntended",
+    "RevertAsked",
+    "RevertIntended",
     "ReviewFinished",
     "ReviewIntended",
     "RunEnded",

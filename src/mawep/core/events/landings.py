@@ -96,7 +96,7 @@ class Step(msgspec.Struct, frozen=True):
     """One merge in a composition: `issue` on top of all before it.
 
     `scopes`, said of the last one, is what the whole composition affects; None: everything. `resolved` says which
-    conflicts were resolved by rule, and how.
+    conflicts were resolved by rule, and how, `reverts` whose landings it takes back.
     """
 
     issue: Number
@@ -104,6 +104,7 @@ class Step(msgspec.Struct, frozen=True):
     tree: Sha
     scopes: tuple[str, ...] | None = None
     resolved: tuple[str, ...] = ()
+    reverts: tuple[Number, ...] = ()
 
     @property
     def gate(self) -> str:

@@ -158,7 +158,8 @@ def message(state: State, rec: ev.Recorded, event: ev.MessageSent) -> State:
     )
     state = replace(state, to_tell=waiting, outside=told(state.outside, event.message, event.issue))
     state = breaks.without(state, event.issue, event.message)
-    if not state.issues[event.issue].state.holds_slot:
+    record = state.issues[event.issue]
+    if not record.state.holds_slot or record.offered:
         return state
     return replace(state, effects=state.effects.set(f"message:{event.issue}:{event.message}", rec))
 

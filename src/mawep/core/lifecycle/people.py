@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from mawep.core import budget, rules
 from mawep.core import events as ev
+from mawep.core.lifecycle.offered import revert_again
 from mawep.core.lifecycle.steps import (
     done,
+    give_up,
     in_the_way,
-    leave,
     name,
     put,
     without_lost_verdicts,
@@ -24,6 +25,10 @@ def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
         )  # it ended before the issue could begin
     if not (record.state.terminal and rules.not_landed_yet(record)):
         return state
+    if record.landed_as is not None:
+        return revert_again(state, rec, record, event.by)
+    if record.state is IssueState.REVERTED:
+        state, record = replace(state, reverted=state.reverted - 1), replace(record, reverted_as=None)
     again = replace(record, forgiven=record.runs, reassigned=False, granted=budget.of_issue(record))
     state = _wait_again(without_lost_verdicts(state), again)
     granted = {
@@ -60,13 +65,14 @@ def cancelled(state: State, rec: ev.Recorded, event: ev.IssueCancelled) -> State
     So does what a forge is about to merge.
     """
     record = state.issues[event.issue]
-    if not rules.not_landed_yet(record):
+    if not rules.not_landed_yet(record) or record.state is IssueState.REVERTED:
         return state
     record = replace(record, cancelled_by=event.by)
     enqueued = record.pull is not None and record.pull.queued and record.proposed
-    if record.state.holds_slot or record.state is IssueState.LANDING or enqueued:
+    at_work = record.state.holds_slot and not record.offered
+    if at_work or record.state is IssueState.LANDING or enqueued:
         return put(state, record)
-    return leave(state, record, IssueState.CANCELLED, rec.at)
+    return give_up(state, record, rec.at)
 
 
 def retire(state: State, rec: ev.Recorded, event: ev.RetireIntended) -> State:

@@ -35,7 +35,7 @@ def close_batch(state: State, rec: ev.Recorded) -> State:
     for number in state.queue:
         record = state.issues[number]
         if record.state is IssueState.LANDING and record.cancelled_by is not None:
-            state = leave(state, record, IssueState.CANCELLED, rec.at)
+            state = give_up(state, record, rec.at)
         elif record.state is IssueState.LANDING:
             state = put(state, replace(record, state=IssueState.QUEUED))
     effects = state.effects
@@ -91,7 +91,7 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
         record = replace(
             record,
             spent=total(record.spent, record.attempt.usage),
-            turns=record.turns + 1 + record.attempt.repairs,
+            turns=record.turns + record.attempt.turns,
             worked=record.worked + budget.stopped(record.attempt, at).worked,
             attempt=replace(record.attempt, usage=Usage(), worked=timedelta(), works_since=None),
         )
@@ -128,14 +128,77 @@ def in_the_way(state: State, number: Number) -> Number | Far | None:
     return next(chain[Number | Far](ended, lost, outside), None)
 
 
+def give_up(state: State, record: IssueRecord, at: datetime) -> State:
+    """A person does not want it any more: it is cancelled, and what was to be reverted stays landed."""
+    if record.landed_as is None:
+        return leave(state, record, IssueState.CANCELLED, at)
+    record = replace(record, detail="", hunks="", files=(), cancelled_by=None)
+    return freed(_landed(state, record, at), record.number)
+
+
 def land(state: State, rec: ev.Recorded, number: Number, commit: Sha) -> State:
-    """The target contains the issue's work, as this commit: what waits for it may start."""
-    record = replace(state.issues[number], landed_as=commit, hunks="", files=())
-    state = leave(state, record, IssueState.LANDED, rec.at)
-    dependents = state.graph.dependents[number]
+    """The target contains the issue's work, as this commit, or its revert: what waits for it may start, or waits."""
+    record = state.issues[number]
+    state = replace(state, to_retire=(*state.to_retire, number))
+    if record.attempt is not None and record.attempt.reverts:
+        return _reverted(state, rec, record.attempt.reverts, commit)
+    return _landed(state, replace(record, landed_as=commit, hunks="", files=()), rec.at)
+
+
+def _landed(state: State, record: IssueRecord, at: datetime) -> State:
+    state = leave(state, record, IssueState.LANDED, at)
+    dependents = state.graph.dependents[record.number]
     unmet = state.unmet.update({dependent: state.unmet[dependent] - 1 for dependent in dependents})
-    to_retire = (*state.to_retire, number)
-    return release(replace(state, unmet=unmet, landed=state.landed + 1, to_retire=to_retire), dependents)
+    return release(replace(state, unmet=unmet, landed=state.landed + 1), dependents)
+
+
+def _reverted(state: State, rec: ev.Recorded, landings: Iterable[ev.Landed], commit: Sha) -> State:
+    """Of these landings, those of this run are taken back: what waits for them will not get it by itself."""
+    for number in (landing.issue for landing in landings if landing.issue in state.issues):
+        if state.issues[number].state is IssueState.LANDED:
+            state = not_landed_any_more(state, number)
+        record = replace(state.issues[number], landed_as=None, reverted_as=commit)
+        state = leave(state, record, IssueState.REVERTED, rec.at)
+        state = replace(state, reverted=state.reverted + 1)
+    return state
+
+
+def not_landed_any_more(state: State, number: Number) -> State:
+    """What waited for the issue, and has not begun, waits again."""
+    dependents = state.graph.dependents[number]
+    unmet = state.unmet.update({dependent: state.unmet[dependent] + 1 for dependent in dependents})
+    state = replace(state, unmet=unmet, landed=state.landed - 1)
+    for dependent in dependents:
+        record = state.issues[dependent]
+        if record.state is IssueState.READY:
+            state = off_ready(put(state, replace(record, state=IssueState.WAITING)), dependent)
+    return state
+
+
+def freed(state: State, number: Number) -> State:
+    """A blocked issue, and what is blocked below it, wait again as far as nothing else is in the way."""
+    below = {number, *state.graph.below(number)}
+    for candidate in state.graph.order:
+        record = state.issues[candidate]
+        if candidate in below and record.state is IssueState.BLOCKED:
+            if (culprit := in_the_way(state, candidate)) is not None:
+                state = put(state, replace(record, blocked_by=culprit))
+                continue
+            ready = rules.dependencies_landed(state, candidate)
+            to = IssueState.READY if ready else IssueState.WAITING
+            state = put(state, replace(record, state=to, blocked_by=None, ended_at=None))
+            state = replace(state, terminal=state.terminal - 1)
+            state = on_ready(state, candidate) if ready else state
+    return state
+
+
+def on_ready(state: State, number: Number) -> State:
+    return replace(state, ready=tuple(sorted((*state.ready, state.graph.rank[number]))))
+
+
+def off_ready(state: State, number: Number) -> State:
+    rank = state.graph.rank[number]
+    return replace(state, ready=tuple(other for other in state.ready if other != rank))
 
 
 def block_below(state: State, number: Number, at: datetime) -> State:

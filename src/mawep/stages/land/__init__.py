@@ -39,18 +39,17 @@ from mawep.stages.land.resolve import Resolved, Resolver
 INDEX_PATIENCE = 5.0
 """How long another git may hold the index of a checkout before that counts as being in the way, in seconds."""
 INDEX_POLL = 0.02
-LANDED = "refs/mawep/landed/"
-"""Below it, by issue number: what landed as a commit that does not say so."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """What lands for an issue."""
+    """What lands for an issue; `reverts` are those whose landings it takes back."""
 
     issue: Number
     attempt: int
     title: str
     commit: Sha
+    reverts: tuple[Number, ...] = ()
 
 
 def landing_ref(run: str, name: str) -> str:
@@ -148,7 +147,7 @@ async def _step(  # noqa: PLR0917
     parents = [head, candidate.commit]
     commit = await commit_tree(repository, merged.tree, parents, message, author=MAWEP, date=date)
     resolved = merged.rungs if isinstance(merged, Resolved) else ()
-    return ev.Step(candidate.issue, commit, merged.tree, resolved=resolved)
+    return ev.Step(candidate.issue, commit, merged.tree, resolved=resolved, reverts=candidate.reverts)
 
 
 async def scoped(
@@ -203,7 +202,8 @@ async def seal(
     sealed: list[ev.Step] = []
     for step in intent.steps:
         candidate = candidates[step.issue]
-        proof = [("Mawep-Gate", intent.gate), ("Mawep-Journal", journal_head)]
+        proof = [("Mawep-Reverts", str(number)) for number in candidate.reverts]
+        proof += [("Mawep-Gate", intent.gate), ("Mawep-Journal", journal_head)]
         proof += [("Mawep-Review", digest) for issue, digest in intent.reviews if issue == step.issue]
         message = _landing_message(run, candidate, target, step.resolved, proof)
         parents = [head, candidate.commit]
@@ -219,6 +219,7 @@ def _landing_message(
     run: str, candidate: Candidate, target: str, resolved: Sequence[str], proof: Sequence[tuple[str, str]]
 ) -> str:
     title = " ".join(candidate.title.split())
+    title = f"revert {title}" if candidate.reverts else title
     trailers = _trailers((*_named(run, candidate), *proof))
     rules = "".join(f"- {' '.join(rule.split())}\n" for rule in resolved)
     told = f"Conflicts resolved by rule:\n\n{rules}\n" if rules else ""
@@ -412,38 +413,3 @@ async def forget_refs(
 async def landing_refs(repository: Repository, run: str) -> tuple[str, ...]:
     """Every ref that holds a composition of this run."""
     return tuple(await list_refs(repository, f"refs/mawep/{run}/landing/"))
-
-
-async def landed_issues(repository: Repository, ref: str) -> dict[Number, Sha]:
-    """The issues that landed on the ref (fully named), each with its last landing commit.
-
-    From git alone: the ref's own line of commits that name gate and journal, and refs of ours for what landed without.
-    """
-    wanted = "%H,%(trailers:key=Mawep-Issue,valueonly,separator=%x2C)"
-    output = await repository.run(
-        "log", "--first-parent", "--grep=^Mawep-Gate: ", f"--format={wanted}", ref, "--"
-    )
-    found = await _remembered(repository, ref)
-    for line in output.decode(errors="replace").splitlines():
-        commit, *numbers = line.split(",")
-        for number in numbers:
-            if number.isdecimal():
-                found.setdefault(int(number), commit)
-    return found
-
-
-async def remember_landing(repository: Repository, number: Number, commit: Sha) -> None:
-    """Keep by a ref of ours what landed as a commit that does not say so: somebody else made it, or a rebase."""
-    said = await repository.run("log", "-1", "--format=%(trailers:key=Mawep-Gate,valueonly)", commit, "--")
-    if not said.strip():
-        await hold(repository, f"{LANDED}{number}", commit)
-
-
-async def _remembered(repository: Repository, ref: str) -> dict[Number, Sha]:
-    """What is remembered to have landed, if the ref contains it."""
-    kept = {name.removeprefix(LANDED): sha for name, sha in (await list_refs(repository, LANDED)).items()}
-    return {
-        int(number): sha
-        for number, sha in kept.items()
-        if number.isdecimal() and await is_ancestor(repository, sha, ref)
-    }

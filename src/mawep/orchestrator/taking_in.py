@@ -1,0 +1,53 @@
+"""What becomes a candidate: what an attempt or a person made, once it is checked, and the revert of a landing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from mawep.adapters.git import Repository, Sha
+from mawep.adapters.git_refs import read_ref
+from mawep.core import events as ev
+from mawep.core.model import IssueState, Number
+from mawep.core.state import State
+from mawep.stages.acceptance import Given, Guard, accept, candidate_ref
+from mawep.stages.land.revert import make_revert
+
+
+async def take_in(
+    repository: Repository, intent: ev.ImportIntended, state: State, protected: Sequence[str]
+) -> ev.CandidateImported | ev.ImportRefused:
+    """Check the commits that an attempt ends with."""
+    scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
+    return await accept(
+        repository,
+        intent,
+        run=state.run,
+        target=state.target,
+        others=await _heads_of_others(repository, state, intent.issue),
+        guard=Guard(protected, state.claims.reserved_from(intent.issue), scopes, labels),
+    )
+
+
+async def take_back(
+    repository: Repository, intent: ev.RevertIntended, state: State, date: datetime
+) -> ev.CandidateImported | ev.IssueParked:
+    """Make the revert of landings."""
+    return await make_revert(
+        *(repository, intent, date),
+        held_by=candidate_ref(state.run, intent.issue, intent.attempt),
+        trailers=Given(state.run, intent.issue, intent.attempt).trailers(),
+        scopes=state.rules.scopes,
+        labels=state.graph.issues[intent.issue].labels,
+    )
+
+
+async def _heads_of_others(repository: Repository, state: State, number: Number) -> list[Sha]:
+    """What the last attempts of other issues made that has not landed, whatever became of them."""
+    attempts = [
+        record.attempt
+        for n, record in state.issues.items()
+        if n != number and record.attempt is not None and record.state is not IssueState.LANDED
+    ]
+    heads = {await read_ref(repository, f"refs/heads/{attempt.branch}") for attempt in attempts}
+    return sorted(head for head in heads | {attempt.commit for attempt in attempts} if head)
