@@ -68,5 +68,5 @@ def test_different_entries_may_say_the_same_line() -> None:
     one, two = (
         "".join([f'    "{name}": Format(\n', "        width=80,\n", "    ),\n"]) for name in ("a", "b")
     )
-    texts = [f"formats = {{\n{inside}}}\n" for inside in ("", one, two, one + two)]
-    assert faults(*texts, "a.py") == ()
+    base, ours, theirs, merged = (f"formats = {{\n{inside}}}\n" for inside in ("", one, two, one + two))
+    assert faults(base, ours, theirs, merged, "a.py") == ()

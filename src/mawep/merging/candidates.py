@@ -9,7 +9,7 @@ from itertools import islice
 from mawep.merging.account import Account, account
 from mawep.merging.best_first import best_first
 from mawep.merging.offers import Rung
-from mawep.merging.rungs import ADJACENT, RUNGS
+from mawep.merging.rungs import ADJACENT, RUNGS, TREES
 from mawep.merging.sections import NEWS, by_sections
 from mawep.merging.structure import faults
 from mawep.merging.threeway import Hunk, Lines, Settled, joined, merge, split
@@ -62,23 +62,34 @@ def candidates(  # noqa: PLR0917
 
 
 def _sound(base: str, ours: str, theirs: str, path: str, rungs: Sequence[Rung]) -> Iterator[Candidate]:
-    pieces = pieces_of(base, ours, theirs, path)
+    seen = set()
+    for offered in _ways(base, ours, theirs, path, rungs):
+        for chosen in islice(best_first(offered), MOST_TRIED):
+            text = joined([line for choice in chosen for line in choice.lines])
+            if text in seen:
+                continue
+            seen.add(text)
+            accounted = account(base, ours, theirs, text, path)
+            if not accounted.lost and not faults(base, ours, theirs, text, path):
+                made = dict.fromkeys(made for choice in chosen for made in choice.applied)
+                yield Candidate(text, tuple(made) or ((SECTIONS,) if NEWS.search(path) else ()), accounted)
+
+
+def _ways(
+    base: str, ours: str, theirs: str, path: str, rungs: Sequence[Rung]
+) -> Iterator[list[list[Choice]]]:
+    """What could stand in the place of each piece; then, for a document with keys, of the whole."""
     offered = [
         [Choice(piece.lines, ())] if isinstance(piece, Settled) else choices(piece, path, rungs)
-        for piece in pieces
+        for piece in pieces_of(base, ours, theirs, path)
     ]
-    if not all(offered):
-        return
-    seen = set()
-    for chosen in islice(best_first(offered), MOST_TRIED):
-        text = joined([line for choice in chosen for line in choice.lines])
-        if text in seen:
-            continue
-        seen.add(text)
-        accounted = account(base, ours, theirs, text, path)
-        if not accounted.lost and not faults(base, ours, theirs, text, path):
-            made = dict.fromkeys(made for choice in chosen for made in choice.applied)
-            yield Candidate(text, tuple(made) or ((SECTIONS,) if NEWS.search(path) else ()), accounted)
+    if all(offered):
+        yield offered
+    if TREES in rungs and max(map(len, (base, ours, theirs))) <= LARGEST_HUNK:
+        whole = Hunk(split(base), split(ours), split(theirs))
+        yield [
+            [Choice(offer.lines, (Applied(TREES.name, offer.why),)) for offer in TREES.offers(whole, path)]
+        ]
 
 
 def pieces_of(base: str, ours: str, theirs: str, path: str) -> list[Settled | Hunk]:

@@ -1,9 +1,10 @@
 """The rungs of the ladder, in the order in which they are tried."""
 
 from mawep.merging.offers import Rung, Trust
-from mawep.merging.rungs import added, entries, frame, imports, news, same, versions, weave
+from mawep.merging.rungs import added, entries, frame, imports, news, same, trees, versions, weave
 
 ADJACENT = Rung("adjacent lines", weave.adjacent, Trust.LIKELY)
+TREES = Rung("trees", trees.offers, Trust.LIKELY)
 
 RUNGS = (
     Rung("same change", same.offers, Trust.CERTAIN),
@@ -13,6 +14,7 @@ RUNGS = (
     Rung("news", news.offers, Trust.LIKELY),
     Rung("entries", entries.offers, Trust.LIKELY),
     ADJACENT,
+    TREES,
     Rung("both added", added.independent, Trust.LIKELY),
     Rung("block tokens", weave.block, Trust.GUESS),
     Rung("close tokens", weave.close, Trust.GUESS),
