@@ -102,3 +102,30 @@ def test_on_another_target_the_ways_are_others() -> None:
     assert run.last(ev.LandingOpened).base == "elsewhere"
     assert run.state.landing is not None
     assert run.state.landing.conflict is None
+
+
+def test_who_is_red_in_company_as_it_was_merged_by_rule_is_tried_alone_in_other_ways() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(max_agents=2, gate_slots=2)).verify(1, 2)
+    run.go(green("t-1"), green("t-2"))
+    opened = run.last(ev.LandingOpened)
+    first = ev.Step(1, "mw-1", "w-1", resolved=("a.py: union (both added)",))
+    run.go(ev.LandingComposed(opened.base, (first, ev.Step(2, "mu", "u-1,2")), parks=False))
+    run.go(ev.ProbeComposed(opened.base, (1,), (first,)))
+    run.go(red("u-1,2"), red("w-1"))
+    run.go(ev.ProbeComposed(opened.base, (2,), run.steps((2,))), red("u-2"))
+    assert run.count(ev.CandidateSetApart) == 1
+    assert run.last(ev.LandingOpened).members == (1,)
+    run.conflict(CONFLICT, 2)
+    assert gated(run)[-1] == "w-2"
+    run.go(green("w-2"))
+    run.seal()
+    run.move()
+    assert run.at(1) is IssueState.LANDED
+
+
+def test_whom_the_rules_did_not_touch_is_not_tried_again() -> None:
+    run = Driver(issue(1), issue(2), rules=Rules(max_agents=2, gate_slots=2)).verify(1, 2)
+    run.go(green("t-1"), green("t-2"))
+    run.compose(ev.MergeConflict(2, ("a.py",), "<<<<<<<", (1,)))
+    run.go(red("u-1"))
+    assert (run.count(ev.CandidateSetApart), run.at(1)) == (0, IssueState.PARKED)

@@ -32,6 +32,19 @@ def test_the_second_way_lands_when_only_that_passes(tmp_path: Path) -> None:
     promises.kept(world, [101, 102])
 
 
+def test_who_makes_a_batch_red_as_it_was_merged_lands_alone_in_another_way(tmp_path: Path) -> None:
+    world = pricing(tmp_path, [TWICE_FIRST], together=True, verify={"slots": 2})
+    ended = world.start()
+    assert ended.states == {101: "landed", 102: "landed"}, ended.said
+    opened = [event.members for event in world.events(ev.LandingOpened)]
+    first, second = opened[0]
+    assert opened == [(first, second), (second,)]
+    assert sorted(on_target(tmp_path)) == [TWICE_FIRST, MORE_FIRST], (
+        "the tree of the red batch is not gated again"
+    )
+    promises.kept(world, [101, 102])
+
+
 def test_a_candidate_that_passes_in_no_way_is_parked_whole_with_its_hunks(tmp_path: Path) -> None:
     world = pricing(tmp_path, [])
     ended = world.start()

@@ -275,11 +275,15 @@ def _judge(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
         chosen = landing.composed(batch, found.part) or ()
         yield _seal(state, batch, chosen, now, found.suspect)
     else:
-        yield _park_red(state, batch, found.number)
+        yield _eject(state, batch, found.number)
 
 
-def _park_red(state: State, batch: Landing, number: Number) -> ev.CandidateReturned | ev.IssueParked:
+def _eject(
+    state: State, batch: Landing, number: Number
+) -> ev.CandidateSetApart | ev.CandidateReturned | ev.IssueParked:
     alone = landing.composed(batch, (number,))
+    if len(batch.members) > 1 and alone and alone[-1].resolved:
+        return ev.CandidateSetApart(number)
     return returning.not_green(state, number, state.gates.get(alone[-1].gate) if alone else None)
 
 

@@ -202,6 +202,9 @@ _SAID: dict[type, Callable[[Any], str]] = {
         f"#{e.issue}: its agent is asked to {'merge the target' if e.merge else 'repair it'}, round {e.round}"
     ),
     ev.CandidateQueued: lambda e: f"#{e.issue} waits to land",
+    ev.CandidateSetApart: lambda e: (
+        f"#{e.issue} is red as it was merged by rule: it is tried alone in other ways"
+    ),
     ev.CandidateReturned: lambda e: f"#{e.issue} goes back to its agent{_because(e.why)}",
     ev.LandingOpened: lambda e: f"Landing {numbers(e.members)} on {short(e.base)}",
     ev.LandingComposed: _composed,

@@ -163,6 +163,8 @@ class Book:
                 self.batch = members
             case ev.LandingComposed(steps=(), conflicts=conflicts) if len(conflicts) > 1:
                 self._close_batch()
+            case ev.CandidateSetApart():
+                self._close_batch()
             case ev.IssueParked(issue=issue) | ev.CandidateReturned(issue=issue):
                 composed = issue in (self.batch or ())
                 if isinstance(event, ev.IssueParked):

@@ -171,11 +171,11 @@ class Effects:
             own = self._repository[sha]
             merged = self._repository.merge(top, own)
             ways = [] if isinstance(merged, Commit) else self._repository.ways(top, own)
-            if ways and issue in self._scenario.sure:
-                merged = ways[0]
+            resolved = ("by rule",) if ways and issue in self._scenario.sure else ()
+            merged = ways[0] if resolved else merged
             if isinstance(merged, Commit):
                 top = merged
-                steps.append(ev.Step(issue, top.sha, top.tree))
+                steps.append(ev.Step(issue, top.sha, top.tree, resolved=resolved))
                 continue
             with_target = not isinstance(self._repository.merge(target, own), Commit)
             conflicts.append(ev.MergeConflict(issue, FILES, "<<<<<<<", () if with_target else merged))

@@ -207,10 +207,14 @@ def _scoped(plan: Scenario, changing: list[int]) -> Scenario:
 
 
 def _resolved(plan: Scenario) -> Scenario:
-    """What rules make of conflicts, by chance of its own, too."""
+    """What rules make of conflicts, of which some worlds have many, by chance of its own, too."""
     rng = random.Random(f"ways {plan.seed}")  # noqa: S311 - nothing secret hangs on it
-    ways = {number: tuple(rng.random() < 0.4 for _ in range(_some(rng, 4))) for number in plan.scripts}
-    return replace(plan, ways=ways, sure=frozenset(number for number in ways if rng.random() < 0.5))
+    ways = {number: tuple(rng.random() < 0.3 for _ in range(rng.randint(0, 4))) for number in plan.scripts}
+    numbers = sorted(plan.scripts)
+    if rng.random() < 0.3 and plan.rules.mode == "local":
+        pairs = (frozenset(rng.sample(numbers, 2)) for _ in numbers)
+        plan = replace(plan, clashing=plan.clashing.union(pairs))
+    return replace(plan, ways=ways, sure=frozenset(number for number in ways if rng.random() < 0.8))
 
 
 def _willing(plan: Scenario, rng: random.Random) -> Scenario:

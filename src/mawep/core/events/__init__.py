@@ -39,6 +39,7 @@ from mawep.core.events.landings import (
     CandidateImported,
     CandidateQueued,
     CandidateReturned,
+    CandidateSetApart,
     GateFinished,
     GateIntended,
     ImportIntended,
@@ -148,6 +149,7 @@ AnyEvent = (
     | RepairIntended
     | CandidateQueued
     | CandidateReturned
+    | CandidateSetApart
     | LandingOpened
     | LandingComposed
     | ProbeIntended
@@ -216,6 +218,7 @@ Command = (
     | RunEnded
     | AttemptFailed
     | CandidateReturned
+    | CandidateSetApart
     | IssueParked
     | IssueCancelled
     | LimitLifted
@@ -299,6 +302,7 @@ __all__ = [
     "CandidateOffered",
     "CandidateQueued",
     "CandidateReturned",
+    "CandidateSetApart",
     "ClaimsTaken",
     "Command",
     "CommandTaken",

@@ -133,6 +133,12 @@ class CandidateReturned(Event, frozen=True, tag=True):
     files: tuple[str, ...] = ()
 
 
+class CandidateSetApart(Event, frozen=True, tag=True):
+    """It is red in its batch as it was merged by rule: it goes alone into the next one, where other ways are tried."""
+
+    issue: Number
+
+
 class LandingOpened(Event, frozen=True, tag=True):
     """Intent: compose these candidates on `base`."""
 

@@ -69,6 +69,7 @@ HANDLERS: dict[type, Handler] = {
     ev.RepairIntended: attempts.repair,
     ev.CandidateQueued: candidates.queued,
     ev.CandidateReturned: landings.returned,
+    ev.CandidateSetApart: landings.set_apart,
     ev.LandingOpened: landings.landing_opened,
     ev.LandingComposed: landings.landing_composed,
     ev.ProbeIntended: landings.probe,

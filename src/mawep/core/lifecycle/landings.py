@@ -47,6 +47,10 @@ def landing_composed(state: State, rec: ev.Recorded, event: ev.LandingComposed) 
     return replace(state, landing=replace(batch, steps=event.steps))
 
 
+def set_apart(state: State, rec: ev.Recorded, event: ev.CandidateSetApart) -> State:
+    return close_batch(replace(state, suspects=(*state.suspects, event.issue)), rec)
+
+
 def probe(state: State, rec: ev.Recorded, event: ev.ProbeIntended) -> State:
     if state.landing is None:
         return state
