@@ -118,7 +118,7 @@ def resolved(root: Path) -> World:
 
 def returned(root: Path) -> World:
     """Two conflict; the second is told, merges the target, and leaves the rest to us."""
-    world = World(root, {"shared": "none\n"}, conflict_resolution={"semantic_merge": True})
+    world = World(root, {"shared": "none\n"})
     world.issues({101: [], 102: []})
     merge = "git merge --no-commit main\necho both > shared\n"
     work = 'echo "$MAWEP_ISSUE" > shared\n'

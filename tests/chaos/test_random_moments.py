@@ -79,7 +79,10 @@ def test_a_run_in_which_much_goes_wrong_survives_being_killed_again_and_again(
 ) -> None:
     chance = random.Random(seed)
     world = World(
-        tmp_path, {"shared": "one\n"}, verify={"commands": ["test ! -e bad", "test ! -e a -o ! -e b"]}
+        tmp_path,
+        {"shared": "one\n"},
+        verify={"commands": ["test ! -e bad", "test ! -e a -o ! -e b"]},
+        conflict_resolution={"semantic_merge": False},
     )
     world.issues({101: [], 102: [], 103: [], 104: [], 105: [101], 106: [102, 105], 107: [103]})
     world.agent(101, 'if [ -n "$MAWEP_FEEDBACK_FILE" ]; then rm -f bad; else touch bad; fi; echo 1 > good\n')

@@ -27,7 +27,7 @@ def test_the_least_configuration_takes_every_default(tmp_path: Path) -> None:
     assert config.workspace.copy_ == ()
     assert config.monitoring.prometheus_port is None
     assert config.workspace.branch_prefixes == {"default": "feature", "bug": "defect", "hotfix": "hotfix"}
-    assert config.rules() == Rules(tell_breaks=True)
+    assert config.rules() == Rules(merge_rounds=2, tell_breaks=True)
 
 
 def test_all_problems_are_told_at_once_in_reading_order(tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ from tests.support.world import Ended, World
 
 pytestmark = pytest.mark.e2e
 
-BACK = {"conflict_resolution": {"semantic_merge": True}}
 COMMIT = 'git add -A && git -c user.name=a -c user.email=a@example.invalid commit -q -m "say so"\n'
 TOGETHER = 'touch "$root/$MAWEP_ISSUE.done"\n' + World.until_let("101.done") + World.until_let("102.done")
 MERGE = """\
@@ -26,7 +25,7 @@ RESOLVE = "echo 'colour = both' > shared.txt\n"
 
 def clashing(root: Path, then: str, first: str = "", **config: dict[str, object]) -> World:
     """Two that conflict in one line; `then` is what the agent does that is told of it."""
-    world = World(root, {"shared.txt": "colour = red\n"}, **{**BACK, **config})
+    world = World(root, {"shared.txt": "colour = red\n"}, **config)
     world.issues({101: [], 102: []})
     begin = f'echo "colour = blue $MAWEP_ISSUE" > shared.txt\n{first}{TOGETHER}'
     for number in (101, 102):
@@ -56,7 +55,7 @@ def test_who_conflicts_merges_and_lands(tmp_path: Path, commits: str) -> None:
 
 
 def test_who_does_not_merge_is_parked_after_its_rounds_with_its_hunks(tmp_path: Path) -> None:
-    world = clashing(tmp_path, "true\n", conflict_resolution={"semantic_merge": True, "max_merge_rounds": 3})
+    world = clashing(tmp_path, "true\n", conflict_resolution={"max_merge_rounds": 3})
     ended = world.start()
     assert ended.code == 1, ended.said
     number = loser(ended)
@@ -90,7 +89,7 @@ def test_whose_agent_breaks_off_is_parked_and_not_failed(tmp_path: Path) -> None
 
 def test_who_is_red_only_together_is_told_with_the_evidence_and_mends_it(tmp_path: Path) -> None:
     gate = {"commands": ["test ! -e a -o ! -e b || { echo 'a and b do not go together'; exit 1; }"]}
-    world = World(tmp_path, verify=gate, **BACK)
+    world = World(tmp_path, verify=gate)
     world.issues({101: [], 102: []})
     for number, name in ((101, "a"), (102, "b")):
         mend = f"{MERGE}git mv {name} other\n{COMMIT}"
@@ -115,7 +114,7 @@ def test_behind_walls_it_is_the_same(tmp_path: Path, kind: str, commits: str) ->
         f'if [ "$MAWEP_FEEDBACK_FILE" ]; then {merge}; else echo "$MAWEP_ISSUE" > shared.txt; fi\n{commits}'
     )
     agents = {"sandbox": kind, "command": ["sh", "-c", script]}
-    world = World(tmp_path, {"shared.txt": "none\n"}, agents=agents, **BACK)
+    world = World(tmp_path, {"shared.txt": "none\n"}, agents=agents)
     world.issues({101: [], 102: []})
     ended = world.start()
     assert ended.code == 0, ended.said
@@ -138,7 +137,7 @@ def test_who_merges_is_shown_so_and_can_be_killed_meanwhile(tmp_path: Path) -> N
     promises.kept(world)
 
 
-def test_by_default_it_is_parked_at_once(tmp_path: Path) -> None:
+def test_who_does_not_want_that_has_it_parked_at_once(tmp_path: Path) -> None:
     world = clashing(tmp_path, "exit 3\n", conflict_resolution={"semantic_merge": False})
     ended = world.start()
     assert sorted(ended.states.values()) == ["landed", "parked"], ended.said

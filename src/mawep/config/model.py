@@ -237,9 +237,9 @@ class ConflictResolution(Section):
         examples=["off"],
     )
     semantic_merge: bool = Field(
-        False,
-        description="Send work that does not land back to its agent, which merges the target; else it is parked.",
-        examples=["true"],
+        True,
+        description="Send work that does not land back to its agent, which merges the target; false parks it.",
+        examples=["false"],
     )
     max_merge_rounds: int = Field(
         2,
