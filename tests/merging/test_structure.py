@@ -64,6 +64,12 @@ def test_different_definitions_may_say_the_same_line(path: str, ours: str, their
     assert faults("", ours, theirs, ours + theirs, path) == ()
 
 
+def test_a_definition_may_say_again_what_it_said_before() -> None:
+    body = "def f(x):\n    x = first(x)\n    return_to(x)\n"
+    one, two = (f"    {name}(x)\n    return_to(x)\n" for name in ("one", "two"))
+    assert faults(body, body + one, body + two, body + one + two, "a.py") == ()
+
+
 def test_different_entries_may_say_the_same_line() -> None:
     one, two = (
         "".join([f'    "{name}": Format(\n', "        width=80,\n", "    ),\n"]) for name in ("a", "b")

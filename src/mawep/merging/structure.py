@@ -41,7 +41,10 @@ def _faults(base: str, ours: str, theirs: str, merged: str, path: str) -> Iterat
 
 
 def _doubled(base: str, ours: str, theirs: str, merged: str, path: str) -> list[str]:
-    """Lines that both sides added and that the merge has more often than either, in one definition or entry."""
+    """Lines that both sides added and that the merge has more often than either, in one definition or entry.
+
+    What a definition said before it may say once more for each of them.
+    """
     was, mine, other, now = (Counter(_placed(text, path)) for text in (base, ours, theirs, merged))
     return [
         place[-1]
@@ -49,6 +52,7 @@ def _doubled(base: str, ours: str, theirs: str, merged: str, path: str) -> list[
         if len(place[-1]) >= TRIVIAL
         and any(char.isalnum() for char in place[-1])
         and mine[place] > was[place] < other[place]
+        and not (was[place] and len(place) > 1)
         and now[place] > max(mine[place], other[place])
     ]
 
