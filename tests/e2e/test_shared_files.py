@@ -103,3 +103,27 @@ def test_issues_that_declare_the_same_file_run_together_unless_that_is_refused(
     ]
     alternating = [ev.AttemptAssigned, ev.TargetMoved, ev.AttemptAssigned, ev.TargetMoved]
     assert (seen == alternating) is not together
+
+
+def test_what_waiting_work_is_likely_to_share_is_shown(tmp_path: Path) -> None:
+    world = World(tmp_path, FILES, orchestrator={"max_agents": 1})
+    for number in (101, 102, 103):
+        world.issue(number, text="It is in src/shared.py." if number < 103 else "")
+    world.agent(101, world.until_let("go") + edit(2))
+    live = world.begin_start()
+    live.until("the first is at work", lambda: world.stands(101) == "working")
+    status = json.loads(world.run("status", "--json").out)
+    (pair,) = status["likely_overlaps"]
+    assert (pair["a"], pair["b"], pair["files"][0]) == (101, 102, "src/shared.py")
+    named = f"likely to share {', '.join(pair['files'])}"
+    assert f"#101 #102 {pair['chance']:.0%} {named}" in world.run("status").out
+    explained = world.run("explain", "102").out
+    assert "likely to change src/shared.py 90% (named in its text)" in explained
+    assert f"{pair['chance']:.0%} {named} with #101" in explained
+    document = json.loads(world.run("explain", "102", "--json").out)
+    assert document["predicted"][0]["path"] == "src/shared.py"
+    overlap = {"with": 101, "chance": pair["chance"], "files": pair["files"]}
+    assert document["likely_overlaps"][0] == overlap
+    world.let("go")
+    assert set(live.wait().states.values()) == {"landed"}
+    assert json.loads(world.run("explain", "102", "--json").out)["likely_overlaps"] == []

@@ -8,25 +8,13 @@ from typing import Any
 from rich.text import Text
 
 from mawep.cli.showing import console
+from mawep.observe.sharing import likely_files
 from mawep.observe.text import count, one_line
 
 MOST_ISSUES, MOST_FILES = 20, 3
 MOST_ON_MAP = 12
 MOST_PAIRS = 10
-LEAST_SHARE = 0.1
-"""Files less likely than this are not shown."""
 HEAT = ((0.5, "bold red"), (0.25, "yellow"), (0.0, "bright_black"))
-WHY = {
-    "declared": "declared",
-    "named": "named in its text",
-    "text": "its words stand in it",
-    "path": "its words stand in the path",
-    "alike": "changed by landings that read alike",
-    "said": "changed when its words were in a title",
-    "often": "changes often",
-    "together": "changes together with others of these",
-    "name": "its name stands in the title",
-}
 
 
 def show_collisions(document: Mapping[str, Any]) -> None:
@@ -39,17 +27,12 @@ def show_collisions(document: Mapping[str, Any]) -> None:
 
 def _files(predicted: Sequence[Mapping[str, Any]]) -> None:
     out = console()
-    known = [
-        (one["number"], files)
-        for one in predicted
-        if (files := [file for file in one["files"] if file["share"] >= LEAST_SHARE][:MOST_FILES])
-    ]
+    known = [(one["number"], files) for one in predicted if (files := likely_files(one["files"]))]
     if not known:
         return
     out.print(Text("Files that are likely to change:", "bold"))
     for number, files in known[:MOST_ISSUES]:
-        line = ", ".join(f"{one_line(one['path'])} {one['share']:.0%} ({WHY[one['why']]})" for one in files)
-        out.print(Text(f"  #{number}: {line}"))
+        out.print(Text(f"  #{number}: {files}"))
     _more(len(known) - MOST_ISSUES)
 
 

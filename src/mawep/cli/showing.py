@@ -13,13 +13,17 @@ from mawep.core.model import IssueState
 from mawep.observe.at_work import detail, thousands
 from mawep.observe.gantt import gantt
 from mawep.observe.look import LOOKS
-from mawep.observe.panels import header, issue_table
+from mawep.observe.panels import header, issue_table, likely_line
 from mawep.observe.readmodel import Status
 from mawep.observe.results import outcome_line, reasons, result_table
+from mawep.observe.sharing import likely_files
 from mawep.observe.text import count, duration, one_line, several_lines, short
 from mawep.observe.timeline import course_of
 
 NARROWEST = 60
+MOST_OVERLAPS = 5
+IN_FRONT = frozenset({IssueState.WAITING, IssueState.READY, IssueState.ASSIGNED, IssueState.WORKING})
+"""States in which it is still to be seen what an issue changes."""
 MOST_BARS = 30
 """Issues in the chart of a run."""
 LONGEST_QUOTATION = 20_000
@@ -50,6 +54,10 @@ def show_status(status: Status) -> None:
     out.print(Text(f"run {status.run}", style="bright_black"))
     out.print()
     out.print(issue_table(status, width, len(status.issues)))
+    if status.likely_overlaps:
+        out.print()
+        for pair in status.likely_overlaps:
+            out.print(likely_line(pair))
     for issue in status.issues:
         if lines := detail(issue):
             out.print()
@@ -84,8 +92,7 @@ def show_explanation(document: dict[str, Any]) -> None:
     _neighbours(out, document)
     if document["claims"]:
         out.print(Text(f"  claims {', '.join(map(one_line, document['claims']))}"))
-    if document["touched"]:
-        out.print(Text(f"  changes {', '.join(map(one_line, document['touched']))}"))
+    _files(out, document)
     for attempt in document["attempts"]:
         _attempt(out, attempt, document["reviews"])
     if document["hunks"]:
@@ -96,6 +103,17 @@ def show_explanation(document: dict[str, Any]) -> None:
     if document["state"] in ("failed", "parked", "cancelled", "reverted"):
         mended = f"`mawep resolve {document['number']}` or " if document["state"] == "parked" else ""
         out.print(Text(f"  next: {mended}`mawep retry {document['number']}`", style="bright_black"))
+
+
+def _files(out: Console, document: dict[str, Any]) -> None:
+    """What it changes; as long as it may change anything, what it is likely to, and with whom it would share that."""
+    if document["touched"]:
+        out.print(Text(f"  changes {', '.join(map(one_line, document['touched']))}"))
+    if document["state"] in IN_FRONT and (said := likely_files(document["predicted"])):
+        _paragraph(out, "likely to change ", said)
+    for pair in document["likely_overlaps"][:MOST_OVERLAPS]:
+        files = ", ".join(map(one_line, pair["files"]))
+        _paragraph(out, "", f"{pair['chance']:.0%} likely to share {files} with #{pair['with']}")
 
 
 def _troubles(out: Console, document: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ from mawep.observe.live import Live
 from mawep.observe.outlook import expected_of
 from mawep.observe.overlaps import overlaps_of
 from mawep.observe.pulls import pull_of, reasons
-from mawep.observe.sharing import shared_of
+from mawep.observe.sharing import likely_with, shared_of
 from mawep.observe.text import named
 from mawep.observe.timeline import course_of
 
@@ -126,6 +126,8 @@ def explain_document(
             "claims": list(state.claims.held_by(number)),
             "touched": list(changed(state, number)),
             "shared": shared_of(state, number),
+            "predicted": list(issue.predicted),
+            "likely_overlaps": likely_with(state, number),
             "question": _question(state, number),
             "conflicts": [
                 _clash(state, one, number) for one in (live or Live()).clashes if number in one.issues

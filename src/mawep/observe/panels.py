@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mawep.core.model import TERMINAL, IssueState
+from mawep.core.predict.overlap import Shared
 from mawep.observe import at_work
 from mawep.observe.look import FULL, LOOKS, UNDER_WAY, bar, shares, sign, words
 from mawep.observe.readmodel import AgentStatus, IssueStatus, Phase, Status
@@ -295,9 +296,16 @@ def _agent_row(agent: AgentStatus, status: Status) -> Text:
 
 
 def claim_table(status: Status, rows: int) -> RenderableType:
-    """Which paths are taken, and by whom."""
+    """Which paths are taken, and by whom; and what issues that have not begun are likely to share."""
     lines = [Text.assemble((f"#{claim.issue} ", "bold"), words(claim.path)) for claim in status.claims]
+    lines += [likely_line(pair) for pair in status.likely_overlaps]
     return _rows(lines, None if lines else Text("nothing is claimed", "bright_black"), rows)
+
+
+def likely_line(pair: Shared) -> Text:
+    """Two issues that are likely to share a file."""
+    files = ", ".join(map(one_line, pair.files))
+    return Text.assemble((f"#{pair.a} #{pair.b} ", "bold"), f"{pair.chance:.0%} likely to share {files}")
 
 
 def landing_table(status: Status, rows: int) -> RenderableType:

@@ -12,6 +12,7 @@ from enum import StrEnum
 import msgspec
 
 from mawep.core.model import IssueState, Number
+from mawep.core.predict.overlap import Shared
 from mawep.observe.live import Blocker, BreakingChange, ForgeBudget
 
 
@@ -239,6 +240,7 @@ class Status(Shown, frozen=True):
     issues: tuple[IssueStatus, ...]
     agents: tuple[AgentStatus, ...]
     claims: tuple[ClaimStatus, ...]
+    likely_overlaps: tuple[Shared, ...]
     landing: LandingStatus
     limits: tuple[LimitStatus, ...]
     forge_budgets: tuple[ForgeBudget, ...]

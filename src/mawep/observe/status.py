@@ -35,7 +35,7 @@ from mawep.observe.readmodel import (
     Status,
     TargetStatus,
 )
-from mawep.observe.sharing import shared_warnings
+from mawep.observe.sharing import likely_ahead, shared_warnings
 from mawep.observe.text import count, first_line, named
 from mawep.observe.timeline import nobody_there
 from mawep.observe.words import describe, noteworthy
@@ -77,6 +77,7 @@ def status_of(
         agents_allowed=state.agents,
         agents=tuple(_agent(state, slot, live) for slot in sorted({*state.slots, *slots.free(state)})),
         claims=_claims(state),
+        likely_overlaps=tuple(likely_ahead(state)),
         landing=_landing(state),
         limits=_limits(state),
         forge_budgets=tuple(live.forge_budgets[name] for name in sorted(live.forge_budgets)),

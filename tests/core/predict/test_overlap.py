@@ -18,6 +18,7 @@ from mawep.core.predict.overlap import (
     profile,
     reach,
     shared_files,
+    sharing,
 )
 from tests.core.driver import issue
 
@@ -73,6 +74,12 @@ def test_issues_of_which_one_waits_for_the_other_cannot_collide() -> None:
     assert len(shared_files(plan(both))) == 1
     assert shared_files(plan(both, {2: 1})) == []
     assert shared_files(plan(both, {1: 2})) == []
+
+
+def test_of_two_groups_only_pairs_between_them_are_told() -> None:
+    all_alike = plan({number: files("named", a=0.9) for number in range(1, 5)})
+    pairs = [(pair.a, pair.b) for pair in sharing(all_alike, [3, 2], [1, 2])]
+    assert pairs == [(1, 2), (1, 3), (2, 3)]
 
 
 def test_a_file_that_many_are_likely_to_change_is_worth_a_foundation() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import sqrt
@@ -73,11 +73,19 @@ def chance(one: Reach, other: Reach) -> float:
 
 def shared_files(plan: Graph) -> list[Shared]:
     """The pairs that could run at the same time and are worth saying, the likeliest first."""
-    reaches = {n: reach(issue.predicted) for n, issue in sorted(plan.issues.items()) if issue.predicted}
-    after = {number: frozenset(plan.below(number)) for number in reaches}
+    return sharing(plan, plan.issues, plan.issues)
+
+
+def sharing(plan: Graph, some: Collection[Number], others: Collection[Number]) -> list[Shared]:
+    """Those pairs of one of `some` and one of `others`, the likeliest first."""
+    known = [n for n in sorted({*some, *others}) if plan.issues[n].predicted]
+    reaches = {number: reach(plan.issues[number].predicted) for number in known}
+    after = {number: frozenset(plan.below(number)) for number in known}
     found = []
-    for (a, one), (b, other) in combinations(reaches.items(), 2):
-        likely = chance(one, other)
+    for a, b in combinations(known, 2):
+        if not ((a in some and b in others) or (b in some and a in others)):
+            continue
+        likely = chance(reaches[a], reaches[b])
         if likely >= WORTH_SAYING and a not in after[b] and b not in after[a]:
             files = _reasons(plan.issues[a].predicted, plan.issues[b].predicted)
             found.append(Shared(a, b, round(likely, 2), files))
