@@ -21,9 +21,15 @@ def look(run: Driver, number: int, *paths: str) -> list[tuple[int, str, str]]:
 def test_who_shares_a_file_is_told_once() -> None:
     run = Driver(issue(1), issue(2), issue(3)).start(1, 2, 3)
     assert look(run, 1, "a.py", "b.py") == []
-    assert look(run, 2, "b.py", "own.py") == [(2, "#1:\nb.py", SHARED), (1, "#2:\nb.py", SHARED)]
+    assert look(run, 2, "b.py", "own.py") == [
+        (2, "#1 changes b.py, too", SHARED),
+        (1, "#2 changes b.py, too", SHARED),
+    ]
     assert look(run, 2, "b.py", "own.py") == []
-    assert look(run, 2, "b.py", "a.py") == [(2, "#1:\na.py", SHARED), (1, "#2:\na.py", SHARED)]
+    assert look(run, 2, "b.py", "a.py") == [
+        (2, "#1 changes a.py, too", SHARED),
+        (1, "#2 changes a.py, too", SHARED),
+    ]
     assert [to for to, _, _ in look(run, 3, "b.py")] == [3, 1, 3, 2]
     assert len({rec.event.message for rec in run.journal if isinstance(rec.event, ev.MessageSent)}) == 4
     assert shared(run.state, 3, ["b.py", "a.py"]) == {1: ("b.py", "a.py"), 2: ("b.py", "a.py")}
@@ -35,7 +41,7 @@ def test_who_waits_to_land_is_not_told_but_told_of() -> None:
     look(run, 1, "b.py")
     run.finish(1).import_(1).go(green("t-1"))
     assert changed(run.state, 1) == ("a.py",), "what was imported is all of it"
-    assert look(run, 2, "a.py", "b.py") == [(2, "#1:\na.py", SHARED)]
+    assert look(run, 2, "a.py", "b.py") == [(2, "#1 changes a.py, too", SHARED)]
     assert sharers(run.state) == {"a.py": (1, 2)}
     run.finish(2).import_(2).go(green("t-2"))
     assert sharers(run.state) == {}, "who is still at work?"
@@ -54,12 +60,18 @@ def test_a_claimed_file_is_told_of_as_the_policy_says(policy: str) -> None:
     issues = issue(1, files=["src/*.py", "docs"]), issue(2)
     run = Driver(*issues, rules=Rules(on_claim_conflict=policy)).start(1, 2)
     expected = {
-        "refuse": [(2, "#1:\nsrc/a.py\ndocs/b", RESERVED)],
-        "warn": [(2, "#1:\nsrc/a.py\ndocs/b", SHARED), (1, "#2:\nsrc/a.py\ndocs/b", SHARED)],
+        "refuse": [(2, "src/a.py is reserved for #1\ndocs/b is reserved for #1", RESERVED)],
+        "warn": [
+            (2, "#1 changes src/a.py, too\n#1 changes docs/b, too", SHARED),
+            (1, "#2 changes src/a.py, too\n#2 changes docs/b, too", SHARED),
+        ],
         "off": [],
     }
     assert look(run, 2, "src/a.py", "docs/b", "free.py") == expected[policy]
-    assert look(run, 1, "free.py") == [(1, "#2:\nfree.py", SHARED), (2, "#1:\nfree.py", SHARED)]
+    assert look(run, 1, "free.py") == [
+        (1, "#2 changes free.py, too", SHARED),
+        (2, "#1 changes free.py, too", SHARED),
+    ]
     assert sharers(run.state) == {"free.py": (1, 2)}
     assert bool(look(run, 1, "src/a.py")) is (policy != "refuse"), "its holder need not make room"
 

@@ -40,7 +40,10 @@ def test_both_agents_are_told_of_a_file_that_they_share(tmp_path: Path) -> None:
     )
     live = world.begin_start()
     live.until("both are told", lambda: len(world.events(ev.MessageSent)) == 2)
-    assert told(world) == {101: ("#102:\nsrc/shared.py", SHARED), 102: ("#101:\nsrc/shared.py", SHARED)}
+    assert told(world) == {
+        101: ("#102 changes src/shared.py, too", SHARED),
+        102: ("#101 changes src/shared.py, too", SHARED),
+    }
     live.until("one of them has read it", lambda: "work on the same files" in "\n".join(world.lines("read")))
     live.until("what it does then is seen", lambda: "own.txt" in str(world.events(ev.FilesTouched)))
     (shared,) = json.loads(world.run("explain", "101", "--json").out)["shared"]
@@ -70,7 +73,7 @@ def test_what_another_issue_claims_is_written_as_the_policy_says(tmp_path: Path,
     live.until("the change is seen", lambda: "src/shared.py" in str(world.events(ev.FilesTouched)))
     world.let("seen")
     if policy == "refuse":
-        assert told(world) == {102: ("#101:\nsrc/shared.py", RESERVED)}
+        assert told(world) == {102: ("src/shared.py is reserved for #101", RESERVED)}
         live.until("the change is refused", lambda: world.events(ev.ImportRefused))
     world.let("written")
     ended = live.wait()

@@ -150,7 +150,7 @@ class Crowd:
         spans, told = self._spans(), set[Pair]()
         for rec in self.world.journal():
             if isinstance(rec.event, ev.MessageSent) and rec.event.lead == SHARED:
-                told.add((rec.event.issue, int(rec.event.text.partition(":")[0].removeprefix("#"))))
+                told.add((rec.event.issue, int(rec.event.text.split()[0].removeprefix("#"))))
         return {
             (a, b)
             for a, b in self.at_once
@@ -163,7 +163,7 @@ class Crowd:
             for rec in self.world.journal()
             if isinstance(rec.event, ev.MessageSent)
             and rec.event.issue == a
-            and rec.event.text.startswith(f"#{b}:")
+            and rec.event.text.startswith(f"#{b} ")
         )
 
     def _spans(self) -> dict[int, tuple[datetime, datetime]]:

@@ -87,7 +87,10 @@ def _told(state: State, touched: ev.FilesTouched, message: str) -> Iterator[ev.M
             (other, number, SHARED, both),
         ):
             if listed and state.issues[to].state.holds_slot:
-                text = "\n".join([f"#{about}:", *listed])
+                told = (
+                    "{path} is reserved for #{about}" if lead is RESERVED else "#{about} changes {path}, too"
+                )
+                text = "\n".join(told.format(path=path, about=about) for path in listed)
                 name = f"{message}-{other}" if lead is SHARED else f"{message}-{other}-reserved"
                 yield ev.MessageSent(to, name, text, "MAWEP", foreign=True, lead=lead)
 

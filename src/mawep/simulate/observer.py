@@ -94,6 +94,7 @@ class Observer:
         self._seed, self._max_agents = scenario.seed, scenario.rules.max_agents
         self._rules = scenario.rules
         self._budget = scenario.rules.budget
+        self._exclusive = scenario.rules.on_claim_conflict == "refuse"
         self._limited_by_budget = self._budget != Budget(soft_percent=self._budget.soft_percent)
         self._issues = scenario.issues
         self._learn()
@@ -154,7 +155,7 @@ class Observer:
         self._require(issue not in book.cancelled, Invariant.CANCELLED_STAYS, event)
         there = self._repository.contained(event.base)
         self._require(self._needed[issue] <= there, Invariant.DEPENDENCIES_FIRST, event)
-        for other in book.live:
+        for other in book.live if self._exclusive else ():
             apart = self._touches[issue].isdisjoint(self._touches[other] | book.claimed[other])
             self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
             for _, paths, _ in book.broken[other].values():
@@ -234,7 +235,7 @@ class Observer:
         issue, book = event.issue, self.book
         if not set(event.paths) <= set(after.claims.held_by(issue)):
             return  # it was not given them
-        for other in book.live - {issue}:
+        for other in book.live - {issue} if self._exclusive else ():
             apart = (self._touches[other] | book.claimed[other]).isdisjoint(event.paths)
             self._require(apart, Invariant.CLAIMS_EXCLUSIVE, f"#{other} is live: {event}")
         book.claimed[issue].update(event.paths)

@@ -114,6 +114,7 @@ class Chances:
     request_changes: float = 0.0
     no_answer: float = 0.0
     careless: float = 0.0
+    touch: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +189,7 @@ def scenario(seed: int) -> Scenario:
         gate_seconds=rng.choice(((5, 150), (5, 15))),
     )
     plan = _reviewed(replace(plan, runtimes={number: rng.choice(RUNTIMES) for number in numbers}))
-    plan = _merging(_proposed(replace(plan, outside=happenings(seed, issues))))
+    plan = _touching(_merging(_proposed(replace(plan, outside=happenings(seed, issues)))))
     plan = _resolved(_scoped(plan, [*numbers, *others]))
     return _willing(plan, rng) if rng.random() < 0.2 else plan
 
@@ -341,6 +342,14 @@ def _merging(plan: Scenario) -> Scenario:
     rules = msgspec.structs.replace(plan.rules, merge_rounds=rng.choice((0, 0, 1, 2)))
     chances = replace(plan.chances, careless=rng.choice((0.0, 0.3, 0.7)))
     return replace(plan, rules=rules, chances=chances)
+
+
+def _touching(plan: Scenario) -> Scenario:
+    """In a quarter of all seeds agents are seen to change files, in some claims only warn or are off."""
+    rng = random.Random(f"policy {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    policy = rng.choice(("refuse",) * 10 + ("warn", "off"))
+    rules = msgspec.structs.replace(plan.rules, on_claim_conflict=policy)
+    return replace(plan, rules=rules, chances=replace(plan.chances, touch=rng.choice((0.0, 0.0, 0.0, 0.6))))
 
 
 def _proposed(plan: Scenario) -> Scenario:

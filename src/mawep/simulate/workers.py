@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from mawep.core import events as ev
+from mawep.core import touched
 from mawep.core.model import FailureReason, Number, Question, Session, Sha, Usage
 from mawep.simulate.agenda import Action
 from mawep.simulate.scenario import DECLARED, GOOD, PATHS, Ending, Turn
@@ -156,7 +157,7 @@ class Workers:
             self._later(length, shift, lambda: self._finish(shift))
 
     def _speak(self, shift: Shift, length: float) -> None:
-        """In the middle of its turn an agent may ask for paths, and may announce that it breaks others' work."""
+        """In the middle of its turn an agent may ask for paths, announce that it breaks others' work, and be seen."""
         rng, chances = self._rng, self._scenario.chances
         if chances.claim and rng.random() < chances.claim:
             asked = ev.ClaimsTaken(shift.issue, shift.fence, tuple(rng.sample(PATHS, 2)))
@@ -165,6 +166,15 @@ class Workers:
             file, *others = rng.sample(DECLARED, 3)
             change = ev.BreakingChangeAnnounced(shift.issue, shift.fence, file, "other now", tuple(others))
             self._later(rng.uniform(1, length), shift, lambda: self._post(shift, change))
+
+        if chances.touch and rng.random() < chances.touch:
+            paths = rng.sample(PATHS, 2)
+            self._later(rng.uniform(1, length), shift, lambda: self._touch(shift, paths))
+
+    def _touch(self, shift: Shift, paths: list[str]) -> None:
+        """Its worker sees what the agent changes."""
+        for event in touched.seen(self._world.hall.state, shift.issue, shift.fence, paths):
+            self._post(shift, event)
 
     def _spend(self, shift: Shift, tokens: int) -> None:
         """The agent consumes, and its worker tells."""
