@@ -52,6 +52,9 @@ def test_who_conflicts_merges_and_lands(tmp_path: Path, commits: str) -> None:
     assert "<<<<<<< " in told and "Do piece 101." in told and "Do piece 102." in told
     assert "round 1 of 2" in told
     assert f"#{asked.issue}: its agent is asked to merge the target, round 1" in ended.said
+    landed = world.git("log", "-1", "--format=%B")
+    account = "- shared.txt: resolved, not as either side wrote it: "
+    assert f"Conflicts resolved by its agent:\n\n{account}" in landed
 
 
 def test_who_does_not_merge_is_parked_after_its_rounds_with_its_hunks(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ class Attempt(msgspec.Struct, frozen=True):
     `previous_fence`. `asked` are the paths that its agent claimed at run time, `touched` the files that it was seen to
     change. `scopes` is what its candidate affects; None: everything. `seen` is the newest target that was compared
     with its work; empty: its base. `offered_by`: its candidate is not an agent's, but what this person has offered.
-    `reverts`: it takes these landings back.
+    `reverts`: it takes these landings back. `resolved` says what its agent made of conflicts with the target.
     """
 
     number: int
@@ -139,6 +139,7 @@ class Attempt(msgspec.Struct, frozen=True):
     asked: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
+    resolved: tuple[str, ...] = ()
     seen: Sha = ""
     offered_by: str = ""
     reverts: tuple[Landed, ...] = ()

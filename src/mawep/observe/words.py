@@ -190,6 +190,7 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.ImportIntended: lambda e: f"#{e.issue}: what it made is checked",
     ev.CandidateImported: lambda e: (
         f"#{e.issue} is candidate {short(e.commit)}: {count(len(e.files), 'file')} changed"
+        + "".join(f"; {told}" for told in e.resolved)
     ),
     ev.ImportRefused: lambda e: f"#{e.issue} is refused as {e.reason}{_because(e.detail)}",
     ev.GateIntended: lambda e: f"The gate runs on tree {short(e.tree)} for {e.why}",

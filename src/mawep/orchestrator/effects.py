@@ -327,7 +327,10 @@ class Effects:
         for number in members:
             attempt = self._attempt(number)
             title, reverts = state.graph.issues[number].title, tuple(one.issue for one in attempt.reverts)
-            found.append(land.Candidate(number, attempt.number, title, attempt.commit or "", reverts))
+            made = land.Candidate(
+                number, attempt.number, title, attempt.commit or "", reverts, attempt.resolved
+            )
+            found.append(made)
         return found
 
     async def _composed(

@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
+import structlog
+
 from mawep.adapters.git import Repository, Sha
 from mawep.adapters.git_refs import read_ref
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number
 from mawep.core.state import State
+from mawep.errors import GitError
 from mawep.stages.acceptance import Given, Guard, accept, candidate_ref
+from mawep.stages.land.by_agent import accounted
 from mawep.stages.land.revert import make_revert
+
+log = structlog.get_logger("mawep.taking_in")
 
 
 async def take_in(
@@ -19,7 +26,7 @@ async def take_in(
 ) -> ev.CandidateImported | ev.ImportRefused:
     """Check the commits that an attempt ends with."""
     scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
-    return await accept(
+    taken = await accept(
         repository,
         intent,
         run=state.run,
@@ -27,6 +34,15 @@ async def take_in(
         others=await _heads_of_others(repository, state, intent.issue),
         guard=Guard(protected, state.claims.reserved_from(intent.issue), scopes, labels),
     )
+    record = state.issues[intent.issue]
+    if isinstance(taken, ev.ImportRefused) or record.returned is None or record.attempt is None:
+        return taken
+    try:
+        told = await accounted(repository, record.attempt.commit or "", intent.head, state.target)
+    except GitError as error:  # what was there before may be gone
+        log.warning("no account of a merge", issue=intent.issue, cause=str(error))
+        return taken
+    return msgspec.structs.replace(taken, resolved=told)
 
 
 async def take_back(

@@ -26,7 +26,10 @@ class ImportIntended(Event, frozen=True, tag=True):
 
 
 class CandidateImported(Event, frozen=True, tag=True):
-    """The attempt's commits passed the import checks. `scopes` is what they affect; None: everything."""
+    """The attempt's commits passed the import checks. `scopes` is what they affect; None: everything.
+
+    `resolved` says of each file what its agent made of a conflict with the target.
+    """
 
     issue: Number
     attempt: int
@@ -34,6 +37,7 @@ class CandidateImported(Event, frozen=True, tag=True):
     tree: Sha
     files: tuple[str, ...]
     scopes: tuple[str, ...] | None = None
+    resolved: tuple[str, ...] = ()
 
 
 class ImportRefused(Event, frozen=True, tag=True):

@@ -27,13 +27,15 @@ def imported(state: State, rec: ev.Recorded, event: ev.CandidateImported) -> Sta
     record = state.issues[event.issue]
     if not _importing(record, event.attempt):
         return done(state, f"import:{event.issue}")
+    live = cast(Attempt, record.attempt)
     attempt = replace(
-        cast(Attempt, record.attempt),
+        live,
         progress=Progress.IMPORTED,
         commit=event.commit,
         tree=event.tree,
         files=event.files,
         scopes=event.scopes,
+        resolved=tuple(dict.fromkeys((*live.resolved, *event.resolved))),
     )
     return done(put(state, replace(record, attempt=attempt)), f"import:{event.issue}")
 

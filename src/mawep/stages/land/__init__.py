@@ -43,13 +43,17 @@ INDEX_POLL = 0.02
 
 @dataclass(frozen=True)
 class Candidate:
-    """What lands for an issue; `reverts` are those whose landings it takes back."""
+    """What lands for an issue; `reverts` are those whose landings it takes back.
+
+    `resolved` says what its agent made of conflicts with the target.
+    """
 
     issue: Number
     attempt: int
     title: str
     commit: Sha
     reverts: tuple[Number, ...] = ()
+    resolved: tuple[str, ...] = ()
 
 
 def landing_ref(run: str, name: str) -> str:
@@ -221,9 +225,14 @@ def _landing_message(
     title = " ".join(candidate.title.split())
     title = f"revert {title}" if candidate.reverts else title
     trailers = _trailers((*_named(run, candidate), *proof))
-    rules = "".join(f"- {' '.join(rule.split())}\n" for rule in resolved)
-    told = f"Conflicts resolved by rule:\n\n{rules}\n" if rules else ""
+    told = _listed("Conflicts resolved by rule", resolved)
+    told += _listed("Conflicts resolved by its agent", candidate.resolved)
     return f"Merge #{candidate.issue} into {target}: {title}\n\n{told}{trailers}\n"
+
+
+def _listed(title: str, items: Sequence[str]) -> str:
+    lines = "".join(f"- {' '.join(item.split())}\n" for item in items)
+    return f"{title}:\n\n{lines}\n" if lines else ""
 
 
 def _named(run: str, candidate: Candidate) -> tuple[tuple[str, str], ...]:
