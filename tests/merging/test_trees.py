@@ -61,6 +61,15 @@ def test_of_two_versions_the_later_one_stands() -> None:
     assert merged("a.json", base, ours, theirs) == theirs
 
 
+def test_lines_end_as_they_did() -> None:
+    base = '{\r\n  "a": "1.0"\r\n}'
+    ours = '{\r\n  "a": "1.1",\r\n  "b": {\r\n    "x": 1\r\n  }\r\n}'
+    theirs = '{\r\n  "a": "1.2",\r\n  "c": [\r\n    2\r\n  ]\r\n}'
+    assert merged("a.json", base, ours, theirs) == (
+        '{\r\n  "a": "1.2",\r\n  "b": {\r\n    "x": 1\r\n  },\r\n  "c": [\r\n    2\r\n  ]\r\n}'
+    )
+
+
 def test_a_key_that_one_side_took_out_is_gone() -> None:
     assert merged("a.toml", "x = 1\ny = 1\n", "x = 1\n", "x = 2\ny = 1\n") == "x = 2\n"
 

@@ -62,7 +62,7 @@ def _lines(was: Lines, mine: Lines, other: Lines) -> Lines:
     later = versions.latest(*(_bare(lines) for lines in (was or mine, mine, other)))
     if later is None:
         raise _DisputedError
-    return (later,)
+    return (later.rstrip("\n") + _ending(mine[-1]),)
 
 
 def _says(entry: Entry) -> Sequence[str]:
@@ -81,5 +81,10 @@ def _separated(entry: Entry) -> Entry:
 
 def _ended(entry: Entry, end: str) -> Entry:
     lines = entry.tail or entry.head
-    lines = (*lines[:-1], lines[-1].rstrip().rstrip(",") + end + "\n")
+    lines = (*lines[:-1], lines[-1].rstrip().rstrip(",") + end + _ending(lines[-1]))
     return replace(entry, tail=lines) if entry.tail else replace(entry, head=lines)
+
+
+def _ending(line: str) -> str:
+    """How a line ends; one at the end of its text may stand elsewhere now."""
+    return line[len(line.rstrip()) :] or "\n"
