@@ -103,6 +103,22 @@ def overtaken(root: Path) -> World:
     return world
 
 
+def following(root: Path) -> World:
+    """One lands while the other makes what does not pass the gate; its branch follows before its next turn."""
+    world = World(
+        root,
+        {"prices.py": "old\n"},
+        verify={"commands": ["test ! -e bad"]},
+        conflict_resolution={"follow_target": True},
+    )
+    world.issues({101: [], 102: []})
+    world.agent(101, "echo new > prices.py\n")
+    landed = 'until git -C "$root/repo" show main:prices.py | grep -q new; do sleep 0.05; done\n'
+    mend = "rm -f bad; cp prices.py good\n"
+    world.agent(102, f'if [ -n "$MAWEP_FEEDBACK_FILE" ]; then {mend}else {landed}touch bad; fi\n')
+    return world
+
+
 def many(root: Path) -> World:
     """An issue that lands so many files that a checkout takes its time."""
     world = World(root)
@@ -137,4 +153,5 @@ REVIEWED = Scenario(reviewed, 0, ({101: "landed"},))
 RESOLVED = Scenario(resolved, 0, ({101: "landed", 102: "landed"},))
 OVERTAKEN = Scenario(overtaken, 0, ({101: "landed", 102: "landed"},))
 RETURNED = Scenario(returned, 0, ({101: "landed", 102: "landed"},))
+FOLLOWING = Scenario(following, 0, ({101: "landed", 102: "landed"},))
 MANY = Scenario(many, 0, ({101: "landed"},))

@@ -12,6 +12,7 @@ from tests.chaos.scenarios import (
     CHAIN,
     CLASHING,
     FAILING,
+    FOLLOWING,
     LIMITED,
     MANY,
     OVERTAKEN,
@@ -133,6 +134,14 @@ INSIDE = {
             "call mawep.stages.workspace.commit:update_refs after 3",
             "call mawep.stages.workspace.merges:conclude before 3",
             "journal CandidateQueued after 3",
+        ),
+    ),
+    "a branch follows the target": (
+        FOLLOWING,
+        (
+            "call mawep.stages.workspace.following:update_refs before 1",
+            "call mawep.stages.workspace.following:update_refs after 1",
+            "call mawep.stages.workspace.workspaces:Workspaces.follow after 1",
         ),
     ),
     "the target moves": (

@@ -411,6 +411,7 @@ class Conductor:
                 gate=self.config.verify.told(),
                 protected=protected_patterns(self.config.verify.protected_paths),
                 resolver=resolver_of(self.config, gate),
+                follows=self.config.conflict_resolution.follow_target,
             ),
             state=lambda: hall.state,
             clock=self.clock,

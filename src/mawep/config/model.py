@@ -236,6 +236,12 @@ class ConflictResolution(Section):
         description="When a landing changes what an agent at work uses: `tell` it, with the difference, or `off`.",
         examples=["off"],
     )
+    follow_target: bool = Field(
+        False,
+        description="Before an agent repairs something, merge the target as it is now into its branch, if that goes "
+        "without a conflict.",
+        examples=["true"],
+    )
     semantic_merge: bool = Field(
         True,
         description="Send work that does not land back to its agent, which merges the target; false parks it.",

@@ -1,7 +1,6 @@
 """What is said on the bus: one model per payload type, and the envelope around it.
 
-Unknown fields are kept, so that an older MAWEP passes on what a newer one wrote. The table of types in
-`docs/bus.md` is checked against this file.
+Unknown fields are kept, so that an older MAWEP passes on what a newer one wrote. `docs/bus.md` is checked against this.
 """
 
 from __future__ import annotations
@@ -97,7 +96,7 @@ class Assignment(Payload):
 
 
 class Repair(Payload):
-    """What the attempt made is not good yet; `feedback` says why. `round` counts from 1.
+    """What the attempt made is not good yet; `feedback` says why. `target` is merged first, if that goes by itself.
 
     `work` is the assignment it is about: its session may live no more, and a new one has to be opened.
     """
@@ -107,6 +106,7 @@ class Repair(Payload):
     feedback: str
     round: int
     work: Assignment
+    target: str | None = None
 
 
 class Deliver(Payload):

@@ -58,7 +58,7 @@ Examining = ev.ImportIntended | ev.RevertIntended | ev.GateIntended | ev.ReviewI
 
 @dataclass(frozen=True)
 class Told:
-    """What holds for the whole run: templates as they are at its start, gate commands, protected paths."""
+    """What holds for the whole run, as it is at its start. `follows`: live branches are brought up to the target."""
 
     prompt: str | None
     feedback: str | None
@@ -66,6 +66,7 @@ class Told:
     protected: tuple[str, ...]
     resolver: Resolver | None
     """Resolves conflicts by rule; None: nothing is."""
+    follows: bool
 
 
 class Effects:
@@ -191,14 +192,12 @@ class Effects:
     def _assignment(self, number: Number, *, resume: bool) -> wire.Assignment:
         state, attempt = self._state(), self._attempt(number)
         issue = state.graph.issues[number]
-        agent = f"agent-{attempt.slot}"
         others = state.claims.reserved_from(number)
         context = self._context(issue, attempt, tuple(others))
-        given = acceptance.Given(state.run, number, attempt.number)
         return wire.Assignment(
             issue=msgspec.to_builtins(issue),
             attempt=attempt.number,
-            agent=agent,
+            agent=f"agent-{attempt.slot}",
             branch=attempt.branch,
             base=attempt.base,
             worktree=attempt.name,
@@ -208,7 +207,7 @@ class Effects:
             claims_of_others=_at_most(CLAIMS_TOLD, tuple(others)),
             own_claims=list(state.claims.held_by(number) or issue.files),
             protected=list(self._told.protected),
-            trailers=dict(given.trailers()),
+            trailers=dict(acceptance.Given(state.run, number, attempt.number).trailers()),
             session_id=attempt.session.id if attempt.session and attempt.session.loadable else None,
             resume=resume,
             ended_fence=attempt.previous_fence if resume else None,
@@ -226,6 +225,7 @@ class Effects:
             feedback=self._feedback(repair.issue, asked_by(self._state(), repair)),
             round=repair.round,
             work=self._assignment(repair.issue, resume=False),
+            target=self._state().target if self._told.follows and not repair.merge else None,
         )
 
     def _continued(self, intent: ev.AttemptContinued) -> wire.Repair:

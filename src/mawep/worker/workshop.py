@@ -43,6 +43,7 @@ from mawep.worker.desk import (
     usage_of,
     write_issue,
 )
+from mawep.worker.following import followed
 from mawep.worker.keeping import Keeping
 from mawep.worker.mishaps import logged
 from mawep.worker.models import Models, ended
@@ -147,7 +148,7 @@ class Worker:
                 self._start(work, fence, self._first_turn)
             case wire.Repair() as repair:
                 self._results.settled((repair.issue, repair.attempt))
-                self._start(repair.work, fence, lambda desk: self._repair(desk, repair.feedback))
+                self._start(repair.work, fence, lambda desk: self._repair(desk, repair))
             case wire.Stop() as stop:
                 self._results.settled((stop.issue, stop.attempt))
                 self._in_background(self._stop(stop, fence))
@@ -292,12 +293,15 @@ class Worker:
         await self._sessions.open(desk, resume=desk.work.session_id)
         return (await self._converse(desk, CONTINUE, resumed=True)).stop
 
-    async def _repair(self, desk: Desk, feedback: str) -> str:
+    async def _repair(self, desk: Desk, repair: wire.Repair) -> str:
         """The same session if it lives or can be loaded, else a fresh one with the evidence."""
+        feedback = repair.feedback
         command = isinstance(self._settings.runtime_of(desk), CommandRuntime)
-        if desk.session is None or command:
+        if desk.session is None or command or repair.target is not None:
             await self._sessions.close(desk)
             await until_free(lock_of(self._settings, desk), LOCK_SECONDS)
+            if repair.target is not None:
+                feedback = f"{await followed(desk, self._workspaces, repair.target)}\n\n{feedback}"
             if not await self._sessions.reopen(desk, "again" if command else desk.work.session_id):
                 await self._sessions.open(desk, resume=None)
                 feedback = f"{desk.work.prompt}\n\n{feedback}"

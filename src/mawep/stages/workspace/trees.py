@@ -27,7 +27,7 @@ from mawep.stages.workspace.values import TreeGoneError, WorkspaceExists
 
 POOL_PREFIX = "mawep-"
 
-_STRICT = {
+STRICT = {
     "GIT_CONFIG_COUNT": "2",
     "GIT_CONFIG_KEY_0": "core.trustCtime",
     "GIT_CONFIG_VALUE_0": "true",
@@ -69,7 +69,7 @@ class Trees:
         anything else; `--reset` compares every file with the index and overwrites whatever is in the way.
         """
         door = self.repository.worktree(Path(record.path), None)
-        await door.run("read-tree", mode, "-u", commit, index=self.registry.index(record.name), env=_STRICT)
+        await door.run("read-tree", mode, "-u", commit, index=self.registry.index(record.name), env=STRICT)
 
     async def seat(self, record: Record) -> None:
         """Give the directory a fresh worktree entry at the record's commit, whatever its old one was."""

@@ -17,6 +17,7 @@ from mawep.adapters.process import Supervisor
 from mawep.clock import Clock
 from mawep.core.model import Sha
 from mawep.stages.workspace.commit import Committer
+from mawep.stages.workspace.following import Follower
 from mawep.stages.workspace.gates import Gates
 from mawep.stages.workspace.guarded import guarded_paths
 from mawep.stages.workspace.layout import branch_head, entry_of, point
@@ -73,6 +74,7 @@ class Workspaces:
             trash=self._trash,
         )
         self._committer = Committer(repository, self._registry, self._private, clock, settings.quota_gb * 1e9)
+        self._follower = Follower(repository, self._registry, self._committer, clock)
         self._collector = Collector(
             repository, supervisor, self._registry, self._private, settings.confinement
         )
@@ -315,6 +317,15 @@ class Workspaces:
         Raises BranchMovedError, LeftOutError, TreeGoneError or GitError.
         """
         return await self._committer.commit(workspace, message, identity, trailers)
+
+    async def follow(
+        self, workspace: Workspace, target: Sha, identity: Identity, trailers: Mapping[str, str]
+    ) -> tuple[str, ...]:
+        """Merge the target into a branch whose agent does not run; the files that do not merge (then nothing is done).
+
+        Raises TreeGoneError or GitError.
+        """
+        return await self._follower.follow(workspace, target, identity, trailers)
 
     async def salvage(self, workspace: Workspace, ref: str, message: str, identity: Identity) -> Sha | None:
         """Keep everything there, committed or not, under `ref`, durably; None when nothing differs from the base.
