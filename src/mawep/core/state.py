@@ -236,6 +236,11 @@ class IssueRecord(msgspec.Struct, frozen=True):
         return self.attempt is not None and self.attempt.offered_by != ""
 
     @property
+    def reverts(self) -> bool:
+        """True when it has landed, and its attempt is to take that back."""
+        return self.landed_as is not None and self.attempt is not None and bool(self.attempt.reverts)
+
+    @property
     def proposed(self) -> bool:
         """True while it waits for what a forge says of its pull request."""
         return self.pull is not None and self.state is IssueState.QUEUED and not self.sent_back

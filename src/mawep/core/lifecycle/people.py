@@ -25,7 +25,7 @@ def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
         )  # it ended before the issue could begin
     if not (record.state.terminal and rules.not_landed_yet(record)):
         return state
-    if record.landed_as is not None:
+    if record.reverts:
         return revert_again(state, rec, record, event.by)
     if record.state is IssueState.REVERTED:
         state, record = replace(state, reverted=state.reverted - 1), replace(record, reverted_as=None)

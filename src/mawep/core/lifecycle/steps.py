@@ -130,7 +130,7 @@ def in_the_way(state: State, number: Number) -> Number | Far | None:
 
 def give_up(state: State, record: IssueRecord, at: datetime) -> State:
     """A person does not want it any more: it is cancelled, and what was to be reverted stays landed."""
-    if record.landed_as is None:
+    if not record.reverts:
         return leave(state, record, IssueState.CANCELLED, at)
     record = replace(record, detail="", hunks="", files=(), cancelled_by=None)
     return freed(_landed(state, record, at), record.number)
