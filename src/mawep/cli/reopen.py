@@ -1,4 +1,4 @@
-"""Reopen an issue of a run that no process conducts."""
+"""Take up an issue of a run again that no process conducts."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 from mawep.cli.conduct import refuse_unfinished
 from mawep.clock import SystemClock
-from mawep.coordination.envelopes import Retry
 from mawep.core.engine import replay
 from mawep.errors import UsageError
-from mawep.orchestrator.verbs import carry_out
+from mawep.orchestrator.verbs import Verb, carry_out
 from mawep.state import journal as journals
 from mawep.state.groups import group_of_run
 from mawep.state.journal import Journal
@@ -39,13 +38,13 @@ def refuse_living(common_dir: Path, run: str) -> None:
             )
 
 
-async def reopen(common_dir: Path, run: RunSummary, issue: int, *, alone: bool) -> str:
-    """Write down that a person wants the issue tried again; a sentence that says so.
+async def reopen(common_dir: Path, run: RunSummary, verb: Verb, *, alone: bool) -> str:
+    """Write down what a person wants of an issue that has ended; a sentence that says so.
 
     `alone`: the configuration is about this repository only.
 
     Raises:
-        Refused: it is not in the run, or is in no state to be tried again.
+        Refused: it is not in the run, or is in no state for it.
         UsageError: another run on the target is not finished, or works on it now, or this one belongs to others.
     """
     if alone:
@@ -56,7 +55,7 @@ async def reopen(common_dir: Path, run: RunSummary, issue: int, *, alone: bool) 
             refuse_unfinished(common_dir, run.target_branch)
         with closing(Journal.open(run.directory.journal)) as journal:
             state = replay(journals.read(run.directory.journal))
-            said, events = carry_out(Retry(issue=issue), getpass.getuser(), "", state)
+            said, events = carry_out(verb, getpass.getuser(), "", state)
             for event in events:
                 journal.append(event, SystemClock().now())
             await journal.commit()

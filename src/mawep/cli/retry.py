@@ -40,15 +40,16 @@ async def _retry(
 
     repository = await open_repository(config, issue.repository)
     chosen = choose_run(repository.common_dir, run)
+    again = Retry(issue=issue.number)
     if chosen.alive:
-        print(await ask(repository.common_dir, chosen, Retry(issue=issue.number)))
+        print(await ask(repository.common_dir, chosen, again))
         return 0
 
     from mawep.cli.reopen import reopen
 
     if not no_run:
         read_configs(config, set_ or ())  # before the journal says something that nobody can carry out
-    said = await reopen(repository.common_dir, chosen, issue.number, alone=not about_several(config))
+    said = await reopen(repository.common_dir, chosen, again, alone=not about_several(config))
     if no_run:
         print(f"{said}; `mawep resume` goes on with the run")
         return 0

@@ -23,6 +23,7 @@ VERBS = {
     "pause": ("mawep pause",),
     "cancel": ("mawep cancel 103 105", "mawep cancel"),
     "retry": ("mawep retry 104",),
+    "resolve": ("mawep resolve 104", "mawep resolve 104 --continue"),
     "revert": ("mawep revert 104", "mawep revert 102 --with-dependents"),
     "merge-file": ("mawep merge-file base.py ours.py theirs.py --path src/app.py --all",),
     "serve": ("mawep serve", "mawep serve --webhooks --port 8765"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mawep.core.model import Number, Value
-from mawep.core.state import State
+from mawep.core.state import IssueRecord, State
 
 MARKEDLY = 2
 """A change is the smaller one when the other has so many times its lines, or more; else they are alike."""
@@ -27,6 +27,10 @@ class Clash(Value, frozen=True):
         return "conflict-" + "-".join(map(str, self.issues))
 
 
+def _has_agent(record: IssueRecord) -> bool:
+    return record.state.holds_slot and not record.offered
+
+
 def clash_of(
     state: State, issues: tuple[Number, ...], files: tuple[str, ...], lines: Mapping[Number, int]
 ) -> Clash:
@@ -36,7 +40,7 @@ def clash_of(
     is markedly smaller; if they are alike, who began later. Whose agent merges the target is not asked to move for it.
     """
     merges = len(issues) == 1 and state.issues[issues[0]].returned is not None
-    at_work = [number for number in issues if state.issues[number].state.holds_slot and not merges]
+    at_work = [number for number in issues if _has_agent(state.issues[number]) and not merges]
     least = min((lines[number] for number in at_work), default=0)
     alike = all(lines[number] < MARKEDLY * max(least, 1) for number in at_work)
     asked = max(

@@ -16,7 +16,8 @@ import msgspec
 import structlog
 
 from mawep.adapters.git import LockHeldError, Repository, Sha
-from mawep.adapters.git_refs import RefMovedError
+from mawep.adapters.git_objects import is_ancestor
+from mawep.adapters.git_refs import RefMovedError, read_ref
 from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
 from mawep.clock import Clock
 from mawep.coordination import channels, outages
@@ -298,7 +299,7 @@ class Effects:
     async def _examine(self, intent: Examining, recorded: ev.Recorded) -> ev.AnyEvent | None:
         match intent:
             case ev.ImportIntended():
-                return await take_in(self._repository, intent, self._state(), self._told.protected)
+                return await self._import(intent)
             case ev.RevertIntended():
                 return await _made(lambda: take_back(self._repository, intent, self._state(), recorded.at))
             case ev.GateIntended():
@@ -307,6 +308,12 @@ class Effects:
                 return await self._reviews.perform(intent, recorded.seq)
             case ev.BreaksSought():
                 return await breakage.found(self._repository, intent, self._state())
+
+    async def _import(self, intent: ev.ImportIntended) -> ev.CandidateImported | ev.ImportRefused:
+        state = self._state()
+        person = state.issues[intent.issue].offered  # who may have merged what the run has not seen yet
+        target = await self._target.now(state.target) if person else state.target
+        return await take_in(self._repository, intent, state, target=target, protected=self._told.protected)
 
     async def _run_gate(self, intent: ev.GateIntended) -> ev.GateFinished:
         try:
@@ -400,12 +407,18 @@ class Effects:
             if workspace is not None:
                 await self._workspaces.discard(workspace)
             if state.rules.mode != "branch_only":  # whose branches are what a person wants
-                refs[f"refs/heads/{attempt.branch}"] = attempt.commit
+                ref = f"refs/heads/{attempt.branch}"
+                refs[ref] = await self._contained(ref, attempt) if attempt.offered_by else attempt.commit
             refs[acceptance.candidate_ref(state.run, number, attempt.number)] = None
             proposed = Proposed(state.run, number, attempt.number, attempt.branch)
             refs |= dict.fromkeys((proposed.made, proposed.given))
         await self._forget(refs, recorded.at)
         return ev.WorkspacesRetired(intent.issues)
+
+    async def _contained(self, ref: str, attempt: Attempt) -> Sha | None:
+        """Where a branch is, if what a person made of it contains that; else where it is not."""
+        head, made = await read_ref(self._repository, ref), attempt.commit or ""
+        return head if head and await is_ancestor(self._repository, head, made) else made
 
     async def _forget(self, refs: Mapping[str, Sha | None], intended_at: datetime | None) -> None:
         """Let go of refs; while somebody is at work there they are kept, which is no reason to stop."""

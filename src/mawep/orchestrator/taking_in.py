@@ -22,15 +22,20 @@ log = structlog.get_logger("mawep.taking_in")
 
 
 async def take_in(
-    repository: Repository, intent: ev.ImportIntended, state: State, protected: Sequence[str]
+    repository: Repository,
+    intent: ev.ImportIntended,
+    state: State,
+    *,
+    target: Sha,
+    protected: Sequence[str],
 ) -> ev.CandidateImported | ev.ImportRefused:
-    """Check the commits that an attempt ends with."""
+    """Check the commits that an attempt ends with; `target` is where the target is."""
     scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
     taken = await accept(
         repository,
         intent,
         run=state.run,
-        target=state.target,
+        target=target,
         others=await _heads_of_others(repository, state, intent.issue),
         guard=Guard(protected, state.claims.reserved_from(intent.issue), scopes, labels),
     )

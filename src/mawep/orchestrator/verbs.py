@@ -157,6 +157,8 @@ def _offer(verb: wire.Offer, by: str, state: State) -> tuple[str, list[ev.AnyEve
             f"#{verb.issue} is {record.state}; only what is parked can be resolved",
             next_step=f"see `mawep explain {verb.issue}`",
         )
+    if state.rules.mode == "pull_request":
+        raise Refused(f"#{verb.issue} lands by a pull request", next_step="push what you made to its branch")
     said = f"#{verb.issue} goes on with {verb.head[:12]}: it is checked, gated and landed"
     return said, [ev.CandidateOffered(verb.issue, verb.head, by)]
 

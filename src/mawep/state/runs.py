@@ -19,6 +19,9 @@ from pathlib import Path
 from mawep.adapters.sqlite_files import open_to_read
 from mawep.errors import JournalError, UsageError
 
+_SAY_SO = "'RunEnded', 'IssueReopened', 'CandidateOffered', 'RevertAsked'"
+"""Events that say whether a run has ended: after the last three it goes on."""
+
 
 @dataclass(frozen=True)
 class RunDirectory:
@@ -123,7 +126,7 @@ def summarize(directory: RunDirectory) -> RunSummary | None:
     if not directory.journal.exists():
         return None
     first = "SELECT json, at FROM events WHERE type = 'RunStarted' ORDER BY seq LIMIT 1"
-    last = "SELECT type FROM events WHERE type IN ('RunEnded', 'IssueReopened') ORDER BY seq DESC LIMIT 1"
+    last = f"SELECT type FROM events WHERE type IN ({_SAY_SO}) ORDER BY seq DESC LIMIT 1"  # noqa: S608
     try:
         with closing(open_to_read(directory.journal)) as db:
             begun = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'events'").fetchone()
