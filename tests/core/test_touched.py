@@ -6,7 +6,9 @@ import pytest
 
 from mawep.core import events as ev
 from mawep.core import touched
+from mawep.core.lifecycle.steps import put
 from mawep.core.model import FailureReason, Rules
+from mawep.core.state import replace
 from mawep.core.touched import MOST_TOUCHED, RESERVED, SHARED, changed, seen, shared, sharers
 from tests.core.driver import Driver, green, issue
 
@@ -83,6 +85,13 @@ def test_there_is_an_end_to_what_is_written_down() -> None:
     assert look(run, 1, "one-more.py") == []
     run.tell(ev.FilesTouched(1, run.fence(1), ("one-more.py",)))
     assert len(changed(run.state, 1)) == MOST_TOUCHED
+
+
+def test_who_merges_the_target_in_is_not_taken_for_the_author_of_it() -> None:
+    run = Driver(issue(1)).start(1)
+    merging = replace(run.state.issues[1], attempt=replace(run.attempt(1), merge_rounds=1))
+    assert seen(run.state, 1, run.fence(1), ["a.py"]) != []
+    assert seen(put(run.state, merging), 1, run.fence(1), ["a.py"]) == []
 
 
 def test_what_is_no_path_or_comes_too_late_is_no_news() -> None:

@@ -28,10 +28,13 @@ Seen = ev.FilesTouched | ev.MessageSent
 
 
 def seen(state: State, number: Number, fence: int, paths: Iterable[str]) -> list[Seen]:
-    """What follows when a worker says which files an attempt has changed: nothing unless some of it is new."""
+    """What follows when a worker says which files an attempt has changed: nothing unless some of it is new.
+
+    Who was asked to merge the target writes what others have landed, which says nothing of its own work.
+    """
     record = state.issues.get(number)
     attempt = record.attempt if record is not None and number in state.active else None
-    if attempt is None or attempt.fence != fence:
+    if attempt is None or attempt.fence != fence or attempt.merge_rounds:
         return []
     new = fresh(attempt, _inside(paths))
     if not new:

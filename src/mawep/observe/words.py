@@ -14,6 +14,7 @@ from mawep.observe.text import count, duration, first_line, numbers, one_line, s
 ROUTINE = frozenset(
     {
         ev.LeasesExtended,
+        ev.FilesTouched,
         ev.SessionOpened,
         ev.ImportIntended,
         ev.RevertIntended,

@@ -22,6 +22,8 @@ async def watched(desk: Desk, repository: Repository, clock: Clock) -> AsyncIter
     """Tell the desk's turn what changes while the block runs, and at its end what changed last."""
     if desk.changed is None:
         desk.changed = Changed(repository.worktree(desk.at.path, None))
+    else:
+        await logged("changed files not seen", desk.changed.look())  # between turns it was not the agent
     task = asyncio.create_task(_watch(desk, desk.changed, clock))
     try:
         yield
