@@ -8,7 +8,7 @@ import pytest
 
 from mawep.core import events as ev
 from mawep.core.model import Budget, FailureReason, GateResult, IssueState, Rules, Usage
-from mawep.core.returning import instead
+from mawep.core.returning import instead, others
 from mawep.core.schedule import RefusalKind, agents_wanted, refusals
 from mawep.core.state import replace
 from tests.core.driver import Driver, green, issue, red, verdict
@@ -278,3 +278,26 @@ def test_a_way_without_a_verdict_is_nothing_that_its_agent_could_mend() -> None:
     driver.conflict(CONFLICT, 1)
     driver.go(verdict("w-1", GateResult.NONE))
     assert driver.at(1) is IssueState.PARKED
+
+
+# --- whose text an agent is told
+
+
+def beside(*files: str) -> Driver:
+    """Two have landed while the third worked, which does not land."""
+    driver = run(1, 2, 3, max_agents=3, gate_slots=4).land(1).land(2).queue(3)
+    driver.compose(ev.MergeConflict(3, files, "<<<<<<<"))
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("files", "told"), [(("a.py",), (1, 2)), (("b.py",), ()), ((), (1, 2))], ids=["same", "other", "red"]
+)
+def test_those_are_told_that_landed_since_it_began_and_changed_what_conflicts(
+    files: tuple[str, ...], told: tuple[int, ...]
+) -> None:
+    driver = beside(*files)
+    record = driver.state.issues[3]
+    assert record.returned is not None
+    assert others(driver.state, record, record.returned) == told
+    assert others(driver.state, replace(record, attempt=None), record.returned) == ()
