@@ -57,6 +57,11 @@ def test_who_is_cancelled_in_a_merge_queue_lands_if_it_was_merged_first() -> Non
     assert simulate(7224).state.ended
 
 
+def test_what_somebody_has_merged_already_needs_no_gate_to_be_proposed_again() -> None:
+    """A pull request was merged by a person while its agent was lost; the next attempt brings nothing new."""
+    assert simulate(1043).state.ended
+
+
 def test_every_event_of_a_run_happens() -> None:
     seen = Counter(type(event) for event in events(runs(0) + runs(1)))
     assert set(seen) == set(get_args(ev.AnyEvent)) - {ev.FarSeen, ev.AgentsAllowed}  # these need several runs

@@ -216,16 +216,21 @@ class Observer:
     def _see_proposed(self, event: ev.PullRequestIntended | ev.MergeIntended, before: State) -> None:
         pull = before.issues[event.issue].pull
         by_others = pull is not None and pull.seen is not None and pull.seen.state is not ev.PullState.OPEN
-        green = self._passed(self._repository[event.head].tree, {event.issue})
+        green = self._fit(event.issue, event.head)
         self._require(green or by_others, Invariant.PROPOSED_GREEN, event)
         waits = event.issue in self.book.queued and event.issue not in self.book.slots.values()
         self._require(waits, Invariant.PROPOSED_WITHOUT_SLOT, event)
         if isinstance(event, ev.MergeIntended):
             self._require(not self.book.merging, Invariant.ONE_MERGE, event)
 
+    def _fit(self, issue: Number, head: Sha) -> bool:
+        """True when what this head would bring of the issue passed the gate; others may have brought it already."""
+        brings = {issue} - self._repository.contained(self._repository.target)
+        return self._passed(self._repository[head].tree, brings)
+
     def merged(self, issue: Number, head: Sha) -> None:
         """The forge has merged for us."""
-        self._require(self._passed(self._repository[head].tree, {issue}), Invariant.PROPOSED_GREEN, issue)
+        self._require(self._fit(issue, head), Invariant.PROPOSED_GREEN, issue)
         self._require(issue not in self._landed, Invariant.LANDED_ONCE, issue)
         landed = self._landed | self._truth.by_others
         self._require(self._needed[issue] <= landed, Invariant.DEPENDENCIES_FIRST, issue)
