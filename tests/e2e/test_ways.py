@@ -33,7 +33,7 @@ def test_the_second_way_lands_when_only_that_passes(tmp_path: Path) -> None:
 
 
 def test_who_makes_a_batch_red_as_it_was_merged_lands_alone_in_another_way(tmp_path: Path) -> None:
-    world = pricing(tmp_path, [TWICE_FIRST], together=True, verify={"slots": 2})
+    world = pricing(tmp_path, [], together=True, verify={"slots": 2})
     ended = world.start()
     assert ended.states == {101: "landed", 102: "landed"}, ended.said
     opened = [event.members for event in world.events(ev.LandingOpened)]

@@ -21,14 +21,16 @@ with open({gated!r}, "a") as gated:
     print(said, file=gated)
 while {together!r} and said in "54" and len(set(pathlib.Path({gated!r}).read_text().split()) & set("54")) < 2:
     time.sleep(0.02)
-sys.exit(int(said) not in {right!r})
+both = [line for line in pathlib.Path({gated!r}).read_text().split() if line in ("7", "10")]
+sys.exit(int(said) not in {right!r} and not ({together!r} and said != both[0]))
 """
 
 
 def pricing(root: Path, right: Iterable[int], *, together: bool = False, **config: Any) -> World:
     """#101 lands first; #102, which began as early, then conflicts. The gate lets `right` results pass.
 
-    It writes each result that it sees to `gated`. `together`: both wait to land before either does.
+    It writes each result that it sees to `gated`. `together`: both wait to land before either does, and of
+    the results of both only the first that it sees is wrong.
     """
     root.mkdir(parents=True, exist_ok=True)
     gate = root / "gate.py"
