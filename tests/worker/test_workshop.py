@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -619,3 +620,26 @@ async def test_the_last_that_an_agent_did_is_told_while_it_thinks(shop: Shop) ->
     assert len(told()) < 8
     await shop.stop(101)
     await shop.result(101)
+
+
+async def test_what_an_agent_changes_is_told_and_what_changed_between_its_turns_is_not(shop: Shop) -> None:
+    shop.agent(101, 'touch "turn $(ls ../../ | grep -c ^turn)"; read -r forever < ../../until')
+    os.mkfifo(shop.file("until"))
+    shop.open()
+
+    def changed(fence: int) -> set[str]:
+        return {file for said in shop.said(wire.Progress, 101, fence) for file in said.files}
+
+    async def turn(fence: int, expected: set[str]) -> None:
+        await eventually("what it changes is told", lambda: changed(fence) == expected, PATIENCE)
+        with shop.file("until").open("w") as pipe:
+            pipe.write("go on\n")
+        await shop.result(101, fence=fence)
+
+    await shop.assign(101, fence=1)
+    await turn(1, {"turn 0"})
+    started = await shop.hears(wire.AttemptStarted, 101, 1)
+    (Path(started.worktree) / "of others").touch()
+    shop.file("turn").touch()
+    await shop.repair(101, fence=2)
+    await turn(2, {"turn 1"})
