@@ -48,7 +48,7 @@ async def test_who_uses_what_has_changed_is_told_what_and_where_and_shown_the_di
 ) -> None:
     target = Target(tmp_path, {"shop/prices.py": PRICES})
     told = await target.told("shop/cart.py")
-    assert told.startswith("prices in currencies (#7)\n")
+    assert told.startswith("What landed changes shop/prices.py:\nprices in currencies (#7)\n")
     assert "shop/prices.py, used in shop/cart.py:" in told
     assert "price(item)\n    is now price(item, currency)" in told
     assert "-def price(item):\n+def price(item, currency):" in told

@@ -67,9 +67,9 @@ async def broken_by(repository: Repository, old: Sha, new: Sha, works: Sequence[
         if work.head is not None and await is_ancestor(repository, new, work.head):
             continue  # it has merged that already
         texts = await _texts(repository, work)
-        text = await asyncio.to_thread(_told, changed, texts, paths)
+        text = await asyncio.to_thread(_told, changed, texts, paths, titles)
         if text:
-            found.append(Broken(work.issue, work.attempt, f"{titles}\n{text}"[:MOST_SHOWN]))
+            found.append(Broken(work.issue, work.attempt, text[:MOST_SHOWN]))
     return tuple(found)
 
 
@@ -126,18 +126,21 @@ def _text(content: bytes) -> str | None:
 # --- in words
 
 
-def _told(changed: Sequence[_Changed], texts: Mapping[str, str], paths: frozenset[str]) -> str:
+def _told(changed: Sequence[_Changed], texts: Mapping[str, str], paths: frozenset[str], titles: str) -> str:
     """What of the changes these texts use, with the difference; empty when nothing."""
     readers = [Reader(path, text) for path, text in sorted(texts.items())]
-    parts, differences = [], []
+    files, parts, differences = [], [], []
     for one in changed:
         users = {reader.path: reader.uses(one.path, one.breaks, paths) for reader in readers}
         used = [what for what in one.breaks if any(what in hits for hits in users.values())]
         if used:
+            files.append(one.path)
             names = ", ".join(path for path, hits in users.items() if hits)
             parts.append("\n".join([f"{one.path}, used in {names}:", *map(_sentence, used)]))
             differences.append(_difference(one))
-    return "\n\n".join([*parts, *differences])
+    if not files:
+        return ""
+    return "\n\n".join([f"What landed changes {', '.join(files)}:\n{titles}", *parts, *differences])
 
 
 def _sentence(what: Break) -> str:
