@@ -115,7 +115,7 @@ INSIDE = {
     "the gate chooses among ways to merge": (
         RESOLVED,
         (
-            "call mawep.stages.land.resolve:_tree after 1",
+            "call mawep.stages.land.resolve:_put after 1",
             "call mawep.stages.land:hold after 4",
             "journal LandingComposed after 2",
             "effect GateIntended before 4",
