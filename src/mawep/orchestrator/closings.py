@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 
-from mawep.core.model import Number
+from mawep.core.model import IssueState, Number
 from mawep.core.state import State
 from mawep.orchestrator.report_names import closing, closing_whole
 from mawep.state.outbox import Outbox
@@ -49,7 +49,10 @@ class Closings:
 
     def of(self, number: Number) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """The closing of an issue of the run, if it is due, by its name."""
-        landed_as = self._state().issues[number].landed_as
+        record = self._state().issues[number]
+        landed_as = (
+            record.landed_as if record.state is IssueState.LANDED else None
+        )  # not while it is taken back
         if landed_as is not None and number not in self._later:
             name = closing(number, landed_as)
             if not self._outbox.done(name):
