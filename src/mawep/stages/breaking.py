@@ -58,9 +58,9 @@ async def broken_by(repository: Repository, old: Sha, new: Sha, works: Sequence[
     changed = await _changed(repository, old, new)
     if not changed:
         return ()
-    titles = (await repository.run("log", "--first-parent", "--format=%s", f"{old}..{new}")).decode(
-        "utf-8", "replace"
-    )
+    titles = (
+        await repository.run("log", "--first-parent", "--max-count=10", "--format=%s", f"{old}..{new}")
+    ).decode("utf-8", "replace")
     paths = frozenset(entry.path for entry in await list_tree(repository, new)) | {c.path for c in changed}
     found = []
     for work in works:
