@@ -140,6 +140,27 @@ def test_who_merges_is_shown_so_and_can_be_killed_meanwhile(tmp_path: Path) -> N
     promises.kept(world)
 
 
+@pytest.mark.parametrize("kind", ["off", "required"])
+def test_an_agent_with_a_session_is_told_in_the_same_session(tmp_path: Path, kind: str) -> None:
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    agents = {"runtime": "scripted", "command": None, "script_dir": str(scripts), "sandbox": kind}
+    world = World(tmp_path / "world", {"shared.txt": "none\n"}, agents=agents)
+    merge = {"run": "git merge --no-commit main; echo both > shared.txt; git add shared.txt"}
+    for number in (101, 102):
+        world.issue(number)
+        begin = {"write": {"path": "shared.txt", "text": f"{number}\n"}}
+        pages = {"steps": [begin], "on_repair": [[merge, {"commit": "Merge main"}]]}
+        (scripts / f"{number}.yaml").write_text(json.dumps(pages))
+    ended = world.start()
+    assert ended.code == 0, ended.said
+    promises.kept(world)
+    assert (world.repo / "shared.txt").read_text() == "both\n"
+    (asked,) = world.events(ev.RepairIntended)
+    sessions = {one.session.id for one in world.events(ev.SessionOpened) if one.issue == asked.issue}
+    assert asked.merge and len(sessions) == 1
+
+
 def test_who_does_not_want_that_has_it_parked_at_once(tmp_path: Path) -> None:
     world = clashing(tmp_path, "exit 3\n", conflict_resolution={"semantic_merge": False})
     ended = world.start()

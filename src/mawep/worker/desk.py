@@ -98,6 +98,7 @@ class Desk:
     opening: Opening = field(default_factory=Opening)
     turn: Turn | None = None
     task: asyncio.Task[None] | None = None
+    leaving: asyncio.Task[None] | None = None
     lease: Lease | None = None
     newest: int = 0
     reported: float = 0.0

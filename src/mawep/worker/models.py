@@ -28,7 +28,7 @@ class Models:
         self,
         settings: WorkerSettings,
         desks: Mapping[tuple[int, int], Desk],
-        in_background: Callable[[Coroutine[Any, Any, None]], None],
+        in_background: Callable[[Coroutine[Any, Any, None]], object],
     ) -> None:
         self._settings = settings
         self._gateway: Gateway | None = settings.gateway

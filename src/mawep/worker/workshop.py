@@ -154,7 +154,7 @@ class Worker:
                 self._in_background(self._stop(stop, fence))
             case wire.Release() as release:
                 self._results.settled((release.issue, release.attempt))
-                self._in_background(self._release((release.issue, release.attempt)))
+                self._let_go((release.issue, release.attempt))
             case wire.Deliver() as message:
                 self._in_background(self._deliver(message))
             case wire.Answer() as answer:
@@ -166,10 +166,11 @@ class Worker:
             case other:
                 log.warning("unexpected message", type=other.type_name)
 
-    def _in_background(self, work: Coroutine[Any, Any, None]) -> None:
+    def _in_background(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(logged("message not dealt with", work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     def _start(self, work: wire.Assignment, fence: int, turn: Callable[[Desk], Awaitable[str]]) -> None:
         issue = msgspec.convert(work.issue, Issue)
@@ -199,6 +200,8 @@ class Worker:
             finally:
                 before.cancel()
                 await asyncio.gather(before, return_exceptions=True)
+        if desk.leaving is not None:  # its session is being closed: it is no session to go on in
+            await asyncio.wait({desk.leaving})
         self._desks[desk.key] = desk
         desk.work, desk.fence = work, fence
         await self._under_lease(desk, turn)
@@ -390,13 +393,16 @@ class Worker:
         self._desks.pop(key, None)
         await self._reports.send(channels.direct(channels.ORCHESTRATOR), result, fence)
 
-    async def _release(self, key: tuple[int, int]) -> None:
+    def _let_go(self, key: tuple[int, int]) -> None:
         desk = self._desks.get(key)
         if desk is not None:
-            await self._sessions.close(desk)
-            self._desks.pop(key, None)
-            if desk.workspace is not None:
-                await self._workspaces.shelve(desk.workspace)
+            desk.leaving = self._in_background(self._release(desk))
+
+    async def _release(self, desk: Desk) -> None:
+        await self._sessions.close(desk)
+        self._desks.pop(desk.key, None)
+        if desk.workspace is not None:
+            await self._workspaces.shelve(desk.workspace)
 
     async def _deliver(self, message: wire.Deliver) -> None:
         await self._talk.deliver(self._desks.get((message.issue, message.attempt)), message)
