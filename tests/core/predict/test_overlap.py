@@ -80,6 +80,7 @@ def test_of_two_groups_only_pairs_between_them_are_told() -> None:
     all_alike = plan({number: files("named", a=0.9) for number in range(1, 5)})
     pairs = [(pair.a, pair.b) for pair in sharing(all_alike, [3, 2], [1, 2])]
     assert pairs == [(1, 2), (1, 3), (2, 3)]
+    assert [(pair.a, pair.b) for pair in sharing(all_alike, [1], [2, 3])] == [(1, 2), (1, 3)]
 
 
 def test_a_file_that_many_are_likely_to_change_is_worth_a_foundation() -> None:
