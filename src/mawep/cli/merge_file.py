@@ -11,7 +11,7 @@ Text = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="A file with that text.")
 ]
 Name = Annotated[str, typer.Option("--path", help="The file's path in the repository: rules go by it.")]
-All = Annotated[bool, typer.Option("--all", help="Apply rules that need a look afterwards, too.")]
+All = Annotated[bool, typer.Option("--all", help="Apply every rule, also such as need a look afterwards.")]
 Write = Annotated[bool, typer.Option("--write", help="Write into OURS instead of printing, as git wants it.")]
 
 
@@ -44,7 +44,7 @@ def _merge(texts: list[bytes], path: str, *, everything: bool) -> tuple[bytes, i
     from mawep.merging.rungs import trusted
 
     base, ours, theirs = (text.decode("utf-8", "surrogateescape") for text in texts)
-    rungs = trusted(Trust.LIKELY if everything else Trust.CERTAIN)
+    rungs = trusted(Trust.GUESS if everything else Trust.CERTAIN)
     found = next(candidates(base, ours, theirs, path, rungs), None)
     if found is None:
         text, hunks = marked(base, ours, theirs, path, rungs)
