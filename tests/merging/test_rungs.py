@@ -22,6 +22,10 @@ CASES = {
         "same change", "a.py",
         "f('a', x)\n", 'f("a", x)\n', "f('a', y)\n", 'f("a", y)\n',
     ),
+    "new text where the other changed only formatting": (
+        "formatting", "a.py",
+        "f('a', x)\n", 'f("a", x)\n', "f('a', x)\ng(y, z)\nh(y, z)\n", 'f("a", x)\ng(y, z)\nh(y, z)\n',
+    ),
     "one side goes further": (
         "same change", "a.py",
         "import a\n", "import b\n", "import b\nimport c\n", "import b\nimport c\n",

@@ -8,6 +8,7 @@ TREES = Rung("trees", trees.offers, Trust.LIKELY)
 
 RUNGS = (
     Rung("same change", same.offers, Trust.CERTAIN),
+    Rung("formatting", same.beside_new_text, Trust.LIKELY),
     Rung("disjoint tokens", weave.disjoint, Trust.LIKELY),
     Rung("versions", versions.offers, Trust.LIKELY),
     Rung("imports", imports.offers, Trust.LIKELY),
