@@ -203,13 +203,14 @@ async def test_an_answer_that_nobody_waits_for_any_more_is_a_message(shop: Shop)
     shop.agent(
         1,
         f"mawep agent ask 'Which?' & asking=$!; until [ -e {shop.root}/go ]; do sleep 0.01; done; kill $asking\n"
+        f"wait $asking || mawep agent messages; touch {shop.root}/gone\n"
         f"until mawep agent messages | tee {shop.root}/read | grep -q 'The answer: b'; do sleep 0.1; done\n{WORK}",
     )
     shop.open()
     await shop.assign(1)
     question = await shop.hears(wire.Question, 1)
     shop.file("go").touch()
-    await eventually("it reads", lambda: shop.file("read").exists(), PATIENCE)
+    await eventually("who asked is gone", lambda: shop.file("gone").exists(), PATIENCE)
     await shop.tell(wire.Answer(issue=1, attempt=1, question_id=question.question_id, text="b"))
     assert (await shop.result(1)).outcome == "finished"
     assert "You asked: Which?" in shop.file("read").read_text()

@@ -26,7 +26,7 @@ def resolve(
     ] = False,
     json: Json = False,
 ) -> int:
-    """Take up a parked issue by hand: a worktree with the conflict in it, and back into the queue.
+    """Take up a parked issue by hand, and hand it in again.
 
     A live run takes what is handed in at once. A run that has ended or died goes on for it, here.
     """

@@ -20,7 +20,7 @@ def revert(
     only: Annotated[bool, typer.Option("--only", help="Leave what depends on it as it is.")] = False,
     json: Json = False,
 ) -> int:
-    """Take back what an issue brought to the target, through the same queue and gate.
+    """Take back what an issue brought, through queue and gate.
 
     A live run takes it into its queue. Without one it is done here, as a run of its own.
     """
