@@ -73,6 +73,13 @@ async def test_permission_is_given_once_rather_than_always(stage: Stage) -> None
     assert (decision.allowed, decision.paths, decision.why, chosen) == (True, ("free.txt",), "", "y")
 
 
+async def test_a_directory_is_no_file_that_it_may_write(stage: Stage) -> None:
+    places = [{"path": "."}, {"path": "free.txt"}]
+    decision, _ = await decided(stage, permission(ONCE, kind="execute", locations=places))
+    assert decision.paths == (".", "free.txt")
+    assert decision.writes == ("free.txt",)
+
+
 async def test_permission_is_given_always_when_that_is_all_there_is(stage: Stage) -> None:
     options = {"yy": "allow_always", "nn": "reject_always"}
     assert (await decided(stage, permission(options, locations=[{"path": "free.txt"}])))[1] == "yy"

@@ -90,7 +90,7 @@ class AcpClient:
         if chosen is None and why == "":
             why = "the agent offered no way to say yes"
         self.refused, self._refused_call = why or "", call.id
-        writes = _writes(call, paths) if not why else ()
+        writes = tuple(filter(self._is_file, _writes(call, paths))) if not why else ()
         self.turn.emit(PermissionDecided(call.title, paths, allowed=not why, why=why or "", writes=writes))
         return _permission(chosen)
 
@@ -265,6 +265,10 @@ class AcpClient:
         )
         self.turn.calls[call.id] = call
         return call
+
+    def _is_file(self, path: str) -> bool:
+        """False for a directory, such as the one that a command runs in."""
+        return not Path(self._worktree, path).is_dir()
 
     def _joined(self, known: tuple[str, ...], paths: list[str]) -> tuple[str, ...]:
         return tuple(dict.fromkeys((*known, *(relative(self._worktree, path) for path in paths))))

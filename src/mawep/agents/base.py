@@ -85,7 +85,7 @@ class UsageReported:
 
 @dataclass(frozen=True, slots=True)
 class PermissionDecided:
-    """The agent asked whether it may; `why` is empty when it was allowed. `writes` is what it then may write."""
+    """The agent asked whether it may; `why` is empty when it was allowed. `writes` are files it then may write."""
 
     title: str
     paths: tuple[str, ...]
