@@ -54,6 +54,7 @@ class Batch:
             orchestrator={"max_agents": size},
             agents={"repair_rounds": 0},
             verify={"commands": [f"sh {gate}"], "slots": slots},
+            conflict_resolution={"semantic_merge": False},  # what the batch itself takes is counted
             landing={"batch": size},
         )
         self.world.issues({FIRST + place: () for place in range(size)})
