@@ -24,11 +24,10 @@ LIKELY = 0.5
 
 async def found(repository: Repository, intent: ev.BreaksSought, state: State) -> ev.BreaksFound:
     """What the move breaks of these issues' work. What cannot be read is passed over: it is found at landing."""
-    works = [work for number in intent.issues if (work := await _work(repository, state, number))]
     try:
-        return ev.BreaksFound(
-            intent.old, intent.new, await broken_by(repository, intent.old, intent.new, works)
-        )
+        works = [work for number in intent.issues if (work := await _work(repository, state, number))]
+        broken = await broken_by(repository, intent.old, intent.new, works)
+        return ev.BreaksFound(intent.old, intent.new, broken)
     except GitError as error:
         log.warning("what a landing breaks is not known", cause=str(error))
         return ev.BreaksFound(intent.old, intent.new)
