@@ -38,7 +38,6 @@ MOST_HELD_BYTES = 2**29
 STREAMED = ("-c", "core.bigFileThreshold=128m")
 """Files longer than that are never held as a whole."""
 CHUNK = 2**16
-HEADER_BYTES = 200
 PACK_HEADER_BYTES = 12
 SAID_BYTES = 2000
 
