@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import shutil
 import tempfile
@@ -491,6 +492,18 @@ async def test_a_cancelled_reader_ends_every_time(bus_of: BusOf) -> None:
         await sending
         done, _ = await asyncio.wait([reading], timeout=1)
         assert done, f"cancelled after {n} turns of the loop, the reader went on"
+
+
+async def test_a_connection_whose_closing_is_cancelled_leaves_no_socket_open(bus_url: str) -> None:
+    for turns in range(1, 8):
+        connection = await Connection.connect(bus_url)
+        closing = asyncio.create_task(connection.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait([closing])
+        del connection
+        gc.collect()  # a socket that is open now is a warning, and a warning is an error
 
 
 async def test_observe_is_told_the_age_of_each_envelope(bus_of: BusOf) -> None:

@@ -34,13 +34,26 @@ Entry = tuple[str, dict[bytes, bytes]]
 """One stream entry: its id and its fields."""
 
 
+class _Client(Redis):
+    """A client that is closed once `aclose` was called, whatever happens to the caller."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close every socket; the library's own way leaves them open when it is cancelled before its first step."""
+        closing = asyncio.ensure_future(super().aclose(close_connection_pool))
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await asyncio.wait({closing}, timeout=ANSWER_TIMEOUT)
+            raise
+
+
 def open_client(url: str) -> Redis:
     """Return a client of `url` that retries nothing and connects at its first command.
 
     It has no timeout of its own, every use of it needs one: with one, the library waits by `asyncio.wait_for`,
     which on Python 3.11 swallows a cancellation now and then.
     """
-    return Redis.from_url(
+    return _Client.from_url(
         url,
         retry=Retry(NoBackoff(), 0),
         socket_timeout=None,
