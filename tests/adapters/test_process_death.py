@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import secrets
 import signal
+import socket
 import threading
 from collections.abc import AsyncIterator, Coroutine
 from pathlib import Path
@@ -22,6 +24,7 @@ from mawep.adapters.process import (
     read_status,
     until_free,
 )
+from mawep.adapters.process_liveness import Liveness
 from mawep.errors import InfrastructureError
 from tests.adapters.process_bench import (
     Bench,
@@ -199,6 +202,18 @@ async def test_hazard_spawn_a_fork_server_that_says_nothing_is_an_error_and_star
     monkeypatch.undo()
     assert (await (await bench.spawn("true")).wait()).ok  # requests are taken in order
     assert not (bench.home / "started").exists()
+
+
+async def test_who_gives_a_program_up_is_gone_for_its_shim_before_the_loop_turns() -> None:
+    ours, theirs = socket.socketpair()
+    liveness = Liveness("true", {"argv": ["true"]})
+    with theirs:
+        await asyncio.get_running_loop().create_unix_connection(lambda: liveness, sock=ours)
+        theirs.setblocking(False)
+        liveness.close()
+        assert json.loads(theirs.recv(100)) == {"argv": ["true"]}
+        assert theirs.recv(1) == b""
+        await asyncio.wait({liveness.ended})
 
 
 async def test_interrupting_the_owners_group_reaches_neither_programs_nor_the_fork_server(
