@@ -122,3 +122,22 @@ async def test_it_goes_with_its_owner(path: Path) -> None:
         await changed_paths_raw(repository, head(path), head(path))
         assert len(children() - others) == 1
     assert children() == others
+
+
+async def test_it_goes_also_when_its_owner_is_cancelled_while_leaving(path: Path) -> None:
+    repository, base, others = await find_repository(path), head(path), children()
+
+    async def own(answered: asyncio.Event) -> None:
+        async with repository.resident():
+            await changed_paths_raw(repository, base, base)
+            answered.set()
+
+    for turns in range(10):
+        answered = asyncio.Event()
+        owning = asyncio.create_task(own(answered))
+        await answered.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        owning.cancel()
+        await asyncio.wait({owning})
+        assert children() == others, f"cancelled after {turns} turns of the loop"

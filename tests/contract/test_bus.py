@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from mawep.adapters.valkey import Connection
+from mawep.adapters.valkey import Connection, open_client
 from mawep.clock import SystemClock
 from mawep.coordination.bus import Bus, NoReplyError, QuotaError, forget_run
 from mawep.coordination.channels import BLOCKERS, DEAD_LETTERS, ORCHESTRATOR, RESULTS, Keyspace, direct
@@ -490,7 +490,7 @@ async def test_a_cancelled_reader_ends_every_time(bus_of: BusOf) -> None:
             await asyncio.sleep(0)
         reading.cancel()
         await sending
-        done, _ = await asyncio.wait([reading], timeout=1)
+        done, _ = await asyncio.wait([reading], timeout=10)
         assert done, f"cancelled after {n} turns of the loop, the reader went on"
 
 
@@ -504,6 +504,24 @@ async def test_a_connection_whose_closing_is_cancelled_leaves_no_socket_open(bus
         await asyncio.wait([closing])
         del connection
         gc.collect()  # a socket that is open now is a warning, and a warning is an error
+
+
+async def test_a_client_whose_user_is_cancelled_while_leaving_it_leaves_no_socket_open(bus_url: str) -> None:
+    async def ask(answered: asyncio.Event) -> None:
+        async with open_client(bus_url) as client:
+            await client.ping()
+            answered.set()
+
+    for turns in range(6):
+        answered = asyncio.Event()
+        asking = asyncio.create_task(ask(answered))
+        await answered.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        asking.cancel()
+        await asyncio.wait([asking])
+        del asking
+        gc.collect()
 
 
 async def test_observe_is_told_the_age_of_each_envelope(bus_of: BusOf) -> None:

@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from mawep.adapters.finishing import finished
 from mawep.adapters.git_process import MARK, Completed, execute, owner_mark
 from mawep.adapters.git_resident import Answer, NoAnswerError, Read, Resident, read_from
 from mawep.adapters.git_view import empty, make_view
@@ -238,7 +239,7 @@ class Repository(Door):
             yield
         finally:
             residents, self._residents = self._residents, None
-            await asyncio.gather(*(resident.close() for resident in residents.values()))
+            await finished(asyncio.gather(*(resident.close() for resident in residents.values())))
 
     async def ask(self, *args: str, question: bytes, read: Read[Answer], fsync: bool = False) -> Answer:
         """As `Door.ask`, but by a process that stays, if there may be one."""

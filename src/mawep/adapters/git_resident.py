@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
 
+from mawep.adapters.finishing import finished
 from mawep.adapters.git_process import GRACE, Completed
 
 LIMIT = 2**20
@@ -89,11 +90,15 @@ class Resident:
     async def _end(self, process: Process) -> Completed:
         """See the process to its end, and what it said last."""
         self._process = None
-        cast(StreamWriter, process.stdin).close()
-        try:
-            async with asyncio.timeout(GRACE):
-                stdout, stderr = await process.communicate()
-        except TimeoutError:
-            process.kill()
+        return await finished(_ended(process))
+
+
+async def _ended(process: Process) -> Completed:
+    cast(StreamWriter, process.stdin).close()
+    try:
+        async with asyncio.timeout(GRACE):
             stdout, stderr = await process.communicate()
-        return Completed(await process.wait(), stdout, stderr)
+    except TimeoutError:
+        process.kill()
+        stdout, stderr = await process.communicate()
+    return Completed(await process.wait(), stdout, stderr)

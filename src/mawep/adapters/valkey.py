@@ -19,6 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from mawep.adapters.finishing import finished
 from mawep.errors import BusGoneError, UsageError
 
 LIBRARY = "mawep"
@@ -35,16 +36,15 @@ Entry = tuple[str, dict[bytes, bytes]]
 
 
 class _Client(Redis):
-    """A client that is closed once `aclose` was called, whatever happens to the caller."""
+    """A client that is closed once `aclose` was called or its context was left, whatever happens to the caller."""
+
+    async def __aexit__(self, *error: object) -> None:
+        """Close; the library's own way does not begin to when it is cancelled at its first step."""
+        await self.aclose()
 
     async def aclose(self, close_connection_pool: bool | None = None) -> None:
         """Close every socket; the library's own way leaves them open when it is cancelled before its first step."""
-        closing = asyncio.ensure_future(super().aclose(close_connection_pool))
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await asyncio.wait({closing}, timeout=ANSWER_TIMEOUT)
-            raise
+        await finished(super().aclose(close_connection_pool), within=ANSWER_TIMEOUT)
 
 
 def open_client(url: str) -> Redis:
