@@ -239,10 +239,26 @@ async def test_when_it_was_edited_is_told_where_that_is_known(forge: Forge, worl
 
 async def test_an_issue_is_closed_once(forge: Forge, world: World) -> None:
     number = world.seed()
-    await forge.close_issue(number)
-    await forge.close_issue(number)
+    closed = await forge.close_issue(number)
+    assert await forge.close_issue(number) is None
     issue = await forge.issue(number)
     assert (issue.state, issue.state_reason, issue.closed_by) == ("closed", "completed", world.login)
+    assert closed is not None and closed.state == "closed"
+
+
+async def test_a_closed_issue_is_opened_again(forge: Forge, world: World) -> None:
+    number = world.seed()
+    closed = await forge.close_issue(number)
+    assert closed is not None and closed.closed_at is not None
+    assert closed.closed_at == (await forge.issue(number)).closed_at == world.thing(number).closed_at
+    for _ in range(2):
+        await forge.reopen_issue(number)
+        issue = await forge.issue(number)
+        assert (issue.state, issue.closed_at) == ("open", None)
+    world.close(number, by="ann")
+    assert (await forge.issue(number)).closed_at != closed.closed_at
+    with pytest.raises(NotThere):
+        await forge.reopen_issue(99)
 
 
 async def test_permissions_tell_who_may_give_orders(forge: Forge, world: World) -> None:
@@ -287,7 +303,7 @@ async def test_a_merge_is_done_in_the_repository(forge: Forge, world: World) -> 
     assert git(bare(world), "show", "-s", "--format=%s", "main") == "Merge it"
     pull = await forge.pull(number)
     assert (pull.state, pull.merged, pull.merge_commit) == ("closed", True, merged.commit)
-    assert pull.merged_by == world.login
+    assert pull.merged_by == world.login and pull.merged_at is not None
     assert await forge.pulls(head="feature/1") == []
     assert [p.number for p in await forge.pulls(head="feature/1", state="all")] == [number]
     assert await forge.reachable(sha, "main")

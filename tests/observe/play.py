@@ -116,6 +116,17 @@ class Play:
             self._step()
         return self.state
 
+    def revert(self, *numbers: Number) -> State:
+        """Ann has the landings of these taken back, that of the last one with the others; play to the end."""
+        landings = tuple(ev.Landed(number, self.state.issues[number].landed_as or "") for number in numbers)
+        self.tell(ev.RevertAsked(self.state.graph.issues[numbers[-1]], landings, "ann"))
+        return self.finish()
+
+    def again(self, number: Number) -> State:
+        """Ann has an issue done anew; play to the end."""
+        self.tell(ev.IssueReopened(number, "ann"))
+        return self.finish()
+
     def die(self, away: float) -> None:
         """The process is killed and another one takes over after `away` seconds."""
         self._agenda.clear()
@@ -172,6 +183,11 @@ class Play:
                     self._then(0.5, ev.AttemptFailed(stop.issue, stop.fence, stop.reason, stop.detail, ref))
             case ev.ImportIntended() as intent:
                 self._then(0.1, self._imported(intent))
+            case ev.RevertIntended() as revert:
+                made = sha(f"revert {revert.issue} {revert.attempt}")
+                files = self.parts.get(revert.issue, Part()).files
+                candidate = (revert.issue, revert.attempt, made, sha(f"tree {made}"), files)
+                self._then(0.1, ev.CandidateImported(*candidate))
             case ev.GateIntended() as intent:
                 self._after(self.gate_seconds, lambda: self._gated(intent))
             case ev.LandingOpened(base=base, members=members):

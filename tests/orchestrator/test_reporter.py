@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -67,7 +68,7 @@ class Stage:
         self.at(lambda now: number in now.issues and now.issues[number].state is state)
 
     @asynccontextmanager
-    async def reporter(self) -> AsyncIterator[Reporter]:
+    async def reporter(self, past: Callable[[str], str | None] = lambda key: "") -> AsyncIterator[Reporter]:
         """A new process of the run."""
         outbox = Outbox(self.place / "outbox.db", self.clock, certain=CERTAIN)
         try:
@@ -80,9 +81,15 @@ class Stage:
                 live=self.live,
                 clock=self.clock,
                 hide=lambda text: text.replace("hunter2hunter2", "[redacted]"),
+                past=lambda key: past(key) or "",
             )
         finally:
             outbox.close()
+
+    def outbox(self) -> dict[str, str]:
+        """What was written down."""
+        with closing(sqlite3.connect(self.place / "outbox.db")) as db:
+            return dict(db.execute("SELECT key, payload FROM entries"))
 
     def comments(self, number: int) -> list[Comment]:
         return [one for one in self.world.comments.values() if one.issue == number]

@@ -23,7 +23,7 @@ from mawep.orchestrator.watcher import Watched, Watcher, Watching
 from mawep.trackers.base import ForgeIssue, Permission, RateLimited, Unreachable
 from mawep.trackers.issue_text import read
 from mawep.trackers.signs import priority_of
-from tests.core.driver import START, Driver
+from tests.core.driver import START, Driver, green
 from tests.support.forge import FakeForge
 
 
@@ -173,6 +173,30 @@ async def test_what_landed_and_was_closed_is_left_alone() -> None:
     scene.run.land(1)
     scene.world.close(1)
     assert kinds(await scene.look(), ev.IssueCancelled) == []
+
+
+async def test_what_was_closed_for_its_landing_can_be_taken_back_and_done_anew() -> None:
+    scene = Scene(many=1)
+    scene.run.land(1)
+    scene.world.close(1)
+    landed = ev.Landed(1, scene.run.state.issues[1].landed_as or "")
+    scene.run.go(ev.RevertAsked(scene.run.state.graph.issues[1], (landed,), "ann"))
+    assert kinds(await scene.look(), ev.IssueCancelled) == []
+    scene.run.go(ev.CandidateImported(1, 2, "r", "t-r", ()), green("t-r"))
+    steps = scene.run.compose()
+    scene.run.go(green(steps[-1].tree))
+    scene.run.seal()
+    scene.run.move()
+    assert scene.run.at(1) is IssueState.REVERTED
+    scene.world.label(1, ["again"], by="ann")
+    assert kinds(await scene.look(), ev.IssueCancelled) == []
+    scene.run.go(ev.IssueReopened(1, "ann"))
+    scene.world.label(1, ["at once"], by="ann")
+    assert kinds(await scene.look(), ev.IssueCancelled) == [], "it is closed still for what was taken back"
+    scene.world.reopen(1)
+    await scene.look()
+    scene.world.close(1, by="ann")
+    assert kinds(await scene.look(), ev.IssueCancelled) != []
 
 
 async def test_what_waits_for_an_issue_that_a_person_completed_waits_no_longer() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from syrupy.assertion import SnapshotAssertion
 
 from mawep.core.model import CommandResult, FailureReason, GateRecord, GateResult, IssueState, PlanEntry
+from mawep.core.state import TakenBack
 from mawep.reports import sentences, texts
 from mawep.reports.markdown import MOST
 from mawep.reports.markers import Markers
@@ -19,6 +20,7 @@ from tests.reports.test_markdown import FOREIGN, harmless
 
 RUN = "0190f3a2-0000-7000-8000-00000badcafe"
 MARK = Markers(b"k" * 32, "acme/shop", "mawep-bot").mark(102, "status", RUN)
+BACK = TakenBack("d" * 40, "e" * 40, "ann_lee")
 PLAN = (PlanEntry("Read the code", "completed"), PlanEntry("Write it", "in_progress"), PlanEntry("Test it"))
 BARE = Standing(102, "Add a cart", IssueState.WAITING, "waiting", "main", RUN)
 AT_WORK = Standing(
@@ -104,6 +106,11 @@ def standings() -> dict[str, Standing]:
             detail="60 min",
             salvage="refs/mawep/x/salvage/102-a2",
         ),
+        "taken back": replace(ended, state=IssueState.REVERTED, taken_back=BACK),
+        "taken back here alone": replace(ended, state=IssueState.REVERTED, taken_back=BACK, on_remote=False),
+        "open again": replace(ended, state=IssueState.REVERTED, taken_back=BACK, open_again=True),
+        "left closed": replace(ended, state=IssueState.REVERTED, taken_back=BACK, open_again=False),
+        "done anew": replace(AT_WORK, taken_back=BACK, open_again=True),
         "parked": replace(ended, state=IssueState.PARKED, detail="conflicts with #101 in shop/cart.py"),
     }
 

@@ -49,6 +49,7 @@ WRITES = frozenset(
         "add_labels",
         "remove_label",
         "close_issue",
+        "reopen_issue",
         "open_pull",
         "edit_pull",
         "reply",
@@ -193,12 +194,21 @@ class FakeForge:
 
         self._do("remove_label", remove)
 
-    async def close_issue(self, number: Number) -> None:
-        def close() -> None:
-            if self.world.thing(number).state == "open":
-                self.world.close(number)
+    async def close_issue(self, number: Number) -> ForgeIssue | None:
+        def close() -> ForgeIssue | None:
+            if self.world.thing(number).state == "closed":
+                return None
+            self.world.close(number)
+            return self.world.thing(number)
 
-        self._do("close_issue", close)
+        return self._do("close_issue", close)
+
+    async def reopen_issue(self, number: Number) -> None:
+        def reopen() -> None:
+            if self.world.thing(number).state == "closed":
+                self.world.reopen(number)
+
+        self._do("reopen_issue", reopen)
 
     async def permission(self, login: str) -> Permission:
         return self._do("permission", lambda: self.world.people.get(login, Permission.NONE))

@@ -516,8 +516,15 @@ class World:
         commit = self._commit(shown, method, f"{title or shown.title}\n\n{body}".strip())
         self.push(shown.base, commit)
         pull.queue = None
+        now = self.now()
         pull.shown = msgspec.structs.replace(
-            shown, state="closed", merged=True, merge_commit=commit, merged_by=by, updated_at=self.now()
+            shown,
+            state="closed",
+            merged=True,
+            merge_commit=commit,
+            merged_by=by,
+            merged_at=now,
+            updated_at=now,
         )
         if shown.base == self.default_branch:
             for number in map(int, CLOSES.findall(f"{shown.body}\n{title}\n{body}")):

@@ -111,6 +111,8 @@ class ForgejoStub(GitHubStub):
     def change_issue(self, number: str, *, params: Params, body: Any) -> Any:
         if body.get("state") == "closed":
             self.world.close(int(number))
+        if body.get("state") == "open":
+            self.world.reopen(int(number))
         return self.issue(number, params=params, body=body)
 
     def dependencies(self, number: str, *, params: Params, body: Any) -> Any:
@@ -328,6 +330,7 @@ class ForgejoStub(GitHubStub):
             "merged": pull.merged,
             "merge_commit_sha": pull.merge_commit,
             "merged_by": user(pull.merged_by),
+            "merged_at": when(pull.merged_at),
             "mergeable": bool(pull.mergeable),
             "head": {"ref": pull.head, "sha": pull.head_sha, "repo": home},
             "base": {"ref": pull.base, "sha": pull.base_sha, "repo": home},

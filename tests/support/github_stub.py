@@ -344,7 +344,7 @@ def show_pull(world: World, pull: PullRequest, *, whole: bool = True) -> dict[st
         "head": {"ref": pull.head, "sha": pull.head_sha, "repo": {"full_name": pull.head_repository}},
         "base": {"ref": pull.base, "sha": pull.base_sha},
         "merge_commit_sha": pull.merge_commit or "f" * 40,
-        "merged_at": when(pull.updated_at) if pull.merged else None,
+        "merged_at": when(pull.merged_at),
         "created_at": when(pull.created_at),
         "updated_at": when(pull.updated_at),
         "html_url": pull.url,
@@ -462,6 +462,8 @@ def _foreign(
 def _change_issue(stub: GitHubStub, number: str, params: Mapping[str, str], body: Body) -> tuple[int, Any]:
     if body.get("state") == "closed":
         stub.world.close(int(number), reason=body["state_reason"])
+    if body.get("state") == "open":
+        stub.world.reopen(int(number))
     return _issue(stub, number, params, body)
 
 

@@ -133,6 +133,8 @@ class GitLabStub(GitHubStub):
     def change_issue(self, number: str, *, params: Params, body: Any) -> Any:
         if body.get("state_event") == "close":
             self.world.close(int(number))
+        if body.get("state_event") == "reopen":
+            self.world.reopen(int(number))
         if added := body.get("add_labels"):
             self.world.label(int(number), added.split(","))
         if (gone := body.get("remove_labels")) in self.world.thing(int(number)).labels:
@@ -297,6 +299,7 @@ class GitLabStub(GitHubStub):
             "target_project_id": 4,
             "merge_commit_sha": pull.merge_commit,
             "merge_user": user(pull.merged_by),
+            "merged_at": when(pull.merged_at),
             "detailed_merge_status": how.get(pull.mergeable_state, "checking"),
             "diff_refs": {"start_sha": pull.base_sha},
             "references": {"full": f"{self.world.repository}!{pull.number}"},

@@ -8,6 +8,10 @@ import json
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import structlog
 
 from mawep.adapters.git import Repository
 from mawep.agents.redaction import Redactor
@@ -25,10 +29,12 @@ from mawep.orchestrator.reporter import CERTAIN, Reporter, Reporting
 from mawep.state import journal as journals
 from mawep.state.clone_key import clone_key
 from mawep.state.journal import Journal
-from mawep.state.outbox import Outbox
-from mawep.state.runs import RunDirectory, RunSummary
+from mawep.state.outbox import Outbox, OutboxError, written
+from mawep.state.runs import RunDirectory, RunSummary, list_runs
 from mawep.trackers.base import Forge
 from mawep.trackers.registry import FORGES
+
+log = structlog.get_logger("mawep.reporting")
 
 
 @contextlib.contextmanager
@@ -117,7 +123,21 @@ def _reporter(
         live=live,
         clock=clock,
         hide=Redactor(config.secrets(os.environ)).text,
+        past=partial(_written_down, repository.common_dir),
     )
+
+
+def _written_down(common_dir: Path, key: str) -> str:
+    """What a run of this clone wrote down of what it did outside, the newest first; empty: none did."""
+    for run in list_runs(common_dir):
+        try:
+            if said := written(run.directory.outbox, key):
+                return said
+        except OutboxError as error:
+            log.warning(
+                "what an earlier run did outside is not known", run=run.directory.run, cause=error.cause
+            )
+    return ""
 
 
 def reporting(config: Config, state: State) -> Reporting:

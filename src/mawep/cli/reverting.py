@@ -56,7 +56,7 @@ async def revert_issue(
         verb = Revert(
             issues=[one.issue for one in asked.landings],
             commits=[one.commit for one in asked.landings],
-            title=asked.what.title,
+            titles=[one.title for one in (*asked.others, asked.what)],
             labels=list(asked.what.labels),
         )
         print(await ask(repository.common_dir, living, verb))
@@ -105,11 +105,16 @@ async def _asked(config: Config, repository: Repository, number: Number, extent:
     if others and extent is Extent.ASK:
         _refuse(number, {other: there[other] for other in there if other in others}, known)
     wanted = {number, *others} if extent is Extent.ALL else {number}
-    landings = tuple(ev.Landed(one, commit) for one, commit in there.items() if one in wanted)
-    last = next(one for one in landings if one.issue == number)
-    found = known.get(number) or Issue(number, await _title(repository, last.commit))
-    what = Issue(number, found.title, labels=found.labels)
-    return ev.RevertAsked(what, (*(one for one in landings if one is not last), last), by=getpass.getuser())
+    landings = [ev.Landed(one, commit) for one, commit in there.items() if one in wanted]
+    landings.sort(key=lambda one: one.issue == number)  # itself last, the others the newest first
+    *more, what = [await _issue(repository, known, one) for one in landings]
+    return ev.RevertAsked(what, tuple(landings), by=getpass.getuser(), others=tuple(more))
+
+
+async def _issue(repository: Repository, known: Mapping[Number, Issue], landed: ev.Landed) -> Issue:
+    """What a run has to know of an issue to take its landing back."""
+    found = known.get(landed.issue) or Issue(landed.issue, await _title(repository, landed.commit))
+    return Issue(found.number, found.title, labels=found.labels)
 
 
 def _refuse(number: Number, others: dict[Number, Sha], known: dict[Number, Issue]) -> None:

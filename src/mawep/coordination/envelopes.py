@@ -381,11 +381,11 @@ class Offer(Payload):
 
 
 class Revert(Payload):
-    """Take back what these issues landed as, in this order; title and labels are those of the last one."""
+    """Take back what these issues landed as, in this order; the labels are those of the last one."""
 
     issues: list[int] = Field(min_length=1)
     commits: list[str]
-    title: str
+    titles: list[str]
     labels: list[str]
 
 

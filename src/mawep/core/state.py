@@ -188,6 +188,14 @@ class Pull(msgspec.Struct, frozen=True):
         return gate_name(self.tree, self.scopes)
 
 
+class TakenBack(msgspec.Struct, frozen=True):
+    """What an issue had `landed_as` is not on the target any more: `commit` took it back, as `by` had asked."""
+
+    landed_as: Sha
+    commit: Sha
+    by: str
+
+
 class IssueRecord(msgspec.Struct, frozen=True):
     """One issue in this run. `spent`, `turns` and `worked` are those of its earlier attempts, of which it had `runs`.
 
@@ -195,7 +203,7 @@ class IssueRecord(msgspec.Struct, frozen=True):
     `forgiven` counts attempts that ended through no fault of their own (lost with MAWEP, interrupted,
     reopened by a person): they do not count as retries. `reassigned`: one of them was lost with its worker. `returned`
     says why its agent has to merge the target, from when that is known until it has another candidate;
-    `suspected`, with whom it made a batch red.
+    `suspected`, with whom it made a batch red. `taken_back` says what of it was reverted last, until it lands again.
     """
 
     number: Number
@@ -213,7 +221,7 @@ class IssueRecord(msgspec.Struct, frozen=True):
     hunks: str = ""
     files: tuple[str, ...] = ()
     landed_as: Sha | None = None
-    reverted_as: Sha | None = None
+    taken_back: TakenBack | None = None
     pull: Pull | None = None
     returned: CandidateReturned | None = None
     suspected: str = ""
@@ -234,6 +242,11 @@ class IssueRecord(msgspec.Struct, frozen=True):
     def offered(self) -> bool:
         """True when no agent has anything to do with what becomes of it: a person has offered its candidate."""
         return self.attempt is not None and self.attempt.offered_by != ""
+
+    @property
+    def reverted_as(self) -> Sha | None:
+        """The commit that took back what it brought, unless it is under way anew."""
+        return self.taken_back.commit if self.taken_back and self.state is IssueState.REVERTED else None
 
     @property
     def reverts(self) -> bool:

@@ -19,6 +19,7 @@ from mawep.trackers.signs import priority_of
 Making = Callable[[State], Iterable[ev.AnyEvent]]
 
 CLOSED = "closed on the tracker"
+_GOES_ITS_WAY = frozenset({IssueState.LANDED, IssueState.CANCELLED, IssueState.REVERTED})
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def differences(state: State, old: Seen | None, new: Seen) -> Iterator[Making]:
     if number not in state.issues:
         return
     if new.closed:
-        yield lambda state: _closed(state, new)
+        yield lambda state: _closed(state, old, new)
         return
     yield lambda state: _reopened(state, old, new)
     yield lambda state: _edited(state, old, new)
@@ -91,6 +92,13 @@ def lands_by_itself(record: IssueRecord, new: Seen) -> bool:
     return record.state is IssueState.LANDING or (record.pull is not None and new.reason != "not_planned")
 
 
+def _closed_for_what_landed(record: IssueRecord, old: Seen | None) -> bool:
+    """True when it may be closed for a landing that is taken back: it is open again soon, if it was closed for that."""
+    if record.reverts:
+        return True
+    return record.taken_back is not None and (old is None or old.closed)
+
+
 def _waiting(number: Number, edge: Dependency) -> Making:
     def make(state: State) -> list[ev.AnyEvent]:
         if edge.on in state.issues and met(state, edge.on):
@@ -105,13 +113,13 @@ def _unclear(state: State, new: Seen) -> Iterator[ev.AnyEvent]:
         yield ev.IssueUnclear(new.issue.number, new.problems)
 
 
-def _closed(state: State, new: Seen) -> Iterator[ev.AnyEvent]:
+def _closed(state: State, old: Seen | None, new: Seen) -> Iterator[ev.AnyEvent]:
     """What has ended or is landing goes its way; anything else is not wanted any more."""
     number = new.issue.number
     record = state.issues[number]
-    if record.cancelled_by is not None or record.state in (IssueState.LANDED, IssueState.CANCELLED):
+    if record.cancelled_by is not None or record.state in _GOES_ITS_WAY:
         return
-    if lands_by_itself(record, new):
+    if lands_by_itself(record, new) or _closed_for_what_landed(record, old):
         return
     by = f" by {new.closed_by}" if new.closed_by else ""
     completed = new.reason != "not_planned"

@@ -1,9 +1,9 @@
 """The reporter: keeps what a forge shows of a run up to date, beside the run and never in its way.
 
 It sees every event and holds nobody up. What it owes follows from the run's state and from the outbox, so it is owed
-after a crash too: one comment for each issue, edited in place; labels; the closing of what has landed on the remote;
-remarks. What the forge does not take now is delivered later, what it refuses is logged and let be. No issue fails for
-any of it.
+after a crash too: one comment for each issue, edited in place; labels; the closing of what has landed on the remote and
+its opening when that was taken back; remarks. What the forge does not take now is delivered later, what it refuses is
+logged and let be. No issue fails for any of it.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ from mawep.clock import Clock
 from mawep.core import events as ev
 from mawep.core.model import Number
 from mawep.core.outside import Command
-from mawep.core.state import State
+from mawep.core.state import IssueRecord, State
 from mawep.errors import MawepError
 from mawep.observe.live import Live, Owed
 from mawep.orchestrator.closings import Closings
 from mawep.orchestrator.patience import Patience
 from mawep.orchestrator.refusals import Refusals
-from mawep.orchestrator.report_names import SAYING, answering, asking
+from mawep.orchestrator.remote import Remote
+from mawep.orchestrator.reopenings import Reopenings
+from mawep.orchestrator.report_names import SAYING, answering, asking, closing, opening_again
 from mawep.orchestrator.standing import face, outcome, standing
 from mawep.reports import sentences, texts
 from mawep.reports.markers import Markers
@@ -90,6 +92,7 @@ class Reporter:
         live: Live,
         clock: Clock,
         hide: Callable[[str], str] = lambda text: text,
+        past: Callable[[str], str] = lambda key: "",
     ) -> None:
         self._forge = forge
         self._outbox = outbox
@@ -104,7 +107,9 @@ class Reporter:
         self._stale: set[Number] = set()
         self._mislabelled: set[Number] = set()
         self._labels: dict[Number, set[str]] = {}
-        self._closings = Closings(forge, outbox, state, closed=self._posted, changed=self._stale.add)
+        self._remote = Remote(forge, state, self._stale.add)
+        self._closings = Closings(forge, outbox, state, self._remote, told=self._posted)
+        self._reopenings = Reopenings(forge, outbox, state, self._remote, past=past, told=self._posted)
         self._summarized = -1
         self._leaving = False
         self._patience: Patience | None = None
@@ -158,7 +163,7 @@ class Reporter:
         asks for a pause between two writes. One that is left in the middle waits for so long in all.
         """
         self._leaving = True
-        self._closings.look_again()
+        self._look_again()
         try:
             async with asyncio.timeout(None) as limit:
                 self._patience = Patience(limit, self._clock, seconds)
@@ -251,7 +256,7 @@ class Reporter:
         state, now = self._state(), self._clock.now()
         if again := now >= self._next_look:
             self._next_look = now + timedelta(seconds=self._settings.every)
-            self._closings.look_again()
+            self._look_again()
             self._refused.try_again()
         for number in state.graph.order:
             seen = (*face(state, number), self._left_behind(state, number))
@@ -261,6 +266,11 @@ class Reporter:
                 self._mislabelled |= {number}
             elif again and number in state.active:
                 self._stale |= {number}
+
+    def _look_again(self) -> None:
+        """What the remote did not have yet it may have now."""
+        self._closings.look_again()
+        self._reopenings.look_again()
 
     def _due(self) -> Iterator[Due]:
         """What is to be done on the forge, in order. A report is made of what is so when its turn comes."""
@@ -278,6 +288,7 @@ class Reporter:
                 if not self._outbox.done(answering(command)):
                     yield Due(answering(command), partial(self._answer, number, command))
             yield from (Due(*one) for one in self._closings.of(number))
+            yield from (Due(*one) for one in self._reopenings.of(number))
             if number in self._stale:
                 yield Due(f"status/{number}", partial(self._update, number))
             if number in self._mislabelled and self._settings.labels:
@@ -377,12 +388,26 @@ class Reporter:
     # --- the forge
 
     def _standing(self, number: Number) -> Standing:
-        of = standing(self._state(), number, self._clock.now(), self._live, self._hide)
+        state = self._state()
+        of = standing(state, number, self._clock.now(), self._live, self._hide)
+        back = state.issues[number].taken_back
         return replace(
             of,
-            on_remote=self._closings.on_remote(number),
-            left_behind=self._left_behind(self._state(), number),
+            on_remote=self._on_remote(state.issues[number]),
+            open_again=self._reopenings.opened(number, back) if back is not None else None,
+            left_behind=self._left_behind(state, number),
         )
+
+    def _on_remote(self, record: IssueRecord) -> bool | None:
+        """Whether the remote has what came of an issue: its landing, or the revert of that; None: nobody has looked."""
+        back, landed_as = record.taken_back, record.landed_as
+        if landed_as is not None:
+            done, commit = closing(record.number, landed_as), landed_as
+        elif back is not None:
+            done, commit = opening_again(record.number, back.commit), back.commit
+        else:
+            return None
+        return True if self._outbox.done(done) else self._remote.known(commit)
 
     def _left_behind(self, state: State, number: Number) -> bool:
         """Whether this process leaves it in the middle, for `mawep resume`."""

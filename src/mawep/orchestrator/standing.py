@@ -55,6 +55,7 @@ def standing(
         reviews=tuple(replace(one, summary=hide(one.summary)) for one in record.reviews),
         commit=status.commit,
         landed_as=status.landed_as,
+        taken_back=record.taken_back,
         salvage=status.salvage,
         transcript=below_git(record.attempt.transcript if record.attempt else ""),
     )
@@ -85,7 +86,7 @@ def face(state: State, number: Number) -> tuple[object, ...]:
     attempt, question, pull = record.attempt, record.question, record.pull
     refused = [conflict for conflict in state.outside.refused if conflict.issue == number]
     return (
-        *(record.state, record.reason, record.runs, record.blocked_by, record.landed_as),
+        *(record.state, record.reason, record.runs, record.blocked_by, record.landed_as, record.taken_back),
         question.id if question else None,
         attempt.repairs if attempt else 0,
         (pull.number, pull.queued, pull.refused) if pull else None,

@@ -179,6 +179,9 @@ def _revert(verb: wire.Revert, by: str, state: State) -> tuple[str, list[ev.AnyE
             f"{', '.join(busy)} is under way on top of #{number}",
             next_step="`mawep cancel` it first, or wait until it has landed",
         )
-    what = Issue(number, verb.title, labels=tuple(verb.labels))
+    *others, what = (
+        Issue(one, title, labels=tuple(verb.labels) if one == number else ())
+        for one, title in zip(verb.issues, verb.titles, strict=False)
+    )
     landings = tuple(ev.Landed(*one) for one in zip(verb.issues, verb.commits, strict=False))
-    return f"#{number} is being reverted", [ev.RevertAsked(what, landings, by)]
+    return f"#{number} is being reverted", [ev.RevertAsked(what, landings, by, tuple(others))]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mawep.core.model import GateRecord, GateResult, IssueState
+from mawep.core.state import TakenBack
 from mawep.core.verdict import ReviewRecord, Verdict
 from mawep.reports.markdown import bare, code, fenced, inline, quoted
 from mawep.reports.views import Landing, Neighbour, Outcome, Proposal, Standing
@@ -167,6 +168,8 @@ def facts(of: Standing) -> Iterator[str]:
         yield f"Review: {review(of.reviews[-1])}{again}"
     if of.pull is not None:
         yield f"Pull request: #{of.pull.number}"
+    if of.taken_back is not None:
+        yield taken_back(of, of.taken_back)
     if of.landed_as:
         yield landed(of)
     elif of.commit:
@@ -185,6 +188,19 @@ def landed(of: Standing) -> str:
     if of.on_remote:
         return f"{said}, which the remote has"
     return f"{said} in MAWEP's clone. The remote does not have it yet, so this issue stays open."
+
+
+def taken_back(of: Standing, back: TakenBack) -> str:
+    """What is not on the target any more, by which commit and whose wish, and what that means for its issue."""
+    said = f"Landed as {code(back.landed_as)} on {code(of.target)}, and taken back by {code(back.commit)}"
+    said += f", as {inline(back.by, 100)} asked."
+    if of.open_again:
+        return f"{said} So this issue is open again."
+    if of.open_again is False:
+        return f"{said} This issue was not closed for that landing, as far as MAWEP knows, and stays closed."
+    if of.on_remote is False:
+        return f"{said} The remote does not have that yet, so this issue stays as it is."
+    return said
 
 
 def transcript(number: int, path: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mawep.core.model import GateRecord, IssueState, Number, PlanEntry
+from mawep.core.state import TakenBack
 from mawep.core.verdict import ReviewRecord
 
 
@@ -30,7 +31,8 @@ class Standing:
     """Where an issue stands. None is unknown or not yet; `eta` is in seconds.
 
     `stage` says more exactly what `state` means now; `reason` is why it failed; `waiting_for` why it is not running or
-    landing yet; `blockers` what its agent says keeps it; `on_remote` whether the remote's target has what landed;
+    landing yet; `blockers` what its agent says keeps it; `on_remote` whether the remote's target has what landed, or
+    what took it back; `taken_back` says what of it was reverted, `open_again` whether its issue is open since;
     `left_behind`: its run has stopped and can be resumed; `exact` is False when the tree on the target was not gated;
     `estimated`: time left is nobody's word; `late_edges` are issues that it does not wait for though the forge says
     so, and why; `transcript` is a path below the git directory of the clone.
@@ -68,6 +70,8 @@ class Standing:
     landed_as: str | None = None
     on_remote: bool | None = None
     exact: bool | None = None
+    taken_back: TakenBack | None = None
+    open_again: bool | None = None
     reviews: tuple[ReviewRecord, ...] = ()
     left_behind: bool = False
     salvage: str | None = None

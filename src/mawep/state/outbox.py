@@ -218,8 +218,8 @@ def told_until(path: Path) -> int | None:
     Raises:
         OutboxError: it cannot be read.
     """
-    told = _written(path, TOLD) if path.exists() else None
-    return None if told is None else int(told)
+    told = written(path, TOLD)
+    return int(told) if told else None
 
 
 def why_untold(path: Path) -> str:
@@ -228,17 +228,23 @@ def why_untold(path: Path) -> str:
     Raises:
         OutboxError: it cannot be read.
     """
-    return _written(path, WHY_UNTOLD) or ""
+    return written(path, WHY_UNTOLD)
 
 
-def _written(path: Path, key: str) -> str | None:
-    """What another process wrote down last under this key; None: nothing."""
+def written(path: Path, key: str) -> str:
+    """What another process wrote down last under this key; empty: nothing, or there is no such outbox.
+
+    Raises:
+        OutboxError: it cannot be read.
+    """
+    if not path.exists():
+        return ""
     try:
         with closing(open_to_read(path)) as db:
             found = db.execute("SELECT payload FROM entries WHERE key = ?", (key,)).fetchone()
     except sqlite3.Error as error:
         raise OutboxError(f"The outbox {path} cannot be read", cause=str(error)) from error
-    return str(found[0]) if found else None
+    return str(found[0]) if found else ""
 
 
 def _opened(path: Path) -> sqlite3.Connection:

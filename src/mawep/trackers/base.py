@@ -253,8 +253,12 @@ class Forge(Protocol):
         """Take a label off; one that is not there is no error."""
         ...
 
-    async def close_issue(self, number: Number) -> None:
-        """Close it as completed; one that is closed stays as it is."""
+    async def close_issue(self, number: Number) -> ForgeIssue | None:
+        """Close it as completed, and how it stands then; None: it was closed before, and stays as it is."""
+        ...
+
+    async def reopen_issue(self, number: Number) -> None:
+        """Open it again; one that is open stays as it is."""
         ...
 
     async def permission(self, login: str) -> Permission:

@@ -141,6 +141,7 @@ class PullRequest(Value, frozen=True):
     merged: bool = False
     merge_commit: Sha | None = None
     merged_by: str | None = None
+    merged_at: datetime | None = None
     mergeable: bool | None = None
     mergeable_state: str = "unknown"
     base_sha: Sha = ""

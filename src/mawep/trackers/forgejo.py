@@ -177,9 +177,15 @@ class ForgejoForge(PlainForge):
             if text(one.get("name")) == name:
                 await self._api.send("DELETE", f"{path}/{decode.number_of(one)}")
 
-    async def close_issue(self, number: Number) -> None:
-        if (await self.issue(number)).state == "open":
-            await self._api.send("PATCH", f"{self._path}/issues/{number}", {"state": "closed"})
+    async def close_issue(self, number: Number) -> ForgeIssue | None:
+        if (await self.issue(number)).state == "closed":
+            return None
+        shown = await self._api.send("PATCH", f"{self._path}/issues/{number}", {"state": "closed"})
+        return decode.issue(thing(shown))
+
+    async def reopen_issue(self, number: Number) -> None:
+        if (await self.issue(number)).state == "closed":
+            await self._api.send("PATCH", f"{self._path}/issues/{number}", {"state": "open"})
 
     async def permission(self, login: str) -> Permission:
         if login not in self._permissions:

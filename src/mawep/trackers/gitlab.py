@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 from mawep.clock import Clock
@@ -162,9 +163,14 @@ class GitLabForge(PlainForge):
     async def remove_label(self, number: Number, name: str) -> None:
         await self._change(number, remove_labels=name)
 
-    async def close_issue(self, number: Number) -> None:
-        if (await self.issue(number)).state == "open":
-            await self._change(number, state_event="close")
+    async def close_issue(self, number: Number) -> ForgeIssue | None:
+        if (await self.issue(number)).state == "closed":
+            return None
+        return decode.issue(thing(await self._change(number, state_event="close")))
+
+    async def reopen_issue(self, number: Number) -> None:
+        if (await self.issue(number)).state == "closed":
+            await self._change(number, state_event="reopen")
 
     async def permission(self, login: str) -> Permission:
         return decode.permission((await self._access()).get(login, 0))
@@ -280,8 +286,8 @@ class GitLabForge(PlainForge):
         asked = {**params, "iids[]": tuple(numbers)} if numbers else params
         return [decode.issue(one) async for one in self._api.pages(f"{self._path}/issues", asked)]
 
-    async def _change(self, number: Number, **changes: str) -> None:
-        await self._api.send("PUT", f"{self._path}/issues/{number}", changes)
+    async def _change(self, number: Number, **changes: str) -> Any:
+        return await self._api.send("PUT", f"{self._path}/issues/{number}", changes)
 
     async def _notes(self, number: Number) -> list[Json]:
         params: Params = {"sort": "asc", "order_by": "created_at"}

@@ -121,6 +121,7 @@ def pull(data: Json) -> PullRequest:
         merged=merged,
         merge_commit=merge_commit(data) if merged else None,
         merged_by=login(data.get("merge_user") or data.get("merged_by")),
+        merged_at=moment(data.get("merged_at")),
         mergeable=mergeable,
         mergeable_state=how,
         base_sha=text(thing(data.get("diff_refs")).get("start_sha")),

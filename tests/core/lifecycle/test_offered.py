@@ -6,7 +6,7 @@ import pytest
 
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, Issue, IssueState, Rules
-from mawep.core.state import Progress
+from mawep.core.state import Progress, TakenBack
 from tests.core.driver import Driver, green, issue, red
 from tests.property.sound import assert_sound
 
@@ -53,7 +53,8 @@ def ask(run: Driver, *numbers: int) -> list[ev.AnyEvent]:
         else ev.Landed(number, f"old-{number}")
         for number in numbers
     )
-    made = run.go(ev.RevertAsked(issue(numbers[-1]), landings, "ann"))
+    others = tuple(issue(number) for number in numbers[:-1])
+    made = run.go(ev.RevertAsked(issue(numbers[-1]), landings, "ann", others))
     assert_sound(run.state)
     return made
 
@@ -169,6 +170,7 @@ def test_a_landing_is_taken_back() -> None:
     record = run.state.issues[1]
     assert (record.state, record.landed_as) == (IssueState.REVERTED, None)
     assert record.reverted_as == run.state.target
+    assert record.taken_back == TakenBack("m-1-target-0", run.state.target, "ann")
     assert (run.state.ended, run.state.landed, run.state.reverted) == ("landed", 0, 1)
 
 
@@ -186,9 +188,11 @@ def test_what_waits_for_it_waits_again_and_then_for_a_person() -> None:
     assert_sound(run.state)
     assert (run.at(1), run.at(2), run.state.reverted) == (IssueState.ASSIGNED, IssueState.WAITING, 0)
     assert run.state.issues[1].reverted_as is None
+    assert run.state.issues[1].taken_back is not None, "until it has landed again"
     run.start(1).finish(1).import_(1)
     land(run, 1)
     assert (run.at(1), run.at(2)) == (IssueState.LANDED, IssueState.ASSIGNED)
+    assert run.state.issues[1].taken_back is None
 
 
 def test_what_depends_on_it_is_taken_back_with_it() -> None:
@@ -216,7 +220,8 @@ def test_a_run_that_never_had_it_takes_it_in() -> None:
     assert run.state.issues[2].landed_as == "old-2"
     make(run, 2)
     land(run, 2)
-    assert (run.at(2), 3 in run.state.issues) == (IssueState.REVERTED, False)
+    assert (run.at(2), run.at(3)) == (IssueState.REVERTED, IssueState.REVERTED)
+    assert (run.state.reverted, run.state.landed) == (2, 1)
 
 
 def test_a_revert_that_is_cancelled_leaves_it_landed() -> None:

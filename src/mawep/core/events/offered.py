@@ -26,13 +26,14 @@ class CandidateOffered(Event, frozen=True, tag=True):
 class RevertAsked(Event, frozen=True, tag=True):
     """A person wants a landing reverted, together with `landings` of what depends on it.
 
-    They are in the order in which they are taken back, that of the issue itself last. `what` is the issue, which the
-    run need not have had until now.
+    They are in the order in which they are taken back, that of the issue itself last. `what` is the issue, `others` are
+    those of the other landings; the run need not have had any of them until now.
     """
 
     what: Issue
     landings: tuple[Landed, ...]
     by: str
+    others: tuple[Issue, ...] = ()
 
 
 class RevertIntended(Event, frozen=True, tag=True):

@@ -10,7 +10,7 @@ from mawep.core.lifecycle.steps import (
     put,
     without_lost_verdicts,
 )
-from mawep.core.model import Issue, IssueState
+from mawep.core.model import Issue, IssueState, Sha
 from mawep.core.state import Attempt, IssueRecord, Progress, State, replace
 
 NOBODY = -1
@@ -36,8 +36,10 @@ def offered(state: State, rec: ev.Recorded, event: ev.CandidateOffered) -> State
 def revert_asked(state: State, rec: ev.Recorded, event: ev.RevertAsked) -> State:
     """What landed is under way again, in the other direction; what waits for it waits again."""
     number = event.what.number
-    if number not in state.issues:
-        state = _with_landed(state, event.what, event.landings[-1])
+    landed = {landing.issue: landing.commit for landing in event.landings}
+    for issue in (*event.others, event.what):
+        if issue.number not in state.issues:
+            state = _with_landed(state, issue, landed[issue.number])
     record = state.issues[number]
     if record.state is not IssueState.LANDED:
         return state
@@ -69,11 +71,11 @@ def _revert(
     return _taken_up(state, replace(record, runs=attempt.number, attempt=attempt))
 
 
-def _with_landed(state: State, issue: Issue, landed: ev.Landed) -> State:
+def _with_landed(state: State, issue: Issue, commit: Sha) -> State:
     """The run knows of the issue that it has landed, before or elsewhere."""
     ready = [state.graph.by_rank[rank] for rank in state.ready]
     plan = graph.build((*state.graph.issues.values(), issue))
-    record = IssueRecord(issue.number, IssueState.LANDED, landed_as=landed.commit)
+    record = IssueRecord(issue.number, IssueState.LANDED, landed_as=commit)
     return replace(
         state,
         graph=plan,

@@ -28,7 +28,7 @@ def reopened(state: State, rec: ev.Recorded, event: ev.IssueReopened) -> State:
     if record.reverts:
         return revert_again(state, rec, record, event.by)
     if record.state is IssueState.REVERTED:
-        state, record = replace(state, reverted=state.reverted - 1), replace(record, reverted_as=None)
+        state = replace(state, reverted=state.reverted - 1)
     again = replace(record, forgiven=record.runs, reassigned=False, granted=budget.of_issue(record))
     state = _wait_again(without_lost_verdicts(state), again)
     granted = {

@@ -10,7 +10,7 @@ from mawep.core import breaks, budget, changes, rules
 from mawep.core import events as ev
 from mawep.core.far import awaited
 from mawep.core.model import Far, GateResult, IssueState, Number, Sha, Usage
-from mawep.core.state import Attempt, IssueRecord, State, replace
+from mawep.core.state import Attempt, IssueRecord, State, TakenBack, replace
 from mawep.core.usage import total
 
 OWN = ("turn", "stop", "import", "review", "pull", "update", "merge")
@@ -141,8 +141,9 @@ def land(state: State, rec: ev.Recorded, number: Number, commit: Sha) -> State:
     record = state.issues[number]
     state = replace(state, to_retire=(*state.to_retire, number))
     if record.attempt is not None and record.attempt.reverts:
-        return _reverted(state, rec, record.attempt.reverts, commit)
-    return _landed(state, replace(record, landed_as=commit, hunks="", files=()), rec.at)
+        return _reverted(state, rec, record.attempt, commit)
+    record = replace(record, landed_as=commit, taken_back=None, hunks="", files=())
+    return _landed(state, record, rec.at)
 
 
 def _landed(state: State, record: IssueRecord, at: datetime) -> State:
@@ -152,12 +153,14 @@ def _landed(state: State, record: IssueRecord, at: datetime) -> State:
     return release(replace(state, unmet=unmet, landed=state.landed + 1), dependents)
 
 
-def _reverted(state: State, rec: ev.Recorded, landings: Iterable[ev.Landed], commit: Sha) -> State:
+def _reverted(state: State, rec: ev.Recorded, attempt: Attempt, commit: Sha) -> State:
     """Of these landings, those of this run are taken back: what waits for them will not get it by itself."""
-    for number in (landing.issue for landing in landings if landing.issue in state.issues):
+    for landing in (one for one in attempt.reverts if one.issue in state.issues):
+        number = landing.issue
         if state.issues[number].state is IssueState.LANDED:
             state = not_landed_any_more(state, number)
-        record = replace(state.issues[number], landed_as=None, reverted_as=commit)
+        back = TakenBack(landing.commit, commit, attempt.offered_by)
+        record = replace(state.issues[number], landed_as=None, taken_back=back)
         state = leave(state, record, IssueState.REVERTED, rec.at)
         state = replace(state, reverted=state.reverted + 1)
     return state

@@ -203,9 +203,16 @@ class GitHubForge:
         except NotThere:
             return
 
-    async def close_issue(self, number: Number) -> None:
-        if (await self.issue(number)).state == "open":
-            body = {"state": "closed", "state_reason": "completed"}
+    async def close_issue(self, number: Number) -> ForgeIssue | None:
+        if (await self.issue(number)).state == "closed":
+            return None
+        body = {"state": "closed", "state_reason": "completed"}
+        shown = await self._api.send("PATCH", f"{self._path}/issues/{number}", body)
+        return decode.issue(thing(shown), self.repository)
+
+    async def reopen_issue(self, number: Number) -> None:
+        if (await self.issue(number)).state == "closed":
+            body = {"state": "open", "state_reason": "reopened"}
             await self._api.send("PATCH", f"{self._path}/issues/{number}", body)
 
     async def permission(self, login: str) -> Permission:

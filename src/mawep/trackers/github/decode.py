@@ -118,6 +118,7 @@ def pull(data: Json) -> PullRequest:
         # Before the merge this is a trial that GitHub made for itself.
         merge_commit=word(data.get("merge_commit_sha")) if merged else None,
         merged_by=login(data.get("merged_by")),
+        merged_at=moment(data.get("merged_at")),
         mergeable=mergeable if isinstance(mergeable, bool) else None,
         mergeable_state=(word(data.get("mergeable_state")) or "unknown").lower(),
         base_sha=text(base.get("sha")),
