@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from mawep.core import events as ev
@@ -243,6 +244,16 @@ async def test_a_silent_or_broken_connection_keeps_nobody_waiting(unused: Callab
     await writer.wait_closed()
 
 
+async def test_who_connects_while_it_ends_does_not_hold_it_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mawep.observe.endpoint.HEAD_SECONDS", 600.0)
+    for turns in range(8):
+        async with asyncio.timeout(60), serve(CollectorRegistry(), 0) as endpoint:
+            visitor = socket.create_connection(("127.0.0.1", endpoint.port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        visitor.close()
+
+
 async def test_a_taken_port_is_a_usage_error_that_names_it() -> None:
     registry = watched(payment_sprint()).registry
     async with serve(registry, 0) as endpoint:
@@ -255,7 +266,6 @@ async def test_a_taken_port_is_a_usage_error_that_names_it() -> None:
 @pytest.fixture
 def unused() -> Callable[[], int]:
     """A port that nobody listens on."""
-    import socket
 
     def find() -> int:
         with socket.socket() as probe:

@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 import mawep.inside
+from mawep.adapters.listening import Listener
 from mawep.adapters.seldom import worth_telling
 from mawep.agents.base import ToolEndpoint
 from mawep.agents.tools import TOOLS, Said, Tool
@@ -60,29 +61,29 @@ class ToolServer:
         self._sent_away = 0
         self._answer = answer
         self._token = secrets.token_urlsafe(32)
-        self._socket: socket.socket | None = None
-        self._talks: set[asyncio.Task[None]] = set()
+        self._listener: Listener | None = None
 
     async def open(self) -> None:
         """Listen. A socket that a killed process left at the same path is replaced."""
         self.path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.setblocking(False)
-        self._socket.bind(os.fspath(self.path))
-        self.path.chmod(0o600)
-        self._socket.listen(CONNECTIONS)
-        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listening.bind(os.fspath(self.path))
+            self.path.chmod(0o600)
+            listening.listen(CONNECTIONS)
+        except OSError:
+            listening.close()
+            raise
+        self._listener = Listener(
+            listening, self._talk, limit=LINE_LIMIT, most=CONNECTIONS, sent_away=self._send_away
+        )
 
     async def close(self) -> None:
         """Listen no more, and end every talk."""
-        if self._socket is not None:
-            asyncio.get_running_loop().remove_reader(self._socket)
-            self._socket.close()
-            self._socket = None
+        if self._listener is not None:
+            listener, self._listener = self._listener, None
             self.path.unlink(missing_ok=True)
-        for talk in self._talks:
-            talk.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
+            await listener.close()
 
     def endpoint(self, seen_as: Path | None = None) -> ToolEndpoint:
         """How the agent reaches it; `seen_as` is where the agent sees the socket, if that is somewhere else."""
@@ -91,44 +92,16 @@ class ToolServer:
             env={SOCKET: os.fspath(seen_as or self.path), TOKEN: self._token, PYTHON: sys.executable},
         )
 
-    def _accept(self, listening: socket.socket) -> None:
-        """Begin a talk with whoever connects.
+    def _send_away(self) -> None:
+        self._sent_away += 1
+        if worth_telling(self._sent_away):
+            log.warning(
+                "too many connections to the tools of an attempt",
+                socket=self.path.name,
+                times=self._sent_away,
+            )
 
-        Not `start_unix_server`: on Python 3.11 it loses, open, a connection that comes while it closes.
-        """
-        try:
-            connection, _ = listening.accept()
-        except OSError:
-            return  # it has gone again, or this process has no descriptors left: the next one may do better
-        if len(self._talks) >= CONNECTIONS:
-            connection.close()
-            self._sent_away += 1
-            if worth_telling(self._sent_away):
-                log.warning(
-                    "too many connections to the tools of an attempt",
-                    socket=self.path.name,
-                    times=self._sent_away,
-                )
-            return
-        begun = False
-
-        async def talk() -> None:
-            nonlocal begun
-            begun = True
-            await self._talk(connection)
-
-        def over(task: asyncio.Task[None]) -> None:
-            self._talks.discard(task)
-            if not begun:  # cancelled before it could close anything itself
-                connection.close()
-
-        task = asyncio.create_task(talk())
-        self._talks.add(task)
-        task.add_done_callback(over)
-
-    async def _talk(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        reader, writer = await asyncio.open_unix_connection(sock=connection, limit=LINE_LIMIT)
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             if await self._knows_the_token(reader):
                 session = await asyncio.to_thread(import_module, SESSION)
@@ -137,8 +110,6 @@ class ToolServer:
             pass  # it went away, or said something without an end
         except Exception:
             log.exception("a talk with an agent broke", socket=self.path.name)
-        finally:
-            writer.close()
 
     async def _knows_the_token(self, reader: asyncio.StreamReader) -> bool:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -15,9 +16,11 @@ from http import HTTPStatus
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
+from mawep.adapters.listening import Listener
 from mawep.errors import UsageError
 
 HOST = "127.0.0.1"
+BACKLOG = 100
 MOST_HEAD = 16 * 1024
 HEAD_SECONDS = 5.0
 TEXT = "text/plain; charset=utf-8"
@@ -68,18 +71,13 @@ async def serve(registry: CollectorRegistry, port: int) -> AsyncIterator[Endpoin
     Raises:
         UsageError: the port cannot be had.
     """
-    connections: set[asyncio.Task[None]] = set()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        if task is not None:
-            connections.add(task)
-            task.add_done_callback(connections.discard)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await _converse(registry, reader, writer)
+        writer.write((await _answer(registry, reader)).to_bytes())
+        await writer.drain()
 
     try:
-        server = await asyncio.start_server(answer, HOST, port, limit=MOST_HEAD)
+        listening = socket.create_server((HOST, port), backlog=BACKLOG)
     except OSError as error:
         taken = error.errno == errno.EADDRINUSE
         raise UsageError(
@@ -87,26 +85,11 @@ async def serve(registry: CollectorRegistry, port: int) -> AsyncIterator[Endpoin
             cause=str(error),
             next_step="choose another `monitoring.prometheus_port`, or null for none",
         ) from error
+    listener = Listener(listening, answer, limit=MOST_HEAD)
     try:
-        yield Endpoint(server.sockets[0].getsockname()[1])
+        yield Endpoint(listening.getsockname()[1])
     finally:
-        server.close()
-        for task in connections:
-            task.cancel()
-        await asyncio.gather(*connections, return_exceptions=True)
-        await server.wait_closed()
-
-
-async def _converse(
-    registry: CollectorRegistry, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-) -> None:
-    try:
-        writer.write((await _answer(registry, reader)).to_bytes())
-        await writer.drain()
-    finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await listener.close()
 
 
 async def _answer(registry: CollectorRegistry, reader: asyncio.StreamReader) -> _Answer:
