@@ -12,6 +12,7 @@ from mawep.agents.base import AgentFailed, Output, ResumeUnsupported, TurnEnded
 from mawep.agents.command import finished_before
 from mawep.agents.registry import RUNTIMES
 from tests.agents.conftest import Stage, events
+from tests.support.leaks import descriptors
 
 
 async def test_starts_in_the_worktree_with_the_prompt_on_stdin_and_in_a_file(stage: Stage) -> None:
@@ -143,3 +144,18 @@ async def test_the_transcript_says_what_went_in_and_out(stage: Stage) -> None:
         ("in", "two"),
         ("mawep", {"exit": {"code": 0, "signal": None}}),
     ]
+
+
+async def test_a_close_that_is_cancelled_still_ends_the_program_and_the_record(stage: Stage) -> None:
+    for turns in range(1, 5):
+        session = await stage.shell("echo begun; sleep 600")
+        prompting = session.prompt("do it")
+        while not isinstance(await anext(prompting), Output):
+            pass
+        closing = asyncio.create_task(session.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        assert str(stage.transcript) not in descriptors().values(), f"cancelled after {turns} turns"
+        assert not [event async for event in prompting if isinstance(event, Output)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import json
 import sqlite3
@@ -424,3 +425,21 @@ async def test_thinking_that_is_cut_off_counts_as_the_worst(place: Path, thinkin
             await here.claude(stream=True, thinking=thinking, max_tokens=50_000)
         await eventually("it is settled", lambda: here.spent.calls)
         assert here.spent.tokens.output == 50_000
+
+
+async def test_nothing_stays_open_of_a_gateway_whose_owner_is_cancelled_while_it_ends(place: Path) -> None:
+    async def own(served: asyncio.Event) -> None:
+        async with site(place):
+            served.set()
+
+    for turns in range(5):
+        served = asyncio.Event()
+        owning = asyncio.create_task(own(served))
+        await served.wait()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        owning.cancel()
+        await asyncio.wait({owning})
+        assert not (place / "s").exists()
+        del owning
+        gc.collect()  # a socket that is open now is a warning, and a warning is an error

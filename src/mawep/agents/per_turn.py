@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from mawep.adapters.finishing import finished
 from mawep.adapters.process import Process, Supervisor
 from mawep.agents.base import AgentEvent, Launch, TurnEnded
 from mawep.agents.transcript import Transcript
@@ -56,14 +57,17 @@ class PerTurnSession:
 
     async def close(self) -> None:
         """See AgentSession.close."""
-        await self.cancel()
-        self._transcript.close()
+        await finished(self._end())
 
     def extend(self, deadline: float) -> None:
         """See AgentSession.extend."""
         self._deadline = deadline
         if self._process is not None:
             self._process.extend(deadline)
+
+    async def _end(self) -> None:
+        await self.cancel()
+        self._transcript.close()
 
     async def _run(self, turn: Turn, text: str) -> TurnEnded:
         """Start the program with `text` and see it to its end."""

@@ -7,10 +7,15 @@ import contextlib
 import socket as sockets
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from mawep.adapters.finishing import finished
 from mawep.errors import InfrastructureError
 from mawep.gateway.door import Door
 from mawep.gateway.gateway import Gateway
+
+if TYPE_CHECKING:
+    import uvicorn
 
 ANSWER_SECONDS = 900.0
 """The longest that a provider may be silent in the middle of an answer."""
@@ -62,14 +67,20 @@ async def served(gateway: Gateway) -> AsyncIterator[None]:
                 await asyncio.sleep(0.001)
             yield
         finally:
-            server.should_exit = True
-            server.force_exit = True  # nobody is left who could wait for an answer
-            await asyncio.gather(serving, return_exceptions=True)
-            for task in [*server.server_state.tasks]:
-                task.cancel()
-            await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
-            listener.close()
-            gateway.socket.unlink(missing_ok=True)
+            try:
+                await finished(_ended(server, serving))
+            finally:
+                listener.close()
+                gateway.socket.unlink(missing_ok=True)
+
+
+async def _ended(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    server.force_exit = True  # nobody is left who could wait for an answer
+    await asyncio.gather(serving, return_exceptions=True)
+    for task in [*server.server_state.tasks]:
+        task.cancel()
+    await asyncio.gather(*server.server_state.tasks, return_exceptions=True)
 
 
 def _listen(path: Path) -> sockets.socket:
