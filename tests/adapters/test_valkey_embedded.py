@@ -201,14 +201,15 @@ async def _blocked(clients: object) -> bool:
 async def test_a_hung_server_counts_as_gone_and_is_replaced(
     server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mawep.adapters.valkey.ANSWER_TIMEOUT", 0.2)
-    monkeypatch.setattr(valkey_embedded, "_PROBE_TIMEOUT", 0.2)
     connection = await Connection.connect(server.url)
     hung = server.pid
     os.kill(hung, signal.SIGSTOP)
-    assert not await server.alive()
-    with pytest.raises(BusGoneError, match="does not answer"):
-        await connection.execute("PING")
+    with monkeypatch.context() as hasty:
+        hasty.setattr("mawep.adapters.valkey.ANSWER_TIMEOUT", 0.2)
+        hasty.setattr(valkey_embedded, "_PROBE_TIMEOUT", 0.2)
+        assert not await server.alive()
+        with pytest.raises(BusGoneError, match="does not answer"):
+            await connection.execute("PING")
     await server.restart()
     assert server.pid != hung
     assert gone(hung) or _is_zombie(hung)
@@ -219,9 +220,9 @@ async def test_a_hung_server_counts_as_gone_and_is_replaced(
 async def test_stop_ends_a_hung_server_too(
     runtime: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(valkey_embedded, "_PROBE_TIMEOUT", 0.1)
-    monkeypatch.setattr(valkey_embedded, "STOP_TIMEOUT", 0.2)
     server = await EmbeddedServer.ensure(data_dir)
+    monkeypatch.setattr(valkey_embedded, "_PROBE_TIMEOUT", 0.1)
+    monkeypatch.setattr(valkey_embedded, "STOP_TIMEOUT", 2.0)
     os.kill(server.pid, signal.SIGSTOP)
     await server.stop()
     assert gone(server.pid)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mawep.inside import ports
+from tests.support.ports import unused_port
 from tests.support.waiting import eventually_now
 
 ASK = """
@@ -55,19 +56,13 @@ def echo(tmp_path: Path) -> Iterator[Path]:
     thread.join()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def bridged(port: int, target: Path, *command: str) -> list[str]:
     return [sys.executable, "-I", "-S", ports.__file__, str(port), str(target), "--", *command]
 
 
 @pytest.mark.parametrize("size", [1, 3_000_000])
 def test_what_is_sent_to_the_port_comes_back_from_the_socket(echo: Path, size: int) -> None:
-    port = free_port()
+    port = unused_port()
     done = subprocess.run(
         bridged(port, echo, sys.executable, "-c", ASK, str(port), "x", str(size)),
         capture_output=True,
@@ -78,7 +73,7 @@ def test_what_is_sent_to_the_port_comes_back_from_the_socket(echo: Path, size: i
 
 
 def test_the_command_keeps_its_streams_and_exit_code_and_the_bridge_ends_with_it(echo: Path) -> None:
-    port = free_port()
+    port = unused_port()
     done = subprocess.run(
         bridged(port, echo, "sh", "-c", "cat; exit 7"),
         input=b"hello",
@@ -101,7 +96,7 @@ def test_a_taken_port_is_an_error_and_the_command_does_not_begin(tmp_path: Path)
 
 
 def test_a_socket_that_is_not_there_closes_the_connection_and_nothing_else(tmp_path: Path) -> None:
-    port = free_port()
+    port = unused_port()
     done = subprocess.run(
         bridged(port, tmp_path / "none", sys.executable, "-c", ASK, str(port), "x", "1"),
         capture_output=True,

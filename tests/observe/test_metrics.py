@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from mawep.observe.endpoint import HEAD_SECONDS, serve
 from mawep.observe.live import BusCounts, Disk, ForgeBudget
 from mawep.observe.metrics import Metrics
 from tests.observe.play import HOUR, USAGE, Part, Play, payment_sprint, say_progress
+from tests.support.ports import unused_port
 
 DOCS = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -229,8 +229,8 @@ async def test_a_head_without_end_is_refused() -> None:
         assert status == 431
 
 
-async def test_a_silent_or_broken_connection_keeps_nobody_waiting(unused: Callable[[], int]) -> None:
-    port = unused()
+async def test_a_silent_or_broken_connection_keeps_nobody_waiting() -> None:
+    port = unused_port()
     async with serve(watched(payment_sprint()).registry, port) as endpoint:
         assert endpoint.port == port
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -261,16 +261,3 @@ async def test_a_taken_port_is_a_usage_error_that_names_it() -> None:
             async with serve(registry, endpoint.port):
                 pass
     assert "prometheus_port" in refused.value.next_step
-
-
-@pytest.fixture
-def unused() -> Callable[[], int]:
-    """A port that nobody listens on."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find

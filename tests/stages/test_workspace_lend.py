@@ -372,7 +372,7 @@ def count_git(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def free_block() -> int:
     """The first of forty ports that nobody listens on now, another one in each test process."""
-    for start in range(21000 + 40 * (os.getpid() % 500), 60000, 40):
+    for start in range(21000 + 40 * (os.getpid() % 290), 60000, 40):
         probes = [socket.socket() for _ in range(40)]
         try:
             for offset, probe in enumerate(probes):

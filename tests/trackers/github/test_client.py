@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import gzip
 import logging
+import socket
 import traceback
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -129,9 +130,10 @@ async def test_what_never_left_is_unreachable_also_for_a_write(unused_port: int)
 
 
 @pytest.fixture
-async def unused_port() -> int:
-    async with GitHubStub(World()).running() as stub:
-        return int(stub.url.rpartition(":")[2])
+def unused_port() -> Iterator[int]:
+    with socket.socket() as kept:  # so that nobody else gets it meanwhile; nothing listens there
+        kept.bind(("127.0.0.1", 0))
+        yield int(kept.getsockname()[1])
 
 
 @pytest.mark.parametrize(
