@@ -22,3 +22,26 @@ def test_what_is_proposed_is_not_pushed_to_the_target() -> None:
         ProblemsError, match=r"goes with `landing\.mode: local` only, not with `pull_request`"
     ):
         load("landing.mode=pull_request", "landing.push=true")
+
+
+SCOPES = "verify.scopes=[{name: web, paths: [web], commands: ['true']}]"
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        (
+            ("landing.mode=pull_request", SCOPES, "verify.commands=[]"),
+            "by pull requests one lands after the other",
+        ),
+        (("verify.commands=['true']",), "needs `verify.scopes`"),
+        ((SCOPES, "verify.commands=['true']"), "goes without `verify.commands`"),
+    ],
+)
+def test_lanes_need_scopes_that_say_all(settings: tuple[str, ...], why: str) -> None:
+    with pytest.raises(ProblemsError, match=why):
+        load("landing.lanes=true", *settings)
+
+
+def test_lanes_are_for_a_gate_of_nothing_but_scopes() -> None:
+    assert load("landing.lanes=true", SCOPES, "verify.commands=[]").rules().lanes

@@ -15,6 +15,11 @@ from tests.config.support import ENOUGH, write
 EXAMPLES = [(".".join(path), example) for path, field in keys().items() for example in field.examples or ()]
 BLOCKS = re.findall(r"^```yaml\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
 
+GOES_WITH = {
+    "landing.lanes": ("verify.commands=[]", "verify.scopes=[{name: web, paths: [web], commands: [npm test]}]")
+}
+"""What keys need beside them to mean anything."""
+
 
 def test_the_tables_are_those_of_the_model() -> None:
     written = MARKED.search(PAGE.read_text())
@@ -28,7 +33,8 @@ def test_every_key_has_a_meaning() -> None:
 
 @pytest.mark.parametrize(("key", "example"), EXAMPLES)
 def test_examples_of_keys_are_accepted(tmp_path: Path, key: str, example: str) -> None:
-    config = load_config(write(tmp_path), (f"{key}={example}",), {"HOME": "/home/me"})
+    settings = (f"{key}={example}", *GOES_WITH.get(key, ()))
+    config = load_config(write(tmp_path), settings, {"HOME": "/home/me"})
     assert config.public() != load_config(write(tmp_path, ENOUGH), (), {}).public() or key.startswith(
         ("github.", "gitlab.", "forgejo.", "agents.sandbox")
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mawep.core import events as ev
-from mawep.core.landing import may_land, next_members, should_open, wanted_gates
+from mawep.core.landing import may_land, opening, wanted_gates
 from mawep.core.model import Issue, IssueState, Rules
 from tests.core.driver import Driver, green, issue, red
 
@@ -36,7 +36,7 @@ def one_queued_one_verifying(*more: Issue, batch: int = 8) -> Driver:
 
 
 def test_an_empty_queue_opens_no_batch() -> None:
-    assert not should_open(Driver(issue(1)).state)
+    assert not opening(Driver(issue(1)).state)
 
 
 def test_a_batch_waits_for_what_is_about_to_finish() -> None:
@@ -77,7 +77,7 @@ def test_a_suspect_goes_alone_and_at_once() -> None:
     run.seal()
     run.move()
     assert [run.at(n) for n in (1, 2, 3)] == [IssueState.LANDING, IssueState.LANDED, IssueState.LANDED]
-    assert next_members(run.state) == (1,)
+    assert opening(run.state) == (1,)
 
 
 def test_the_batch_wants_only_trees_that_no_gate_has_seen() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mawep.core import rules, scopes
 from mawep.core.model import Scope
-from mawep.simulate import Invariant, Violation, simulate
+from mawep.simulate import Invariant, Violation, repository, simulate
 
 MOST_SEEDS = 80
 
@@ -72,3 +72,14 @@ def test_where_scopes_are_told_wrongly_something_is_not_gated(
 ) -> None:
     monkeypatch.setattr(scopes, name, wrong)
     assert any(broken(seed) is Invariant.QUEUED_GREEN for seed in range(MOST_SEEDS))
+
+
+def only_its_own(known: tuple[Scope, ...], gated: tuple[str, ...]) -> tuple[Scope, ...]:
+    return tuple(scope for scope in known if scope.name not in gated)
+
+
+def test_where_a_lane_forgets_what_its_scopes_need_something_is_not_gated(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(repository, "unread", only_its_own)
+    assert any(broken(seed) is Invariant.GATED_EXACTLY for seed in range(MOST_SEEDS))

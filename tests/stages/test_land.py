@@ -18,7 +18,7 @@ from mawep.adapters.git import LockHeldError, Repository, WorkTree, find_reposit
 from mawep.adapters.git_checkout import move_checkout
 from mawep.adapters.git_refs import hold, read_ref, update_refs
 from mawep.core import events as ev
-from mawep.core.model import Scope, Sha
+from mawep.core.model import Rules, Scope, Sha
 from mawep.errors import GitError, InfrastructureError
 from mawep.stages import land
 from mawep.stages.land import Candidate
@@ -83,11 +83,14 @@ async def test_a_composition_affects_what_differs_from_the_target_whoever_brough
     one, two = candidate(checkout, 1, {"dir/c.txt": "1\n"}), candidate(checkout, 2, {"b.txt": "2\n"})
     base = commit(checkout, {"a.txt": "somebody else's\n"})
     steps, _ = await land.compose(repository, RUN, base, [one, two], WHEN)
-    found = await land.scoped(repository, base, steps, scopes, ())
+    found = await land.scoped(repository, base, steps, Rules(scopes=scopes), ())
     assert [step.scopes for step in found] == [None, ("dir", "b")]
     assert [step.tree for step in found] == [step.tree for step in steps]
-    assert (await land.scoped(repository, base, steps[:1], scopes, ["A"]))[-1].scopes == ("dir", "a")
-    assert await land.scoped(repository, base, steps, (), ()) == steps
+    assert (await land.scoped(repository, base, steps[:1], Rules(scopes=scopes), ["A"]))[-1].scopes == (
+        "dir",
+        "a",
+    )
+    assert await land.scoped(repository, base, steps, Rules(), ()) == steps
 
 
 # --- composition

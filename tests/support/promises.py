@@ -7,7 +7,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from mawep.core import events as ev
-from mawep.core.model import GateResult, IssueState
+from mawep.core.model import GateRecord, GateResult, IssueState, Scope
 from mawep.state import journal as journals
 from tests.support.world import World, wait_until
 
@@ -47,17 +47,33 @@ def order_respected(world: World) -> None:
 
 
 def every_target_was_gated(world: World) -> None:
-    """Every tree that we pointed the target at had passed the gate before, exactly that tree."""
-    passed: set[str] = set()
+    """Every tree that we pointed the target at had passed the gate before, exactly that tree.
+
+    With lanes it may differ from that one where none of the scopes that were gated has a say.
+    """
+    passed: list[GateRecord] = []
     moves: set[tuple[str, str]] = set()
+    rules = world.events(ev.RunStarted)[0].rules
     for event in (recorded.event for recorded in world.journal()):
         if isinstance(event, ev.GateFinished) and event.record.result is GateResult.GREEN:
-            passed.add(event.record.tree)
+            passed.append(event.record)
         if isinstance(event, ev.MoveIntended):
-            assert _tree(world, event.new) in passed, f"{event.new} was not gated"
+            tree = _tree(world, event.new)
+            exactly = tree in {record.tree for record in passed}
+            alike = rules.lanes and any(_alike(world, record, tree, rules.scopes) for record in passed)
+            assert exactly or alike, f"{event.new} was not gated"
             moves.add((event.old, event.new))
     ours = [line.split()[0] for line in world.git("reflog", "show", "main").splitlines() if "mawep" in line]
     assert {world.git("rev-parse", sha) for sha in ours} <= {new for _, new in moves}
+
+
+def _alike(world: World, record: GateRecord, tree: str, scopes: Collection[Scope]) -> bool:
+    """The tree differs from the one that was gated only in directories of scopes that were not."""
+    if record.scopes is None:
+        return False
+    others = {path for scope in scopes if scope.name not in record.scopes for path in scope.paths}
+    differs = world.git("diff", "--name-only", record.tree, tree).splitlines()
+    return all(path.partition("/")[0] in others for path in differs)
 
 
 def _tree(world: World, commit: str) -> str:

@@ -17,10 +17,11 @@ from mawep.adapters.git_history import Commit, commits_between
 from mawep.adapters.git_objects import exists, is_ancestor, rev_parse
 from mawep.adapters.git_refs import read_ref
 from mawep.core import events as ev
-from mawep.core.model import GateResult, Number
+from mawep.core.model import GateRecord, GateResult, Number, Scope
 from mawep.core.verdict import Verdict, review_digest
 from mawep.errors import JournalError
 from mawep.observe.text import short
+from mawep.stages.land.reading import read_digest
 from mawep.state import journal
 from mawep.state.runs import RunSummary
 
@@ -96,7 +97,8 @@ async def audit(repository: Repository, run: RunSummary) -> Findings:
             tree = await rev_parse(repository, landed.commit, "tree")
             findings.problems += known.check_pull(landed, tree, commit)
         elif commit is not None:
-            findings.problems += known.check(landed, commit)
+            reads = await known.reads(repository, landed, commit)
+            findings.problems += known.check(landed, commit, reads)
     recorded = {landed.commit for landed in findings.landed}
     for commit in made.values():
         if commit.sha not in recorded:
@@ -175,7 +177,8 @@ class _Known:
     def __init__(self, run: RunSummary, records: Sequence[ev.Recorded], heads: Iterable[str]) -> None:
         self.run = run.directory.run
         self._heads = frozenset(heads)
-        self._gates: dict[str, Sha] = {}
+        self._gates: dict[str, GateRecord] = {}
+        self._scopes: tuple[Scope, ...] = ()
         self._candidates: dict[Number, dict[Sha, int]] = {}
         self._reviews: dict[Number, set[str]] = {}
         self._reviewed = False
@@ -185,8 +188,9 @@ class _Known:
             match recorded.event:
                 case ev.RunStarted(target=target, rules=rules):
                     self.first_target, self._reviewed = target, bool(rules.reviewers)
+                    self._scopes = rules.scopes
                 case ev.GateFinished(record=record) if record.result is GateResult.GREEN:
-                    self._gates[ev.gate_digest(record)] = record.tree
+                    self._gates[ev.gate_digest(record)] = record
                 case ev.ReviewFinished(issue=issue, record=said) if said.verdict is Verdict.APPROVE:
                     self._reviews.setdefault(issue, set()).add(review_digest(said))
                 case ev.CandidateOffered(issue=issue) | ev.RevertIntended(issue=issue):
@@ -204,8 +208,9 @@ class _Known:
             yield wrong(
                 "tree", f"its tree is {short(tree)}, the journal says {short(landed.tree) or 'another'}"
             )
-        gated = self._gates.get(trailers["Mawep-Gate"]) if commit else None
-        if landed.exact and (gated != landed.tree if commit else landed.tree not in self._gates.values()):
+        named = self._gates.get(trailers["Mawep-Gate"]) if commit else None
+        gated = ({named.tree} if named else set()) if commit else {one.tree for one in self._gates.values()}
+        if landed.exact and landed.tree not in gated:
             yield wrong(
                 "gate", f"no green gate run in the journal is the one on its tree {short(landed.tree)}"
             )
@@ -216,8 +221,15 @@ class _Known:
             yield wrong("trailer", f"its trailer names issue {trailers.get('Mawep-Issue')}")
         yield from self.journal_problem(commit, landed.issue) if commit else ()
 
-    def check(self, landed: Landed, commit: Commit) -> Iterator[Problem]:
-        """Everything that does not fit between a landing commit and the journal."""
+    async def reads(self, repository: Repository, landed: Landed, commit: Commit) -> str | None:
+        """The digest of what the gate that a landing names reads of its tree, where the verdict is one for that."""
+        record = self._gates.get(dict(commit.trailers).get("Mawep-Gate", ""))
+        if record is None or record.reads is None or not await exists(repository, landed.tip_tree):
+            return None
+        return await read_digest(repository, landed.tip_tree, self._scopes, record.scopes or ())
+
+    def check(self, landed: Landed, commit: Commit, reads: str | None) -> Iterator[Problem]:
+        """Everything that does not fit between a landing commit and the journal; `reads` as said by `reads`."""
         wrong, trailers = partial(_wrong, landed), dict(commit.trailers)
         if commit.tree != landed.tree:
             yield wrong("tree", f"its tree is {short(commit.tree)}, the journal says {short(landed.tree)}")
@@ -231,13 +243,13 @@ class _Known:
             yield wrong(
                 "trailer", f"its trailer names attempt {trailers.get('Mawep-Attempt')}, not {attempt}"
             )
-        gate = trailers.get("Mawep-Gate", "")
-        if gate not in self._gates:
+        record = self._gates.get(trailers.get("Mawep-Gate", ""))
+        if record is None:
             yield wrong("gate", "no green gate run in the journal is the one that it names")
-        elif self._gates[gate] != landed.tip_tree:
-            yield wrong(
-                "gate", f"its gate ran on tree {short(self._gates[gate])}, not on {short(landed.tip_tree)}"
-            )
+        elif record.reads is not None and record.reads != reads:
+            yield wrong("gate", f"its gate read something else than {short(landed.tip_tree)} has for it")
+        elif record.reads is None and record.tree != landed.tip_tree:
+            yield wrong("gate", f"its gate ran on tree {short(record.tree)}, not on {short(landed.tip_tree)}")
         approved = self._reviews.get(landed.issue, set())
         answered_for = landed.issue in self._by_people
         due = (self._reviewed and not answered_for) or "Mawep-Review" in trailers

@@ -238,7 +238,6 @@ def _fresh(path: Path, position: int) -> tuple[int, list[str]]:
 
 def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: int) -> Iterator[str]:
     from mawep.core import events as ev
-    from mawep.core.model import gate_name
     from mawep.observe.text import one_line, short
     from mawep.observe.words import again, in_scopes
 
@@ -246,7 +245,7 @@ def _gate_logs(run: RunSummary, state: State, records: list[Recorded], number: i
     for recorded in records:
         match recorded.event:
             case ev.CandidateImported(issue=issue) as imported if issue == number:
-                gates[gate_name(imported.tree, imported.scopes)] = f"#{number}"
+                gates[imported.gate] = f"#{number}"
             case ev.LandingComposed(steps=steps) | ev.ProbeComposed(steps=steps):
                 if any(step.issue == number for step in steps):
                     gates.setdefault(

@@ -213,7 +213,7 @@ def _across(sections: Mapping[str, Any], written: Written, uses: Collection[str]
     if uses and {"github", *PLAIN_FORGES}.intersection(uses):
         yield from _lent(sections, written)
     if {"landing", "issues"} <= sections.keys() and "landing" in uses:
-        for key, message in sections["landing"].at_odds(sections["issues"].tracker):
+        for key, message in sections["landing"].at_odds(sections["issues"].tracker, sections.get("verify")):
             path = ("landing", key)
             yield Problem(written.place_of(path), dotted(path), message)
     if "workspace" in sections and "orchestrator" in sections:

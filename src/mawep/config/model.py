@@ -194,6 +194,12 @@ class Landing(Section):
     batch: int = Field(
         8, ge=1, le=1000, description="Candidates composed and gated together.", examples=["1"]
     )
+    lanes: bool = Field(
+        False,
+        description="Candidates that cannot affect one another, as [scopes](mono-repos.md) say, do not wait for one "
+        "another's gate: see [Landing](landing.md#lanes).",
+        examples=["true"],
+    )
     merge_method: Annotated[str, Choice(("merge", "squash", "rebase"))] = Field(
         "merge", description="How pull requests are merged.", examples=["squash"]
     )
@@ -205,8 +211,8 @@ class Landing(Section):
         examples=["1"],
     )
 
-    def at_odds(self, tracker: str) -> Iterator[tuple[str, str]]:
-        """What does not go together, as a key of this section and a sentence."""
+    def at_odds(self, tracker: str, verify: Verify | None) -> Iterator[tuple[str, str]]:
+        """What does not go together, as a key of this section and a sentence; `verify` None: it is not known."""
         if self.mode == "pull_request" and tracker in PLAIN_FORGES:
             yield (
                 "mode",
@@ -214,6 +220,15 @@ class Landing(Section):
             )
         if self.mode != "local" and self.push:
             yield "push", f"goes with `landing.mode: local` only, not with `{self.mode}`"
+        if self.lanes and self.mode == "pull_request":
+            yield "lanes", "goes with landing here only: by pull requests one lands after the other"
+        elif self.lanes and verify is not None and not verify.scopes:
+            yield "lanes", "needs `verify.scopes`, which say what can affect what"
+        elif self.lanes and verify is not None and verify.commands:
+            yield (
+                "lanes",
+                "goes without `verify.commands`, which read the whole tree; name them in the scopes that they read",
+            )
 
 
 class Generated(Section):
@@ -390,6 +405,7 @@ class Config(Section):
             repair_rounds=self.agents.repair_rounds,
             gate_slots=self.verify.slots,
             batch=self.landing.batch,
+            lanes=self.landing.lanes,
             mode=self.landing.mode,
             max_review_rounds=self.landing.max_review_rounds,
             merge_rounds=self.conflict_resolution.merge_rounds,

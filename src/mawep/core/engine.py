@@ -246,10 +246,18 @@ def _repair_or_stop(
 
 def _batch(state: State, now: datetime) -> Iterator[ev.Command]:
     batch = state.landing
-    if rules.batch_is_free(batch) and landing.should_open(state):
-        yield ev.LandingOpened(state.target, landing.next_members(state))
+    if rules.batch_is_free(batch) and (members := landing.opening(state)):
+        yield ev.LandingOpened(state.target, members)
     if batch is None or batch.steps is None:
         return
+    onwards = list(_onwards(state, batch, now))
+    if onwards or (aside := landing.set_aside(state, batch)) is None:
+        yield from onwards
+    else:
+        yield aside
+
+
+def _onwards(state: State, batch: Landing, now: datetime) -> Iterator[ev.Command]:
     if batch.sealed is not None:
         if not batch.moving and state.move_blocked is None:
             yield ev.MoveIntended(batch.base, batch.sealed[-1].commit, batch.sealed)
@@ -307,11 +315,15 @@ def _gates(state: State) -> Iterator[ev.GateIntended]:
         if attempt is None or attempt.progress is not Progress.IMPORTED:
             continue
         if attempt.gate not in state.gates and attempt.gate not in state.gating:
-            tree, commit = attempt.tree or "", attempt.commit or ""
-            wanted.setdefault(attempt.gate, ev.GateIntended(tree, commit, f"#{number}", attempt.scopes))
+            wanted.setdefault(attempt.gate, _gate_of(number, attempt))
     for intent in early:
         wanted.setdefault(intent.gate, intent)
     yield from list(wanted.values())[:room]
+
+
+def _gate_of(number: Number, attempt: Attempt) -> ev.GateIntended:
+    tree, commit = attempt.tree or "", attempt.commit or ""
+    return ev.GateIntended(tree, commit, f"#{number}", attempt.scopes, attempt.reads)
 
 
 # --- the end

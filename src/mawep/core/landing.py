@@ -4,29 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from mawep.core import rules, ways
+from mawep.core import lanes, rules, ways
 from mawep.core.culprits import Diagnosis, Part, Probe, diagnose
-from mawep.core.events import GateIntended, Step
+from mawep.core.events import GateIntended, LandingSetAside, Step
 from mawep.core.model import IssueState
 from mawep.core.state import Landing, State
 
 
-def should_open(state: State) -> bool:
-    """A batch closes when the queue is full, nothing else is about to finish, or waiting idles a slot."""
-    if not state.queue:
-        return False
-    if len(state.queue) >= state.rules.batch or state.suspects:
-        return True
-    finishing = any(
-        state.issues[n].state is IssueState.VERIFYING and not state.can_wait(n) for n in state.active
-    )
+def opening(state: State) -> Part:
+    """Who lands next, if it is time: one set aside that a verdict came for, a suspect alone, else from the queue."""
+    if state.rules.lanes:
+        return lanes.told(state) or _in_time(state, lanes.free_members(state))
+    return _in_time(state, state.suspects[:1] or state.queue[: state.rules.batch])
+
+
+def _in_time(state: State, members: Part) -> Part:
+    """A batch closes when it is full, nothing else is about to finish, or waiting idles a slot."""
+    if not members or len(members) >= state.rules.batch or members[0] in state.suspects:
+        return members
     starving = state.dispatching and not state.ready and len(state.slots) < state.rules.max_agents
-    return not finishing or (starving and any(state.graph.dependents[n] for n in state.queue))
+    starved = starving and any(state.graph.dependents[number] for number in members)
+    return members if starved or not _finishing(state, members) else ()
 
 
-def next_members(state: State) -> Part:
-    """Who goes into the next batch: a known suspect alone, else the queue in its order."""
-    return state.suspects[:1] or state.queue[: state.rules.batch]
+def _finishing(state: State, members: Part) -> bool:
+    """True while an attempt is about to finish that could land with these."""
+    about = [
+        n for n in state.active if state.issues[n].state is IssueState.VERIFYING and not state.can_wait(n)
+    ]
+    if not state.rules.lanes:
+        return bool(about)
+    return not lanes.lane_of(state, members).isdisjoint(lanes.lane_of(state, about))
+
+
+def set_aside(state: State, batch: Landing) -> LandingSetAside | None:
+    """What makes way for another lane: a batch that nothing can be done for before a gate that runs has ended."""
+    if not state.rules.lanes or batch.chosen is not None or None in batch.parts.values():
+        return None
+    wanted, _ = wanted_gates(state)
+    if wanted and len(state.gating) < state.rules.gate_slots:
+        return None
+    gates = lanes.awaited(state, batch)
+    return LandingSetAside(batch.members, gates) if gates and opening(state) else None
 
 
 def composed(landing: Landing, part: Part) -> tuple[Step, ...] | None:
@@ -71,9 +90,7 @@ def wanted_gates(state: State) -> tuple[list[GateIntended], list[GateIntended]]:
 def _gates_of_ways(state: State, landing: Landing) -> tuple[list[GateIntended], list[GateIntended]]:
     """One after the other; those that may not be needed take slots that would idle."""
     wanted = [
-        GateIntended(
-            step.tree, step.commit, f"landing #{step.issue}, {place} of {len(landing.ways)} ways", step.scopes
-        )
+        _gate(step, f"landing #{step.issue}, {place} of {len(landing.ways)} ways")
         for place, step in enumerate(landing.ways, 1)
         if step in ways.untried(state, landing)
     ]
@@ -86,4 +103,8 @@ def _gates(state: State, landing: Landing, parts: Iterable[Part]) -> Iterator[Ga
         steps = composed(landing, part)
         if steps and steps[-1].gate not in state.gates and steps[-1].gate not in state.gating:
             named = "landing " + ", ".join(f"#{number}" for number in part)
-            yield GateIntended(steps[-1].tree, steps[-1].commit, named, steps[-1].scopes)
+            yield _gate(steps[-1], named)
+
+
+def _gate(step: Step, why: str) -> GateIntended:
+    return GateIntended(step.tree, step.commit, why, step.scopes, step.reads)

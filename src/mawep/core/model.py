@@ -294,12 +294,13 @@ class Scope(Value, frozen=True):
     confine: bool = False
 
 
-def gate_name(tree: Sha, scopes: tuple[str, ...] | None) -> str:
+def gate_name(tree: Sha, scopes: tuple[str, ...] | None, reads: str | None = None) -> str:
     """What a verdict is known by: the tree and the scopes that were gated; None: all there are, the whole gate.
 
-    A verdict for some scopes is never taken for another's, nor for the whole.
+    A verdict for some scopes is never taken for another's, nor for the whole. `reads`, where lanes are allowed, is the
+    digest of all that those scopes read, and stands for the tree: what they do not read may differ.
     """
-    return tree if scopes is None else f"{tree}:{','.join(scopes)}"
+    return tree if scopes is None else f"{reads or tree}:{','.join(scopes)}"
 
 
 class GateRecord(Value, frozen=True):
@@ -308,7 +309,8 @@ class GateRecord(Value, frozen=True):
     `key` is the sha256 over (tree, commands, setup digest, environment digest); `log` names the log file;
     `excerpt` is what an agent or a person is shown of it. `scopes` are those that were gated; None: the whole gate.
     What the gate would say of those `taken_over` it has said of the tree that this one was made on: nothing that can
-    affect them differs. `reruns`: so often it was run again because it was red.
+    affect them differs. `reruns`: so often it was run again because it was red. `reads` is what the scopes read of the
+    tree, where that is what the verdict holds for.
     """
 
     key: str
@@ -321,11 +323,12 @@ class GateRecord(Value, frozen=True):
     scopes: tuple[str, ...] | None = None
     taken_over: tuple[str, ...] = ()
     reruns: int = 0
+    reads: str | None = None
 
     @property
     def gate(self) -> str:
         """What the verdict is known by."""
-        return gate_name(self.tree, self.scopes)
+        return gate_name(self.tree, self.scopes, self.reads)
 
     @property
     def flaky(self) -> bool:
@@ -367,8 +370,9 @@ class Rules(Value, frozen=True):
     is reviewed. `mode` is how work lands: local, pull_request or branch_only; `max_review_rounds` how often a pull
     request may be repaired. `merge_rounds`: so often is the agent of a candidate that does not land asked to merge the
     target into its branch. `shared`: the runs of other repositories have `max_agents` together with this one, which
-    has those that it is allowed. `on_claim_conflict`: what a claim is against others: `refuse`, `warn` or `off`.
-    `tell_breaks`: agents are told what landings break of their work.
+    has those that it is allowed. `lanes`: what the scopes that a change affects read is what its verdict holds for, and
+    batches that cannot affect one another do not wait for one another. `on_claim_conflict`: what a claim is against
+    others: `refuse`, `warn` or `off`. `tell_breaks`: agents are told what landings break of their work.
     """
 
     max_agents: int = 5
@@ -382,6 +386,7 @@ class Rules(Value, frozen=True):
     reassign_lost: bool = False
     budget: Budget = Budget()
     scopes: tuple[Scope, ...] = ()
+    lanes: bool = False
     reviewers: dict[str, str] = msgspec.field(default_factory=dict)
     review_rounds: int = 2
     review_slots: int = 1

@@ -257,6 +257,10 @@ def _not_landed(state: State, record: IssueRecord) -> tuple[Refusal, ...]:
         return (Refusal(RefusalKind.DIRTY_CHECKOUT, detail),)
     if record.pull is not None:
         return (Refusal(RefusalKind.PULL_REQUEST, pulls.told(record.pull)),)
+    if any(record.number in batch.members for batch in state.aside):
+        return (
+            Refusal(RefusalKind.QUEUE, "its batch is gated beside another lane, and lands after its verdict"),
+        )
     if record.state is IssueState.QUEUED:
         position = state.queue.index(record.number) + 1
         return (Refusal(RefusalKind.QUEUE, f"number {position} of {len(state.queue)} in the landing queue"),)

@@ -36,6 +36,24 @@ def lies_in(scope: Scope, path: str) -> bool:
     return any(covers(pattern, path) for pattern in scope.paths)
 
 
+def unread(scopes: Sequence[Scope], gated: Iterable[str]) -> tuple[Scope, ...]:
+    """The scopes whose content makes no difference to the verdict on those that are `gated`.
+
+    They read what lies in them and in all that they need, directly or not, and every path that lies in no scope.
+    """
+    read = set(gated)
+    while more := {needed for scope in scopes if scope.name in read for needed in scope.needs} - read:
+        read |= more
+    return tuple(scope for scope in scopes if scope.name not in read)
+
+
+def reads(scopes: Sequence[Scope], unread: Sequence[Scope], path: str) -> bool:
+    """True when what lies at the path can make a difference where `unread` does not: it lies in no more than those."""
+    if not any(lies_in(scope, path) for scope in unread):
+        return True
+    return any(lies_in(scope, path) for scope in scopes if scope not in unread)
+
+
 def outside(scopes: Sequence[Scope], paths: Iterable[str], labels: Iterable[str]) -> tuple[str, ...]:
     """The paths that an issue with these labels may not change: none, unless one of its scopes confines it."""
     own = labelled(scopes, labels)

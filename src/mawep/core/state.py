@@ -101,9 +101,10 @@ class Attempt(msgspec.Struct, frozen=True):
     for, `merge_rounds` those in which it was to merge the target. `evidence` is what its agent was last told to repair.
     `reclaimed`: its turn died with an earlier MAWEP process and has not started again yet; that turn's fence is
     `previous_fence`. `asked` are the paths that its agent claimed at run time, `touched` the files that it was seen to
-    change. `scopes` is what its candidate affects; None: everything. `seen` is the newest target that was compared
-    with its work; empty: its base. `offered_by`: its candidate is not an agent's, but what this person has offered.
-    `reverts`: it takes these landings back. `resolved` says what its agent made of conflicts with the target.
+    change. `scopes` is what its candidate affects; None: everything; `reads` is the digest of what those read, where
+    lanes are allowed. `seen` is the newest target that was compared with its work; empty: its base. `offered_by`: its
+    candidate is not an agent's, but what this person has offered. `reverts`: it takes these landings back. `resolved`
+    says what its agent made of conflicts with the target.
     """
 
     number: int
@@ -139,6 +140,7 @@ class Attempt(msgspec.Struct, frozen=True):
     asked: tuple[str, ...] = ()
     touched: tuple[str, ...] = ()
     scopes: tuple[str, ...] | None = None
+    reads: str | None = None
     resolved: tuple[str, ...] = ()
     seen: Sha = ""
     offered_by: str = ""
@@ -152,7 +154,7 @@ class Attempt(msgspec.Struct, frozen=True):
     @property
     def gate(self) -> str:
         """What the verdict on its candidate is known by."""
-        return gate_name(self.tree or "", self.scopes)
+        return gate_name(self.tree or "", self.scopes, self.reads)
 
     @property
     def turns(self) -> int:
@@ -286,6 +288,13 @@ class Landing(msgspec.Struct, frozen=True):
     moving: bool = False
 
 
+class Aside(msgspec.Struct, frozen=True):
+    """A batch that waits for `gates` while another lane lands; `members` are in the queue meanwhile."""
+
+    members: tuple[Number, ...]
+    gates: tuple[str, ...]
+
+
 class State(msgspec.Struct, frozen=True):
     """A run. `ready` holds ranks, ascending; `active` issues between assignment and landing, oldest first.
 
@@ -328,6 +337,7 @@ class State(msgspec.Struct, frozen=True):
     queue: tuple[Number, ...] = ()
     suspects: tuple[Number, ...] = ()
     landing: Landing | None = None
+    aside: tuple[Aside, ...] = ()
     gates: Map[str, GateRecord] = Map()
     gating: Map[str, str] = Map()
     limits: Map[str, Limit] = Map()

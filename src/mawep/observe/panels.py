@@ -315,7 +315,12 @@ def landing_table(status: Status, rows: int) -> RenderableType:
     if landing.batch and landing.phase is not None:
         batch = numbers(landing.batch, 4)
         lines.append(Text.assemble((f"{landing.phase.value} ", LOOKS[IssueState.LANDING].style), batch))
-    behind = [number for number in landing.queue if number not in landing.batch]
+    lines += [
+        Text.assemble(("beside ", LOOKS[IssueState.LANDING].style), numbers(beside, 4))
+        for beside in landing.aside
+    ]
+    there = {number for batch in (landing.batch, *landing.aside) for number in batch}
+    behind = [number for number in landing.queue if number not in there]
     if behind:
         lines.append(Text.assemble(("queue ", LOOKS[IssueState.QUEUED].style), numbers(behind, 4)))
     lines += [

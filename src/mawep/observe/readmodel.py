@@ -173,10 +173,11 @@ class ClaimStatus(Shown, frozen=True):
 
 
 class LandingStatus(Shown, frozen=True):
-    """Who waits to land, in order, and the batch that is landing now."""
+    """Who waits to land, in order, the batch that is landing now, and those that wait for a gate beside it."""
 
     queue: tuple[Number, ...]
     batch: tuple[Number, ...]
+    aside: tuple[tuple[Number, ...], ...]
     phase: LandingPhase | None
     in_the_way: tuple[str, ...]
 

@@ -331,6 +331,8 @@ def stage_of(state: State, record: IssueRecord, view: AttemptView | None = None)
             if state.in_review(record.number):
                 return "review" if f"review:{record.number}" in state.effects else "waits for review"
             return "gate" if attempt.gate in state.gating else "waits for gate"
+        case IssueState.QUEUED if any(record.number in one.members for one in state.aside):
+            return "gating beside"
         case IssueState.LANDING:
             return landing_phase(state) or record.state.value
         case _:
@@ -368,6 +370,7 @@ def _landing(state: State) -> LandingStatus:
     return LandingStatus(
         queue=state.queue,
         batch=state.landing.members if state.landing else (),
+        aside=tuple(one.members for one in state.aside),
         phase=landing_phase(state),
         in_the_way=blocked.files if blocked else (),
     )
@@ -395,6 +398,12 @@ def _limits(state: State) -> tuple[LimitStatus, ...]:
 def _gates(state: State) -> tuple[GateStatus, ...]:
     begun = {name: state.effects.get(f"gate:{name}") for name in state.gating}
     return tuple(
-        GateStatus(name.partition(":")[0], state.gating[name], recorded.at if recorded else None)
+        GateStatus(_tree(name, recorded), state.gating[name], recorded.at if recorded else None)
         for name, recorded in sorted(begun.items())
     )
+
+
+def _tree(name: str, recorded: ev.Recorded | None) -> str:
+    """The tree that is gated, which with lanes is not what the verdict is known by."""
+    intent = recorded.event if recorded else None
+    return intent.tree if isinstance(intent, ev.GateIntended) else name.partition(":")[0]

@@ -131,7 +131,12 @@ def _busiest(status: Status, width: int) -> int:
     busy = {agent.issue for agent in status.agents} - {None}
     told = sum(1 + bool(at_work.summary(issue)) for issue in status.issues if issue.number in busy)
     free = len(busy) < len(status.agents)
-    landing = bool(status.landing.batch) + bool(status.landing.queue) + len(status.gates)
+    landing = (
+        bool(status.landing.batch)
+        + len(status.landing.aside)
+        + bool(status.landing.queue)
+        + len(status.gates)
+    )
     return max(told + free, landing, len(status.claims) if width >= WIDE else 0)
 
 

@@ -207,6 +207,7 @@ _SAID: dict[type, Callable[[Any], str]] = {
     ev.CandidateSetApart: lambda e: (
         f"#{e.issue} is red as it was merged by rule: it is tried alone in other ways"
     ),
+    ev.LandingSetAside: lambda e: f"{numbers(e.members)} wait for their gate beside another lane",
     ev.CandidateReturned: lambda e: f"#{e.issue} goes back to its agent{_because(e.why)}",
     ev.LandingOpened: lambda e: f"Landing {numbers(e.members)} on {short(e.base)}",
     ev.LandingComposed: _composed,

@@ -323,6 +323,7 @@ class Effects:
                 GateRecord(
                     *("", intent.tree, GateResult.RED, (), 0.0, "", f"set-up failed: {error}"),
                     scopes=intent.scopes,
+                    reads=intent.reads,
                 )
             )
 
@@ -354,7 +355,7 @@ class Effects:
     async def _scoped(self, base: Sha, steps: tuple[ev.Step, ...]) -> tuple[ev.Step, ...]:
         state = self._state()
         labels = [label for step in steps for label in state.graph.issues[step.issue].labels]
-        return await land.scoped(self._repository, base, steps, state.rules.scopes, labels)
+        return await land.scoped(self._repository, base, steps, state.rules, labels)
 
     async def _ways(
         self, base: Sha, number: Number, recorded: ev.Recorded
@@ -399,7 +400,7 @@ class Effects:
 
     async def _retire(self, intent: ev.RetireIntended, recorded: ev.Recorded) -> ev.WorkspacesRetired:
         state = self._state()
-        found = () if state.landing else await land.landing_refs(self._repository, state.run)
+        found = () if state.landing or state.aside else await land.landing_refs(self._repository, state.run)
         refs: dict[str, Sha | None] = dict.fromkeys(found)
         for number in intent.issues:
             attempt = self._attempt(number)

@@ -16,6 +16,7 @@ from mawep.core.state import State
 from mawep.errors import GitError
 from mawep.stages.acceptance import Given, Guard, accept, candidate_ref
 from mawep.stages.land.by_agent import accounted
+from mawep.stages.land.reading import what_is_read
 from mawep.stages.land.revert import make_revert
 
 log = structlog.get_logger("mawep.taking_in")
@@ -30,6 +31,21 @@ async def take_in(
     protected: Sequence[str],
 ) -> ev.CandidateImported | ev.ImportRefused:
     """Check the commits that an attempt ends with; `target` is where the target is."""
+    taken = await _checked(repository, intent, state, target=target, protected=protected)
+    if isinstance(taken, ev.ImportRefused):
+        return taken
+    reads = await what_is_read(repository, taken.commit, state.rules, taken.scopes)
+    return msgspec.structs.replace(taken, reads=reads)
+
+
+async def _checked(
+    repository: Repository,
+    intent: ev.ImportIntended,
+    state: State,
+    *,
+    target: Sha,
+    protected: Sequence[str],
+) -> ev.CandidateImported | ev.ImportRefused:
     scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
     taken = await accept(
         repository,
@@ -54,13 +70,17 @@ async def take_back(
     repository: Repository, intent: ev.RevertIntended, state: State, date: datetime
 ) -> ev.CandidateImported | ev.IssueParked:
     """Make the revert of landings."""
-    return await make_revert(
+    made = await make_revert(
         *(repository, intent, date),
         held_by=candidate_ref(state.run, intent.issue, intent.attempt),
         trailers=Given(state.run, intent.issue, intent.attempt).trailers(),
         scopes=state.rules.scopes,
         labels=state.graph.issues[intent.issue].labels,
     )
+    if isinstance(made, ev.IssueParked):
+        return made
+    reads = await what_is_read(repository, made.commit, state.rules, made.scopes)
+    return msgspec.structs.replace(made, reads=reads)
 
 
 async def _heads_of_others(repository: Repository, state: State, number: Number) -> list[Sha]:

@@ -163,7 +163,7 @@ class Book:
                 self.batch = members
             case ev.LandingComposed(steps=(), conflicts=conflicts) if len(conflicts) > 1:
                 self._close_batch()
-            case ev.CandidateSetApart():
+            case ev.CandidateSetApart() | ev.LandingSetAside():
                 self._close_batch()
             case ev.IssueParked(issue=issue) | ev.CandidateReturned(issue=issue):
                 composed = issue in (self.batch or ())

@@ -77,7 +77,8 @@ class Effects:
         turn = commit.own.turn if commit.own else None
         if turn is None or turn.imported is Import.ACCEPTED:
             scopes = self._repository.affected({event.issue})
-            return ev.CandidateImported(event.issue, event.attempt, commit.sha, commit.tree, FILES, scopes)
+            made = ev.CandidateImported(event.issue, event.attempt, commit.sha, commit.tree, FILES, scopes)
+            return msgspec.structs.replace(made, reads=self._repository.reads(commit.sha, scopes))
         repairable = turn.imported is Import.REPAIRABLE
         self._truth.causes[event.issue].add(turn.reason)
         return ev.ImportRefused(event.issue, event.attempt, turn.reason, "not like this", repairable)
@@ -90,11 +91,14 @@ class Effects:
             result = GateResult.NONE
         if result is GateResult.GREEN:
             self._truth.green[event.tree] |= parts
+            self._truth.seen.update((part, self._repository.seen_by(part, event.tree)) for part in parts)
         else:
             self._not_green(commit)
         return ev.GateFinished(
             GateRecord(
-                *(event.tree, event.tree, result, (), 1.0, "gate.log", result.value), scopes=event.scopes
+                *(event.tree, event.tree, result, (), 1.0, "gate.log", result.value),
+                scopes=event.scopes,
+                reads=event.reads,
             )
         )
 
@@ -153,8 +157,7 @@ class Effects:
         parts = self._repository.parts
         if not any(self._repository.is_green(way.patches, parts) for way in found):
             self._truth.unfit.add(issue)
-        scopes = [self._repository.affected(self._repository.differing(base, way.sha)) for way in found]
-        ways = tuple(ev.Step(issue, way.sha, way.tree, told) for way, told in zip(found, scopes, strict=True))
+        ways = tuple(self._scoped(base, ev.Step(issue, way.sha, way.tree)) for way in found)
         return ev.LandingComposed(base, (), (ev.MergeConflict(issue, FILES, "<<<<<<<"),), ways, parks=False)
 
     def _probe(self, base: Sha, candidates: dict[Number, Sha]) -> ev.AnyEvent:
@@ -180,9 +183,13 @@ class Effects:
             with_target = not isinstance(self._repository.merge(target, own), Commit)
             conflicts.append(ev.MergeConflict(issue, FILES, "<<<<<<<", () if with_target else merged))
         if steps:
-            scopes = self._repository.affected(self._repository.differing(base, steps[-1].commit))
-            steps[-1] = msgspec.structs.replace(steps[-1], scopes=scopes)
+            steps[-1] = self._scoped(base, steps[-1])
         return tuple(steps), tuple(conflicts)
+
+    def _scoped(self, base: Sha, step: ev.Step) -> ev.Step:
+        scopes = self._repository.affected(self._repository.differing(base, step.commit))
+        reads = self._repository.reads(step.commit, scopes)
+        return msgspec.structs.replace(step, scopes=scopes, reads=reads)
 
     def _seal(self, event: ev.SealIntended) -> ev.AnyEvent:
         last = event.steps[-1].issue
@@ -193,7 +200,7 @@ class Effects:
         for step in event.steps:
             final = self._repository.reword(step.commit, (top,))
             top = final.sha
-            steps.append(ev.Step(step.issue, final.sha, final.tree, step.scopes))
+            steps.append(ev.Step(step.issue, final.sha, final.tree, step.scopes, reads=step.reads))
         return ev.LandingSealed(event.base, tuple(steps))
 
     def _move(self, event: ev.MoveIntended) -> ev.AnyEvent:

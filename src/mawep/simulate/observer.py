@@ -278,8 +278,14 @@ class Observer:
             self._landed.add(step.issue)
 
     def _passed(self, tree: Sha, changed: set[int]) -> bool:
-        """True when the tree passed what of the gate these changes can make a difference to."""
-        return self._repository.concerned(changed) <= self._truth.green[tree]
+        """True when the tree passed what of the gate these changes can make a difference to.
+
+        With lanes, each part may have seen all that concerns it in another tree.
+        """
+        parts, repository = self._repository.concerned(changed), self._repository
+        if self._rules.lanes:
+            return {(part, repository.seen_by(part, tree)) for part in parts} <= self._truth.seen
+        return parts <= self._truth.green[tree]
 
     # --- when the hall rests, dies and stops
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mawep.core.model import Number, Sha
-from mawep.core.scopes import affected
+from mawep.core.scopes import affected, reads, unread
 from mawep.simulate.scenario import GOOD, RED, Scenario, Turn
 
 
@@ -40,6 +40,7 @@ class Repository:
         self._scenario = scenario
         self._commits: dict[Sha, Commit] = {}
         self._trees: dict[frozenset[Patch], Sha] = {}
+        self._contents: dict[Sha, frozenset[Patch]] = {}
         self.target = self._add(frozenset(), ()).sha
 
     def __getitem__(self, sha: Sha) -> Commit:
@@ -119,15 +120,35 @@ class Repository:
     def concerned(self, who: Iterable[int]) -> frozenset[str]:
         """The parts of the gate that what these have changed can make a difference to; by hand."""
         found: set[str] = set()
-        for path in (path for one in who for path in self._scenario.changes.get(one, ("README.md",))):
+        for path in (path for one in who for path in self._paths(one)):
             top = path.partition("/")[0]
             found |= {"api": {"api", "web"}, "web": {"web"}, "docs": {"docs"}}.get(top, self.parts)
         return frozenset(found) if self._scenario.rules.scopes else self.parts
 
     def affected(self, who: set[int]) -> tuple[str, ...] | None:
         """The scopes that the core says these changes affect; None: everything."""
-        paths = [path for one in sorted(who) for path in self._scenario.changes.get(one, ("README.md",))]
+        paths = [path for one in sorted(who) for path in self._paths(one)]
         return affected(self._scenario.rules.scopes, paths)
+
+    def reads(self, sha: Sha, gated: Iterable[str] | None) -> str | None:
+        """What the core says that these scopes read of a commit, where that matters; None: nothing is left out."""
+        rules = self._scenario.rules
+        if not rules.lanes or gated is None:
+            return None
+        passed_over = unread(rules.scopes, gated)
+        found = frozenset(
+            patch
+            for patch in self._commits[sha].patches
+            if any(reads(rules.scopes, passed_over, path) for path in self._paths(patch.who))
+        )
+        return f"reads {self._tree(found)}"
+
+    def seen_by(self, part: str, tree: Sha) -> frozenset[Patch]:
+        """All that a part of the gate sees of a tree; by hand."""
+        return frozenset(patch for patch in self._contents[tree] if part in self.concerned({patch.who}))
+
+    def _paths(self, who: int) -> tuple[str, ...]:
+        return self._scenario.changes.get(who, ("README.md",))
 
     def differing(self, old: Sha, new: Sha) -> set[int]:
         """Whose changes only one of two commits contains."""
@@ -137,6 +158,11 @@ class Repository:
         """The issues whose work a commit contains."""
         return {patch.who for patch in self._commits[sha].patches if patch.who > 0}
 
+    def _tree(self, patches: frozenset[Patch]) -> Sha:
+        tree = self._trees.setdefault(patches, f"{len(self._trees):x}".rjust(40, "0"))
+        self._contents[tree] = patches
+        return tree
+
     def _add(
         self,
         patches: frozenset[Patch],
@@ -144,7 +170,7 @@ class Repository:
         own: Patch | None = None,
         base: frozenset[Patch] = frozenset(),
     ) -> Commit:
-        tree = self._trees.setdefault(patches, f"{len(self._trees):x}".rjust(40, "0"))
+        tree = self._tree(patches)
         sha = f"{len(self._commits):x}".rjust(40, "0")
         commit = Commit(sha, tree, patches, parents, own, base)
         self._commits[sha] = commit

@@ -202,9 +202,15 @@ def _scoped(plan: Scenario, changing: list[int]) -> Scenario:
     everywhere = PATHS if rng.random() < 0.5 else [path for path in PATHS if "/" in path]
     return replace(
         plan,
-        rules=msgspec.structs.replace(plan.rules, scopes=SCOPES),
+        rules=msgspec.structs.replace(plan.rules, scopes=SCOPES, lanes=_lanes(plan)),
         changes={who: tuple(rng.sample(everywhere, rng.choice((1, 1, 2)))) for who in changing},
     )
+
+
+def _lanes(plan: Scenario) -> bool:
+    """Half of those that land here have lanes; a forge lands one after the other."""
+    rng = random.Random(f"lanes {plan.seed}")  # noqa: S311 - nothing secret hangs on it
+    return plan.rules.mode == "local" and rng.random() < 0.5
 
 
 def _resolved(plan: Scenario) -> Scenario:

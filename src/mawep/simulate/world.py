@@ -12,7 +12,7 @@ from mawep.core import events as ev
 from mawep.core.model import FailureReason, Number, Sha
 from mawep.core.state import State
 from mawep.simulate.agenda import Agenda
-from mawep.simulate.repository import Repository
+from mawep.simulate.repository import Patch, Repository
 from mawep.simulate.scenario import Scenario
 
 
@@ -38,12 +38,13 @@ class Orchestrator(Protocol):
 class Truth:
     """What really happened, whatever the journal says.
 
-    `green` says which parts of the gate a tree has passed, `causes` are the reasons for which an issue may rightly
-    fail, `unfit` the issues that may rightly be parked, `by_others` those that a person merged, `approved` what a
-    reviewer found good: an issue and a tree.
+    `green` says which parts of the gate a tree has passed, `seen` what each part saw when it did, `causes` are the
+    reasons for which an issue may rightly fail, `unfit` the issues that may rightly be parked, `by_others` those that a
+    person merged, `approved` what a reviewer found good: an issue and a tree.
     """
 
     green: dict[Sha, set[str]] = field(default_factory=lambda: defaultdict(set))
+    seen: set[tuple[str, frozenset[Patch]]] = field(default_factory=set)
     causes: dict[Number, set[FailureReason]] = field(default_factory=lambda: defaultdict(set))
     unfit: set[Number] = field(default_factory=set)
     by_others: set[Number] = field(default_factory=set)

@@ -179,6 +179,7 @@ class Gate:
             excerpt=excerpt,
             scopes=intent.scopes,
             taken_over=self._settings.taken_over(intent.scopes),
+            reads=intent.reads,
         )
 
     async def _command(self, command: str, tree: Path, name: str) -> Completed:

@@ -47,6 +47,7 @@ from mawep.core.events.landings import (
     LandingComposed,
     LandingOpened,
     LandingSealed,
+    LandingSetAside,
     MergeConflict,
     MoveBlocked,
     MoveIntended,
@@ -150,6 +151,7 @@ AnyEvent = (
     | CandidateQueued
     | CandidateReturned
     | CandidateSetApart
+    | LandingSetAside
     | LandingOpened
     | LandingComposed
     | ProbeIntended
@@ -219,6 +221,7 @@ Command = (
     | AttemptFailed
     | CandidateReturned
     | CandidateSetApart
+    | LandingSetAside
     | IssueParked
     | IssueCancelled
     | LimitLifted
@@ -332,6 +335,7 @@ __all__ = [
     "LandingComposed",
     "LandingOpened",
     "LandingSealed",
+    "LandingSetAside",
     "LeasesExtended",
     "LimitLifted",
     "MergeConflict",

@@ -28,7 +28,8 @@ class ImportIntended(Event, frozen=True, tag=True):
 class CandidateImported(Event, frozen=True, tag=True):
     """The attempt's commits passed the import checks. `scopes` is what they affect; None: everything.
 
-    `resolved` says of each file what its agent made of a conflict with the target.
+    `reads`, where lanes are allowed, is the digest of what those scopes read of the tree. `resolved` says of each file
+    what its agent made of a conflict with the target.
     """
 
     issue: Number
@@ -38,6 +39,12 @@ class CandidateImported(Event, frozen=True, tag=True):
     files: tuple[str, ...]
     scopes: tuple[str, ...] | None = None
     resolved: tuple[str, ...] = ()
+    reads: str | None = None
+
+    @property
+    def gate(self) -> str:
+        """What the verdict on it will be known by."""
+        return gate_name(self.tree, self.scopes, self.reads)
 
 
 class ImportRefused(Event, frozen=True, tag=True):
@@ -53,18 +60,19 @@ class ImportRefused(Event, frozen=True, tag=True):
 class GateIntended(Event, frozen=True, tag=True):
     """Intent: run the gate on `tree`, which is the tree of `commit`. `why` is shown to people.
 
-    `scopes` are those to gate; None: the whole gate.
+    `scopes` are those to gate; None: the whole gate. `reads`, where lanes are allowed, is the digest of what they read.
     """
 
     tree: Sha
     commit: Sha
     why: str
     scopes: tuple[str, ...] | None = None
+    reads: str | None = None
 
     @property
     def gate(self) -> str:
         """What its verdict will be known by."""
-        return gate_name(self.tree, self.scopes)
+        return gate_name(self.tree, self.scopes, self.reads)
 
 
 class GateFinished(Event, frozen=True, tag=True):
@@ -99,8 +107,9 @@ class CandidateQueued(Event, frozen=True, tag=True):
 class Step(msgspec.Struct, frozen=True):
     """One merge in a composition: `issue` on top of all before it.
 
-    `scopes`, said of the last one, is what the whole composition affects; None: everything. `resolved` says which
-    conflicts were resolved by rule, and how, `reverts` whose landings it takes back.
+    `scopes`, said of the last one, is what the whole composition affects; None: everything. `reads`, where lanes are
+    allowed, is the digest of what those read of its tree. `resolved` says which conflicts were resolved by rule, and
+    how, `reverts` whose landings it takes back.
     """
 
     issue: Number
@@ -109,11 +118,12 @@ class Step(msgspec.Struct, frozen=True):
     scopes: tuple[str, ...] | None = None
     resolved: tuple[str, ...] = ()
     reverts: tuple[Number, ...] = ()
+    reads: str | None = None
 
     @property
     def gate(self) -> str:
         """What the verdict that it needs is known by."""
-        return gate_name(self.tree, self.scopes)
+        return gate_name(self.tree, self.scopes, self.reads)
 
 
 class MergeConflict(msgspec.Struct, frozen=True, rename={"with_": "with"}):
@@ -172,6 +182,13 @@ class LandingComposed(Event, frozen=True, tag=True):
     def told(self) -> tuple[MergeConflict, ...]:
         """The conflicts without those that come again when their candidate is tried alone."""
         return self.conflicts if self.alone else tuple(one for one in self.conflicts if one.with_)
+
+
+class LandingSetAside(Event, frozen=True, tag=True):
+    """The batch waits for these gates, which are under way, and another lane can land: it is composed again later."""
+
+    members: tuple[Number, ...]
+    gates: tuple[str, ...]
 
 
 class ProbeIntended(Event, frozen=True, tag=True):

@@ -71,6 +71,7 @@ HANDLERS: dict[type, Handler] = {
     ev.CandidateReturned: landings.returned,
     ev.CandidateSetApart: landings.set_apart,
     ev.LandingOpened: landings.landing_opened,
+    ev.LandingSetAside: landings.set_aside,
     ev.LandingComposed: landings.landing_composed,
     ev.ProbeIntended: landings.probe,
     ev.ProbeComposed: landings.probed,

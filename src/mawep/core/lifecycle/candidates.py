@@ -35,6 +35,7 @@ def imported(state: State, rec: ev.Recorded, event: ev.CandidateImported) -> Sta
         tree=event.tree,
         files=event.files,
         scopes=event.scopes,
+        reads=event.reads,
         resolved=tuple(dict.fromkeys((*live.resolved, *event.resolved))),
     )
     return done(put(state, replace(record, attempt=attempt)), f"import:{event.issue}")

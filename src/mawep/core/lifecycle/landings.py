@@ -10,10 +10,11 @@ from mawep.core.lifecycle.steps import (
     land,
     leave,
     name,
+    off_queue,
     put,
 )
 from mawep.core.model import IssueState
-from mawep.core.state import Landing, State, replace
+from mawep.core.state import Aside, Landing, State, replace
 
 
 def landing_opened(state: State, rec: ev.Recorded, event: ev.LandingOpened) -> State:
@@ -24,6 +25,7 @@ def landing_opened(state: State, rec: ev.Recorded, event: ev.LandingOpened) -> S
         state,
         issues=issues,
         landing=Landing(event.base, event.members),
+        aside=tuple(one for one in state.aside if set(one.members).isdisjoint(event.members)),
         effects=state.effects.set("compose", rec),
     )
 
@@ -49,6 +51,12 @@ def landing_composed(state: State, rec: ev.Recorded, event: ev.LandingComposed) 
 
 def set_apart(state: State, rec: ev.Recorded, event: ev.CandidateSetApart) -> State:
     return close_batch(replace(state, suspects=(*state.suspects, event.issue)), rec)
+
+
+def set_aside(state: State, rec: ev.Recorded, event: ev.LandingSetAside) -> State:
+    state = close_batch(state, rec)
+    members = tuple(number for number in event.members if number in state.queue)
+    return replace(state, aside=(*state.aside, Aside(members, event.gates))) if members else state
 
 
 def probe(state: State, rec: ev.Recorded, event: ev.ProbeIntended) -> State:
@@ -141,9 +149,4 @@ def _off(state: State, rec: ev.Recorded, event: ev.CandidateReturned | ev.IssueP
     if isinstance(event, ev.IssueParked):
         record = replace(record, detail=event.why, hunks=event.hunks, files=event.files)
         return leave(state, record, IssueState.PARKED, rec.at)
-    state = put(state, replace(record, state=IssueState.QUEUED, returned=event))
-    return replace(
-        state,
-        queue=tuple(number for number in state.queue if number != event.issue),
-        suspects=tuple(number for number in state.suspects if number != event.issue),
-    )
+    return off_queue(put(state, replace(record, state=IssueState.QUEUED, returned=event)), event.issue)

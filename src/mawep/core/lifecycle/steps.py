@@ -45,6 +45,21 @@ def close_batch(state: State, rec: ev.Recorded) -> State:
     return replace(state, landing=None, effects=effects)
 
 
+def off_queue(state: State, number: Number) -> State:
+    """The issue does not wait to land any more."""
+    aside = [replace(one, members=without(one.members, number)) for one in state.aside]
+    return replace(
+        state,
+        queue=without(state.queue, number),
+        suspects=without(state.suspects, number),
+        aside=tuple(one for one in aside if one.members),
+    )
+
+
+def without(numbers: tuple[Number, ...], number: Number) -> tuple[Number, ...]:
+    return tuple(other for other in numbers if other != number)
+
+
 def current(state: State, number: Number, fence: int) -> Attempt | None:
     """The issue's live attempt if `fence` is that of its current turn; None for anything that comes late."""
     if number not in state.active:
@@ -109,12 +124,11 @@ def leave(state: State, record: IssueRecord, to: IssueState, at: datetime) -> St
     state = replace(
         state,
         ready=ready,
-        active=tuple(n for n in state.active if n != number),
-        queue=tuple(n for n in state.queue if n != number),
-        suspects=tuple(n for n in state.suspects if n != number),
+        active=without(state.active, number),
         claims=state.claims.drop(number),
         terminal=state.terminal + (to.terminal and not before.terminal),
     )
+    state = off_queue(state, number)
     state = changes.closed(breaks.without(state, number), number, landed=to is IssueState.LANDED)
     return block_below(state, number, at) if rules.failure_blocks(to) else state
 

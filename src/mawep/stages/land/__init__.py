@@ -29,11 +29,12 @@ from mawep.adapters.git_refs import (
     update_refs_again,
 )
 from mawep.core import events as ev
-from mawep.core.model import Number, Scope
+from mawep.core.model import Number, Rules, Scope
 from mawep.core.scopes import affected
 from mawep.errors import GitError, InfrastructureError
 from mawep.stages.land.author import MAWEP
 from mawep.stages.land.order import ordered
+from mawep.stages.land.reading import what_is_read
 from mawep.stages.land.resolve import Resolved, Resolver
 
 INDEX_PATIENCE = 5.0
@@ -158,14 +159,16 @@ async def scoped(
     repository: Repository,
     base: Sha,
     steps: tuple[ev.Step, ...],
-    scopes: Sequence[Scope],
+    rules: Rules,
     labels: Iterable[str],
 ) -> tuple[ev.Step, ...]:
     """The composition with what it affects, whoever brought it: git says so, as a merge can move a file."""
-    if not (steps and scopes):
+    if not (steps and rules.scopes):
         return steps
-    found = await affects(repository, base, steps[-1].commit, scopes, labels)
-    return (*steps[:-1], msgspec.structs.replace(steps[-1], scopes=found))
+    *front, last = steps
+    found = await affects(repository, base, last.commit, rules.scopes, labels)
+    reads = await what_is_read(repository, last.commit, rules, found)
+    return (*front, msgspec.structs.replace(last, scopes=found, reads=reads))
 
 
 async def affects(
