@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import shutil
@@ -267,6 +268,17 @@ async def test_a_result_that_is_handed_in_is_not_lost_to_a_renewal_beside_it(
     assert (await shop.result(101, fence=4)).outcome == "finished"
     said = [item.payload for item in shop.heard if isinstance(item.payload, wire.TurnResult)]
     assert [result.outcome for result in said] == ["finished", "finished"]
+
+
+async def test_a_worker_that_is_ended_while_it_gives_an_attempt_up_leaves_nothing_open(shop: Shop) -> None:
+    shop.agent(101, "trap 'echo told > ../../told' TERM; while :; do sleep 1; done")
+    shop.open()
+    await shop.assign(101, fence=3)
+    await shop.hears(wire.AttemptStarted, 101)
+    await shop.leases().acquire("101/1", "worker-9", 9, "9")
+    await shop.appears("told")  # its lease is lost, and it does not end by itself
+    await shop.close()
+    gc.collect()  # the socket of its tools, if it is open now, is a warning, and a warning is an error
 
 
 # --- stops

@@ -237,11 +237,16 @@ class Worker:
             await self._give_up(desk, FailureReason.WORKSPACE_ERROR, str(error) or repr(error))
 
     async def _give_up(self, desk: Desk, reason: FailureReason, detail: str) -> None:
-        """Report a turn that cannot commit a result; if even that fails, its lease runs off with nobody to renew it."""
+        """Report a turn that cannot commit a result; if even that fails, its lease runs off with nobody to renew it.
+
+        Whoever ends it meanwhile finds its desk, and closes what is open there.
+        """
         try:
             result = await self._failure(desk, reason, detail)
-        finally:
+        except Exception:
             self._desks.pop(desk.key, None)
+            raise
+        self._desks.pop(desk.key, None)
         await logged("failure not reported", self._reports.tell(desk, result))
 
     async def _result(self, desk: Desk, turn: Callable[[Desk], Awaitable[str]]) -> wire.TurnResult:
