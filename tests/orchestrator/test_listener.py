@@ -408,6 +408,23 @@ async def test_what_lands_is_announced_to_everybody(house: House) -> None:
     assert item.payload.issue == 1
 
 
+async def test_what_is_announced_last_is_said_before_the_listener_is_gone(house: House) -> None:
+    state = Driver(issue(1)).state
+    hall = Orchestrator(house.journal, state, SystemClock())
+    moved = ev.Recorded(1, SystemClock().now(), ev.TargetMoved("a", "b", (ev.Step(1, "c", "t"),) * 5))
+    for turns in range(8):
+        bus = house.bus(channels.ORCHESTRATOR)
+        listener = Listener(bus, hall, SystemClock(), house.overheard.append)
+        listening = asyncio.create_task(listener.run())
+        await asyncio.sleep(0)
+        listener.witness(moved, state)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        listening.cancel()
+        await asyncio.wait({listening})
+        assert bus.counters.sent == 5, f"cancelled after {turns} turns of the loop"
+
+
 async def test_an_outage_of_the_bus_is_heard_through(house: House) -> None:
     hall = await house.begin(1)
     await fence_of(hall, 1)

@@ -41,6 +41,9 @@ log = structlog.get_logger("mawep.listener")
 MAILBOX = channels.direct(channels.ORCHESTRATOR)
 LISTENED = (MAILBOX, channels.RESULTS, *channels.CAPPED)
 
+LAST_WORDS_SECONDS = 2.0
+"""How long the end of a run waits for announcements that are under way."""
+
 OVER = ("failed", "stopped")
 """Outcomes after which nothing follows for an attempt."""
 
@@ -73,12 +76,15 @@ class Listener:
     async def run(self) -> None:
         """Listen until cancelled, through outages of the bus."""
         cursors = dict.fromkeys(channels.CAPPED, "$")
-        self._since = await self._bus.last(MAILBOX)
-        async for item in hear(self._bus, LISTENED, self._clock, cursors):
-            if isinstance(item, Gap):
-                log.warning("messages were missed", channel=item.channel)
-            else:
-                self._take(item)
+        try:
+            self._since = await self._bus.last(MAILBOX)
+            async for item in hear(self._bus, LISTENED, self._clock, cursors):
+                if isinstance(item, Gap):
+                    log.warning("messages were missed", channel=item.channel)
+                else:
+                    self._take(item)
+        finally:
+            await self._fall_silent()
 
     def witness(self, recorded: ev.Recorded, state: State) -> None:
         """Tell the others what an event means for them."""
@@ -89,6 +95,14 @@ class Listener:
         task = asyncio.create_task(work)
         self._background.add(task)
         task.add_done_callback(self._background.discard)
+
+    async def _fall_silent(self) -> None:
+        """Say what is being said, if the bus takes it soon; who spoke later would connect to it once more."""
+        if self._background:
+            await asyncio.wait(self._background, timeout=LAST_WORDS_SECONDS)
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
 
     async def announce(self, channel: str, payload: wire.Payload, fence: int | None = None) -> None:
         """Send; a bus that does not take it costs the message, not the run."""
