@@ -132,6 +132,12 @@ def test_the_core_reads_no_clock_and_opens_no_file() -> None:
     assert found == []
 
 
+def test_nobody_waits_in_a_way_that_swallows_a_cancellation() -> None:
+    """On Python 3.11 `wait_for` forgets one that comes with the result; `asyncio.timeout` does not."""
+    found = [shown(path) for path in MODULES if re.search(r"\bwait_for\(", path.read_text())]
+    assert found == []
+
+
 def test_no_file_names_a_machine_or_a_registry() -> None:
     foreign = re.compile("|".join(FOREIGN))
     found = [

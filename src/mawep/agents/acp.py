@@ -345,7 +345,8 @@ class AcpSession:
 
     async def _ended_within(self, seconds: float) -> ExitStatus | None:
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self._process.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                return await self._process.wait()
         return None
 
     async def _keep_errors(self, launch: Launch) -> None:

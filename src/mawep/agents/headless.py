@@ -158,7 +158,8 @@ class HeadlessSession(PerTurnSession):
 
     async def _ended(self, process: Process) -> ExitStatus:
         try:
-            return await asyncio.wait_for(process.wait(), WIND_UP_SECONDS)
+            async with asyncio.timeout(WIND_UP_SECONDS):
+                return await process.wait()
         except TimeoutError:  # what it has started in the background does not end it
             return await process.stop(TERMINATE_SECONDS)
 

@@ -151,7 +151,8 @@ async def _merged(
     found: list[Candidate] = []
     looking = asyncio.to_thread(_look, found, base, ours, theirs, path, most, guesses)
     try:
-        await asyncio.wait_for(looking, PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            await looking
     except TimeoutError:
         found = found.copy()  # the thread ends by itself
     return [_Merged(stages[0].mode, path, candidate) for candidate in found]
