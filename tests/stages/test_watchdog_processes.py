@@ -101,7 +101,7 @@ HEALTHY = {
     ),
     "files that change, and nothing else": "for i in 1 2 3 4 5 6 7; do echo $i > file; sleep 0.6; done",
     "files in TMPDIR that change": "mkdir ../run/tmp; for i in 1 2 3 4 5 6; do echo > ../run/tmp/f; sleep 0.6; done",
-    "very chatty": f"{PYTHON} 'for n in range(100000): print(n)'",
+    "very chatty": f"{PYTHON} 'for n in range(20000): print(n)'",
     "leaves a child behind that holds its output": "sleep 600 & setsid sleep 600 & exit 0",
     "leaves a child behind that computes": f"({PYTHON} 'while True: pass') & exit 0",
     "has a zombie": f"{PYTHON} 'import os, time\nif os.fork() == 0: os._exit(0)\ntime.sleep(0.3)'",
