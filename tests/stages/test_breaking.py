@@ -73,6 +73,44 @@ async def test_a_constant_a_file_and_another_language_count(tmp_path: Path) -> N
     assert "the file is gone" in await target.told("shop/apart.py")
 
 
+async def test_what_a_package_passes_on_is_used_by_who_imports_the_package(tmp_path: Path) -> None:
+    path = make_repository(
+        tmp_path,
+        {
+            "shop/__init__.py": "from .money import price\n",
+            "shop/money/__init__.py": "from .prices import *\n",
+            "shop/money/prices.py": PRICES.replace("4", "3"),
+            "shop/cart.py": "from shop import price\n\nprice(1, 2)\n",
+            "shop/deep.py": "from shop.money import LIMIT\n\nprint(LIMIT)\n",
+            "shop/apart.py": "from shop import other\n\nother()\n",
+            "web/index.ts": "export * from './parts';\n",
+            "web/parts/index.ts": "export { load } from './api';\nimport './style';\n",
+            "web/parts/api.ts": "export function load(a: number) {}\n",
+            "web/view.ts": "import { load } from '.';\nload(1);\n",
+            "page.ts": "import { load } from './web';\nload(1);\n",
+        },
+    )
+    old = head(path)
+    prices = PRICES.replace("price(item, currency)", "price(item, country)")
+    new = commit(
+        path, {"shop/money/prices.py": prices, "web/parts/api.ts": "export function load(a: string) {}\n"}
+    )
+
+    async def told(file: str) -> str:
+        works = [Work(2, 1, old, None, (file,), None)]
+        return "".join(
+            broken.text for broken in await broken_by(await find_repository(path), old, new, works)
+        )
+
+    assert "shop/money/prices.py, used in shop/cart.py:\n  price(item, currency)" in await told(
+        "shop/cart.py"
+    )
+    assert "LIMIT = 3\n    is now LIMIT = 4" in await told("shop/deep.py")
+    assert await told("shop/apart.py") == ""
+    assert "web/parts/api.ts, used in web/view.ts:" in await told("web/view.ts")
+    assert "web/parts/api.ts, used in page.ts:" in await told("page.ts")
+
+
 async def test_what_an_attempt_has_committed_and_what_it_only_edited_count(tmp_path: Path) -> None:
     target = Target(tmp_path, {"shop/prices.py": PRICES})
     user = "from .prices import price\n"

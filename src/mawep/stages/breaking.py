@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,8 @@ from mawep.core.claims import covers
 from mawep.core.events import Broken
 from mawep.core.model import Number
 from mawep.surface.offers import Break
-from mawep.surface.texts import Reader, breaks
+from mawep.surface.texts import Reader, breaks, everywhere
+from mawep.surface.uses import doors
 
 LARGEST = 256 * 1024
 """Bytes of a file that is looked at."""
@@ -28,6 +29,10 @@ MOST_LINES = 60
 """Lines of the difference that are shown of each file."""
 LONGEST = 200
 """Characters of a definition that are shown."""
+
+
+Places = Mapping[str, tuple[Break, ...]]
+"""Breaks by the file that is imported to get at them."""
 
 
 @dataclass(frozen=True)
@@ -61,13 +66,15 @@ async def broken_by(repository: Repository, old: Sha, new: Sha, works: Sequence[
     titles = (
         await repository.run("log", "--first-parent", "--max-count=10", "--format=%s", f"{old}..{new}")
     ).decode("utf-8", "replace")
-    paths = frozenset(entry.path for entry in await list_tree(repository, new)) | {c.path for c in changed}
+    there = {entry.path: entry.sha for entry in await list_tree(repository, new)}
+    paths = there.keys() | {c.path for c in changed}
+    places = await _places(repository, changed, there, paths)
     found = []
     for work in works:
         if work.head is not None and await is_ancestor(repository, new, work.head):
             continue  # it has merged that already
         texts = await _texts(repository, work)
-        text = await asyncio.to_thread(_told, changed, texts, paths, titles)
+        text = await asyncio.to_thread(_told, changed, texts, paths, places, titles)
         if text:
             found.append(Broken(work.issue, work.attempt, text[:MOST_SHOWN]))
     return tuple(found)
@@ -91,6 +98,22 @@ def _breaking(changes: Sequence[Change], contents: Mapping[Sha, str]) -> list[_C
             if broken:
                 found.append(_Changed(change.path, before, after or "", broken))
     return found
+
+
+async def _places(
+    repository: Repository, changed: Sequence[_Changed], there: Mapping[str, Sha], paths: Collection[str]
+) -> dict[str, Places]:
+    """Of each changed file, what others import to get at what it breaks: itself, and packages that pass it on."""
+    around = {one.path: doors(one.path, there) for one in changed}
+    wanted = {path for found in around.values() for path in found}
+    contents = await _read(repository, [there[path] for path in wanted])
+    readers = {path: Reader(path, contents[there[path]]) for path in wanted if there[path] in contents}
+
+    def found() -> dict[str, Places]:
+        known = {path: [readers[door] for door in found if door in readers] for path, found in around.items()}
+        return {one.path: everywhere(one.path, one.breaks, known[one.path], paths) for one in changed}
+
+    return await asyncio.to_thread(found)
 
 
 async def _texts(repository: Repository, work: Work) -> dict[str, str]:
@@ -126,12 +149,18 @@ def _text(content: bytes) -> str | None:
 # --- in words
 
 
-def _told(changed: Sequence[_Changed], texts: Mapping[str, str], paths: frozenset[str], titles: str) -> str:
+def _told(
+    changed: Sequence[_Changed],
+    texts: Mapping[str, str],
+    paths: Collection[str],
+    places: Mapping[str, Places],
+    titles: str,
+) -> str:
     """What of the changes these texts use, with the difference; empty when nothing."""
     readers = [Reader(path, text) for path, text in sorted(texts.items())]
     files, parts, differences = [], [], []
     for one in changed:
-        users = {reader.path: reader.uses(one.path, one.breaks, paths) for reader in readers}
+        users = {reader.path: _uses(reader, places[one.path], paths) for reader in readers}
         used = [what for what in one.breaks if any(what in hits for hits in users.values())]
         if used:
             files.append(one.path)
@@ -141,6 +170,10 @@ def _told(changed: Sequence[_Changed], texts: Mapping[str, str], paths: frozense
     if not files:
         return ""
     return "\n\n".join([f"What landed changes {', '.join(files)}:\n{titles}", *parts, *differences])
+
+
+def _uses(reader: Reader, places: Places, paths: Collection[str]) -> set[Break]:
+    return {hit for place, breaks in places.items() for hit in reader.uses(place, breaks, paths)}
 
 
 def _sentence(what: Break) -> str:

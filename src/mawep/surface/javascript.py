@@ -8,7 +8,7 @@ from tree_sitter import Node
 
 from mawep.surface.nodes import inside, one_line, text_of
 from mawep.surface.offers import Kind, Offer, Parameter
-from mawep.surface.uses import Import
+from mawep.surface.uses import ALL, Import
 
 DEFAULT = "default"
 _FUNCTIONS = {
@@ -79,7 +79,9 @@ def _import(source: Node, names: frozenset[str]) -> Import:
 
 
 def _imported(node: Node) -> Iterator[str]:
-    """The names that it takes; none when it takes the module as a whole."""
+    """The names that it takes; none when it takes the module as a whole, `ALL` when it exports all of them."""
+    if node.type == "export_statement" and any(child.type == ALL for child in node.children):
+        yield ALL
     for name in inside(node, {"import_specifier", "export_specifier"}):
         yield text_of(name.child_by_field_name("name"))
     for clause in node.named_children:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from posixpath import basename
@@ -14,7 +14,7 @@ from tree_sitter import Node
 from mawep.merging.languages import parser_of
 from mawep.surface import javascript, plain, python
 from mawep.surface.offers import Break, Offer, Offers, broken
-from mawep.surface.uses import Import, Uses, used
+from mawep.surface.uses import Import, Uses, passed_on, used
 
 PROSE = frozenset({"md", "rst", "txt", "adoc", "lock", "svg", "csv", "po"})
 """Endings of files in which nothing is defined."""
@@ -37,6 +37,21 @@ def breaks(before: str | None, after: str | None, path: str) -> tuple[Break, ...
     return broken(_offers(before, path), _offers(after, path))
 
 
+def everywhere(
+    changed: str, found: tuple[Break, ...], around: Iterable[Reader], paths: Collection[str]
+) -> dict[str, tuple[Break, ...]]:
+    """The breaks by the file that is imported to get at them: the one that has changed, and packages that pass it on.
+
+    `around` are the files of its packages, the innermost first.
+    """
+    places = {changed: found}
+    for door in around:
+        passed = [one for place, breaks in places.items() for one in door.passes_on(place, breaks, paths)]
+        if passed:
+            places[door.path] = tuple(dict.fromkeys(passed))
+    return places
+
+
 @dataclass
 class Reader:
     """The text of a file, which may use what others offer."""
@@ -54,6 +69,11 @@ class Reader:
             hit = [one for one in found if one.name in words]
         named = path == changed or _names(self.text, changed)
         return [one for one in found if one in hit or (named and not one.name)]
+
+    def passes_on(self, changed: str, found: Sequence[Break], paths: Collection[str]) -> list[Break]:
+        """Those breaks of the file `changed` that others get at through this one."""
+        same = _language(self.path) is not None and _language(self.path) is _language(changed)
+        return passed_on(self._uses, self.path, changed, found, paths) if same else []
 
     @cached_property
     def _uses(self) -> Uses:

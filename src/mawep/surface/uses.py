@@ -40,6 +40,26 @@ def used(uses: Uses, path: str, changed: str, breaks: Iterable[Break], paths: Co
     return [one for one in breaks if any(_reaches(way, uses, one.name) for way in ways)]
 
 
+def passed_on(
+    uses: Uses, path: str, changed: str, breaks: Iterable[Break], paths: Collection[str]
+) -> list[Break]:
+    """Those breaks of the file `changed` that others get at through the file `path`, which imports it by name."""
+    ways = [one for one in uses.imports if one.names and means(one, path, changed, paths)]
+    taken = frozenset[str]().union(*(way.names for way in ways))
+    return [one for one in breaks if one.name and (ALL in taken or one.name.partition(".")[0] in taken)]
+
+
+def doors(changed: str, paths: Collection[str]) -> list[str]:
+    """The files of packages around a file that pass on what it offers, the innermost first."""
+    inner, ending = splitext(changed)
+    found = []
+    while inner := dirname(inner):
+        found += [
+            door for index in _INDEX if (door := f"{inner}{index}{ending}") in paths and door != changed
+        ]
+    return found
+
+
 def means(one: Import, path: str, changed: str, paths: Collection[str]) -> bool:
     """True when an import in `path` means the file `changed`."""
     place = splitext(changed)[0]
