@@ -104,3 +104,16 @@ async def test_every_repository_keeps_its_prefixes_apart(repository: Repository,
     await update_refs(repository, [("refs/mawep/r1/a", old, None), ("refs/mawep/r10/a", old, None)])
     assert list(await list_refs(repository, "refs/mawep/r1/")) == ["refs/mawep/r1/a"]
     assert len(await list_refs(repository, "refs/mawep/r1/", "refs/mawep/r10/")) == 2
+
+
+@pytest.mark.parametrize("turns", [1, 2, 3, 10, 100])
+async def test_an_update_is_not_broken_off_with_its_caller(
+    repository: Repository, old: str, turns: int
+) -> None:
+    updating = asyncio.create_task(update_refs(repository, [("refs/mawep/a", old, None)]))
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    updating.cancel()
+    await asyncio.wait({updating})
+    assert await read_ref(repository, "refs/mawep/a") == old
+    assert not list(repository.common_dir.rglob("*.lock"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from mawep.adapters.finishing import finished
 from mawep.adapters.git import Door, LockHeldError, Repository, Sha
 from mawep.adapters.git_files import written_ref
 from mawep.adapters.git_orphans import remove_stale_lock
@@ -12,6 +13,9 @@ from mawep.errors import GitError
 
 _LOCKED_TOO = ("HEAD", "packed-refs")
 """What git locks besides the refs themselves: HEAD if it is on one of them, the packed ones if one goes."""
+
+PATIENCE = 10.0
+"""Seconds for which a caller who is cancelled waits for an update that is under way."""
 
 RefUpdate = tuple[str, Sha | None, Sha | None]
 """(ref, new, old): `old` None means the ref must not exist yet, `new` None deletes it."""
@@ -34,14 +38,16 @@ async def update_refs(
 ) -> None:
     """Move all refs or none, each only if it still is at its old value.
 
-    A symbolic ref is replaced, never followed. `message` goes to the reflogs.
+    A symbolic ref is replaced, never followed. `message` goes to the reflogs. It is not broken off when the caller is
+    cancelled: a git that is ended in the moment in which it makes a lock file leaves that behind.
     Raises RefMovedError on a mismatch, LockHeldError when another git is in the way, else GitError.
     """
     command = ("update-ref", "-m", message, "--no-deref", "--stdin", "-z")
     lines = (_line(ref, new, old, repository.null) for ref, new, old in updates)
     question = "".join(["start\0", *lines, "commit\0"]).encode("utf-8", "surrogateescape")
     try:
-        await repository.ask(*command, question=question, read=_until_committed, fsync=fsync)
+        updated = repository.ask(*command, question=question, read=_until_committed, fsync=fsync)
+        await finished(updated, within=PATIENCE)
     except GitError as error:
         if type(error) is GitError:
             for ref, _, old in updates:
