@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from mawep.coordination import envelopes as wire
-from mawep.coordination.bus import forget_run
 from mawep.coordination.channels import RESULTS, Keyspace
 from mawep.worker import results, workshop
 from tests.support.waiting import eventually
@@ -38,8 +37,9 @@ async def finished(shop: Shop, script: str) -> None:
 
 
 async def lost(shop: Shop) -> None:
-    """The server begins anew, with nothing."""
-    await forget_run(shop.connection, shop.run)
+    """The server begins anew, with nothing: all at once, as the worker looks for its result at any time."""
+    keys = [key async for key in shop.connection.scan(Keyspace(shop.run).prefix + "*")]
+    await shop.connection.execute("UNLINK", *keys)
 
 
 async def test_results_that_the_server_lost_are_handed_in_again(shop: Shop) -> None:
