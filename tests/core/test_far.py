@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from mawep.core.far import FarRecord, awaited, circle, named
+from mawep.core.far import FarRecord, awaited, circle, named, waiting
 from mawep.core.model import Far, FarDependency, Issue, IssueState
 from tests.core.driver import issue
 
@@ -36,6 +36,16 @@ def test_a_circle_is_named_in_full() -> None:
     way = [str(one) for one in circle(plans)]
     assert way == ["acme/api#2", "acme/web#7", "acme/web#8", "acme/api#3", "acme/api#2"]
     assert circle(plans, but={Far("acme/web", 8)}) == ()
+
+
+def test_who_waits_for_an_issue_is_found_through_every_repository() -> None:
+    plans = {
+        "acme/api": [far(1), far(2, "acme/web#8", near=(1,)), far(3), far(4, near=(2, 3))],
+        "acme/web": [far(7, "acme/api#1"), far(8, near=(7,)), far(9)],
+    }
+    found = {str(one) for one in waiting(plans, Far("acme/api", 1))}
+    assert found == {"acme/api#2", "acme/api#4", "acme/web#7", "acme/web#8"}
+    assert waiting(plans, Far("acme/web", 9)) == ()
 
 
 def test_what_meets_again_is_no_circle() -> None:

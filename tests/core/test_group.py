@@ -67,6 +67,32 @@ def test_who_waits_is_told_how_it_stands_and_no_more_than_once() -> None:
     assert office.tell() == []
 
 
+def test_what_waits_elsewhere_for_what_is_taken_back_waits_again() -> None:
+    office = Office(2, api=shared(issue(1)), web=shared(far(7, f"{API}#1", near=(8,)), issue(8)))
+    api, web = office.runs[API], office.runs[WEB]
+    office.settle()
+    api.land(1)
+    office.see(API)
+    office.settle()
+    assert (web.state.unmet[7], office.at(WEB, 7)) == (1, IssueState.WAITING)
+    api.go(ev.RevertAsked(issue(1), (ev.Landed(1, api.state.issues[1].landed_as or ""),), "ann"))
+    office.see(API)
+    office.settle()
+    assert web.state.unmet[7] == 2
+    web.land(8)
+    office.see(WEB)
+    office.settle()
+    assert office.at(WEB, 7) is IssueState.WAITING
+    api.go(ev.IssueParked(1, "later work builds on it", "", ()))
+    office.see(API)
+    office.settle()
+    assert office.at(WEB, 7) is IssueState.BLOCKED
+    api.go(ev.IssueCancelled(1, "ann"))
+    office.see(API)
+    office.settle()
+    assert (web.state.unmet[7], office.at(WEB, 7)) == (0, IssueState.ASSIGNED)
+
+
 def test_nobody_is_told_of_a_run_that_has_not_been_seen() -> None:
     web = shared(far(7, f"{API}#1"))
     known = group.seen(group.group_of(2, [API, WEB]), WEB, web.state, web.now)

@@ -37,5 +37,5 @@ async def _explain(issue: Far, config: Path | None, run: str | None, *, json: bo
         return 0
     from mawep.cli.showing import show_explanation
 
-    show_explanation(document)
+    show_explanation(document, issue.repository)
     return 0

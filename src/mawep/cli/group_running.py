@@ -5,7 +5,8 @@ from __future__ import annotations
 import json as jsonlib
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from mawep.cli.outlet import Outlet
 from mawep.cli.reading import owes
 from mawep.cli.reporting import tell_the_rest
 from mawep.cli.reviewing import used_ways
-from mawep.cli.running import audience_of, findings_of
+from mawep.cli.running import audience_of, findings_of, go_on_with
 from mawep.cli.showing import show_name, show_result
 from mawep.cli.streams import nobody_reads
 from mawep.clock import SystemClock
@@ -31,8 +32,8 @@ from mawep.observe.documents import together
 from mawep.observe.text import count
 from mawep.stages.intake import Wanted
 from mawep.state import journal
-from mawep.state.groups import GroupRecord, Part, groups_of
-from mawep.state.runs import RunSummary, summarize
+from mawep.state.groups import GroupRecord, groups_of
+from mawep.state.runs import RunSummary, list_runs, summarize
 
 _WORST = (InfrastructureError.exit_code, 130, 1, 0)
 
@@ -90,9 +91,12 @@ async def _check(
 async def resume_group(
     path: Path | None, overrides: Sequence[str] | None, *, run: str | None, rerun: bool, json: bool
 ) -> int:
-    """Go on with the runs of a group that no process conducts; their worst exit code."""
+    """Go on with the runs of a group, or with one of no group, that no process conducts; their worst exit code."""
     members = {member.key: member for member in await open_members(path, overrides)}
-    record = group_to_resume(members.values(), run)
+    record = to_resume(members.values(), run)
+    if isinstance(record, Alone):
+        member = record.member
+        return await go_on_with(_context(member), record.run, rerun=rerun, json=json, name=member.name)
     taking_part = {part.key: members[part.key] for part in record.parts}
     for member in taking_part.values():
         if problems := walls_that_cannot_stand(member.config, ()):
@@ -114,22 +118,33 @@ async def resume_group(
     return code
 
 
-def group_to_resume(members: Iterable[Member], run: str | None) -> GroupRecord:
-    """The newest group of these repositories that is not finished, or the one that is named.
+@dataclass(frozen=True)
+class Alone:
+    """A run in one of several repositories that belongs to no group, as a revert does."""
+
+    member: Member
+    run: RunSummary
+
+
+def to_resume(members: Iterable[Member], run: str | None) -> GroupRecord | Alone:
+    """The newest group or single run of these repositories that is not finished, or the one that is named.
 
     Raises:
         UsageError: there is none, or one of its repositories is not configured any more.
     """
     members = list(members)
     known = {one.group: one for member in members for one in groups_of(member.repository.common_dir)}
-    records = [known[group] for group in sorted(known, reverse=True)]
+    alone = {one.run.directory.run: one for one in _alone(members, known.values())}
+    found = [known[name] if name in known else alone[name] for name in sorted({*known, *alone}, reverse=True)]
     if run is not None:
-        records = [one for one in records if _is_called(one, run)]
-        if len(records) != 1:
-            raise UsageError(f"{'No run' if not records else 'More than one run'} is called {run}")
-    record = next((one for one in records if run is not None or any(map(_is_open, one.parts))), None)
+        found = [one for one in found if _is_called(one, run)]
+        if len(found) != 1:
+            raise UsageError(f"{'No run' if not found else 'More than one run'} is called {run}")
+    record = next((one for one in found if run is not None or _is_open(one)), None)
     if record is None:
         raise UsageError("There is nothing to resume: every run has ended")
+    if isinstance(record, Alone):
+        return record
     clones = {member.key: str(member.repository.common_dir) for member in members}
     for part in record.parts:
         if clones.get(part.key) != part.common_dir:
@@ -140,19 +155,32 @@ def group_to_resume(members: Iterable[Member], run: str | None) -> GroupRecord:
     return record
 
 
-def _is_called(record: GroupRecord, run: str) -> bool:
+def _alone(members: Iterable[Member], groups: Iterable[GroupRecord]) -> Iterator[Alone]:
+    grouped = {part.run for record in groups for part in record.parts}
+    for member in members:
+        for summary in list_runs(member.repository.common_dir):
+            if summary.directory.run not in grouped:
+                yield Alone(member, summary)
+
+
+def _is_called(record: GroupRecord | Alone, run: str) -> bool:
+    if isinstance(record, Alone):
+        return record.run.directory.run.endswith(run)
     return any(name.endswith(run) for name in (record.group, *(part.run for part in record.parts)))
 
 
-def _is_open(part: Part) -> bool:
-    summary = summarize(part.directory)
-    return summary is None or not summary.ended or owes(summary)
+def _is_open(record: GroupRecord | Alone) -> bool:
+    runs = [record.run] if isinstance(record, Alone) else [summarize(part.directory) for part in record.parts]
+    return any(summary is None or not summary.ended or owes(summary) for summary in runs)
 
 
-def living(record: GroupRecord) -> list[RunSummary]:
-    """The runs of the group that a process conducts now."""
-    found = (summarize(part.directory) for part in record.parts)
-    return [summary for summary in found if summary is not None and summary.alive]
+def living(record: GroupRecord | Alone) -> list[tuple[str, RunSummary]]:
+    """Those of these runs that a process conducts now, each with the name of its repository."""
+    if isinstance(record, Alone):
+        found = [(record.member.name, summarize(record.run.directory))]
+    else:
+        found = [(part.repository, summarize(part.directory)) for part in record.parts]
+    return [(name, summary) for name, summary in found if summary is not None and summary.alive]
 
 
 async def _conduct(record: GroupRecord, members: Mapping[str, Member], *, rerun: bool, json: bool) -> int:
@@ -181,7 +209,7 @@ def _finish(record: GroupRecord, conducted: Sequence[Conducted], *, json: bool) 
         if not json:
             try:
                 show_name(part.repository)
-                show_result(document, records)
+                show_result(document, records, part.repository)
             except (BrokenPipeError, SystemExit):  # the exit code still says what became of the runs
                 nobody_reads()
         if one.state.ended is not None and one.failure is None:

@@ -58,7 +58,7 @@ async def _report(
         for name, state, records in found:
             if name:
                 show_name(name)
-            show_result(result_document(state, records), records)
+            show_result(result_document(state, records), records, name)
         return 0
     if output is None:
         print(text, end="")

@@ -24,6 +24,7 @@ from mawep.coordination.envelopes import Offer
 from mawep.core.model import Far, Issue, IssueState, Number
 from mawep.core.state import Attempt, State
 from mawep.errors import UsageError
+from mawep.observe.text import called
 from mawep.stages.workspace.handover import (
     Handover,
     changed,
@@ -60,23 +61,25 @@ async def find(issue: Far, path: Path | None, overrides: list[str] | None, run: 
     Raises:
         UsageError: no run has it.
     """
-    uses = ("orchestrator",)
+    uses, name = ("orchestrator",), ""
     if issue.repository or about_several(path):
         member = await the_member(path, issue.repository, overrides or (), uses)
-        context = Context(member.config, member.repository)
+        context, name = Context(member.config, member.repository), member.name
     else:
         context = await open_context(path, overrides, uses)
     common_dir = context.repository.common_dir
     for summary in [choose_run(common_dir, run)] if run else list_runs(common_dir):
         state, _ = read_run(summary)
         if issue.number in state.issues:
-            return Resolving(context, summary, state, issue.number, path, overrides)
-    raise UsageError(f"#{issue.number} is in no run here", next_step="`mawep status --all` lists the runs")
+            return Resolving(context, summary, state, issue.number, path, overrides, name)
+    raise UsageError(
+        f"{name}#{issue.number} is in no run here", next_step="`mawep status --all` lists the runs"
+    )
 
 
 @dataclass(frozen=True)
 class Resolving:
-    """The resolution of one issue of a run."""
+    """The resolution of one issue of a run; `name` is that of its repository, where there are several."""
 
     context: Context
     run: RunSummary
@@ -84,6 +87,12 @@ class Resolving:
     number: Number
     config: Path | None
     overrides: list[str] | None
+    name: str = ""
+
+    @property
+    def _called(self) -> str:
+        """The issue in a command."""
+        return called(self.number, self.name)
 
     @property
     def _repository(self) -> Repository:
@@ -108,7 +117,7 @@ class Resolving:
             record = self._record()
             if record is None or not record.ready or not Path(record.path).is_dir():
                 record = await self._made(attempt)
-        where = f"#{self.number} is in {record.path}, on branch {record.branch}"
+        where = f"{self.name}#{self.number} is in {record.path}, on branch {record.branch}"
         what = (
             f"  in conflict: {', '.join(record.files)}"
             if record.files
@@ -118,7 +127,7 @@ class Resolving:
             where,
             what,
             f"  both sides, and the hunks: {self._notes}",
-            f"  when it is committed there: `mawep resolve {self.number} --continue`; `--abort` lets go of it",
+            f"  when it is committed there: `mawep resolve {self._called} --continue`; `--abort` lets go of it",
         ]
 
     async def go_on(self, *, no_run: bool, json: bool) -> int:
@@ -191,7 +200,8 @@ class Resolving:
         record = self._record()
         if record is None or not record.ready:
             raise UsageError(
-                f"#{self.number} is not being resolved", next_step=f"`mawep resolve {self.number}` begins it"
+                f"{self.name}#{self.number} is not being resolved",
+                next_step=f"`mawep resolve {self._called}` begins it",
             )
         return record
 
@@ -219,14 +229,14 @@ class Resolving:
         record = self.state.issues[self.number]
         if record.state is not IssueState.PARKED or record.attempt is None:
             raise UsageError(
-                f"#{self.number} is {record.state}; only what is parked can be resolved",
-                next_step=f"see `mawep explain {self.number}`",
+                f"{self.name}#{self.number} is {record.state}; only what is parked can be resolved",
+                next_step=f"see `mawep explain {self._called}`",
             )
         if self.state.rules.mode == "pull_request":
             raise UsageError(
-                f"#{self.number} lands by a pull request",
+                f"{self.name}#{self.number} lands by a pull request",
                 next_step=f"merge {self.state.target_branch} into {record.attempt.branch} and push it, "
-                f"then `mawep retry {self.number}`",
+                f"then `mawep retry {self._called}`",
             )
         return record.attempt
 

@@ -62,18 +62,16 @@ async def _resume(
 async def _resume_group(
     config: Path | None, set_: list[str] | None, *, run: str | None, rerun: bool, json: bool
 ) -> int:
-    from mawep.cli.group_running import group_to_resume, living, resume_group
+    from mawep.cli.group_running import living, resume_group, to_resume
     from mawep.cli.members import open_members
     from mawep.cli.visit import ask
     from mawep.coordination.envelopes import Resume
 
     members = await open_members(config, (), uses=("orchestrator",))
-    record = group_to_resume(members, run)
-    alive = living(record)
+    clones = {member.key: member.repository.common_dir for member in members}
+    alive = living(to_resume(members, run))
     if not alive:
         return await resume_group(config, set_, run=run, rerun=rerun, json=json)
-    clones = {part.run: (part.repository, Path(part.common_dir)) for part in record.parts}
-    for summary in alive:
-        name, common_dir = clones[summary.directory.run]
-        print(f"{name}: {await ask(common_dir, summary, Resume())}")
+    for name, summary in alive:
+        print(f"{name}: {await ask(clones[name.lower()], summary, Resume())}")
     return 0

@@ -76,24 +76,35 @@ async def resume_run(
     if run is None and not left:
         raise UsageError("There is nothing to resume: every run has ended")
     summary = choose_run(common, run) if run else left[0]
-    if owes(summary):
-        return await _tell_the_rest(context, summary, json=json)
-    if summary.ended:
+    if summary.ended and not owes(summary):
         raise UsageError(
             f"Run {summary.directory.run} has ended", next_step="`mawep retry ISSUE` reopens an issue of it"
         )
     refuse_part(common, summary.directory.run)
+    return await go_on_with(context, summary, rerun=rerun, json=json)
+
+
+async def go_on_with(
+    context: Context, summary: RunSummary, *, rerun: bool, json: bool, name: str = ""
+) -> int:
+    """Go on with a run that is not finished, or tell a forge the rest of one that is; its exit code.
+
+    `name` is that of its repository, where there are several.
+    """
+    if owes(summary):
+        return await _tell_the_rest(context, summary, json=json, name=name)
     if problems := walls_that_cannot_stand(context.config, ()):
         raise ProblemsError("The run cannot go on; nothing was touched:", problems)
     async with Outlet([context.config]) as outlet, audience_of(context, outlet) as audience:
         conducted = await _conductor(context, audience.view).resume(summary, rerun=rerun)
-    return finish(conducted, json=json)
+    return finish(conducted, json=json, name=name)
 
 
-async def _tell_the_rest(context: Context, run: RunSummary, *, json: bool) -> int:
+async def _tell_the_rest(context: Context, run: RunSummary, *, json: bool, name: str) -> int:
     """The run has ended; what of it the forge does not know yet is told now."""
     left = await tell_the_rest(context.config, context.repository, run, SystemClock())
-    code = finish(Conducted(run.directory, replay(journal.read(run.directory.journal)), None), json=json)
+    conducted = Conducted(run.directory, replay(journal.read(run.directory.journal)), None)
+    code = finish(conducted, json=json, name=name)
     if left:
         print(
             f"mawep: the forge still does not know {count(left, 'report')}; `mawep resume`", file=sys.stderr
@@ -110,7 +121,7 @@ async def _nothing_to_do(context: Context) -> dict[str, Any]:
     return {**result_document(landed, ()), "run": None}
 
 
-def finish(conducted: Conducted, *, json: bool) -> int:
+def finish(conducted: Conducted, *, json: bool, name: str = "") -> int:
     """Write the report, say what became of the run, and return the exit code."""
     state = conducted.state
     records = journal.read(conducted.directory.journal)
@@ -119,7 +130,7 @@ def finish(conducted: Conducted, *, json: bool) -> int:
         if json:
             print(jsonlib.dumps(document, ensure_ascii=False), flush=True)
         else:
-            show_result(document, records)
+            show_result(document, records, name)
     except (BrokenPipeError, SystemExit):  # the exit code still says what became of the run
         nobody_reads()
     if state.ended is not None and conducted.failure is None:

@@ -17,7 +17,7 @@ from mawep.observe.panels import header, issue_table, likely_line
 from mawep.observe.readmodel import Status
 from mawep.observe.results import outcome_line, reasons, result_table
 from mawep.observe.sharing import likely_files
-from mawep.observe.text import count, duration, one_line, several_lines, short
+from mawep.observe.text import called, count, duration, one_line, several_lines, short
 from mawep.observe.timeline import course_of
 
 NARROWEST = 60
@@ -66,8 +66,9 @@ def show_status(status: Status) -> None:
                 out.print(line)
 
 
-def show_explanation(document: dict[str, Any]) -> None:
-    """Print the document of `mawep explain`."""
+def show_explanation(document: dict[str, Any], repository: str = "") -> None:
+    """Print the document of `mawep explain`; `repository` is the name of it, where there are several."""
+    named = called(document["number"], repository)
     out = console()
     look = LOOKS[IssueState(document["state"])]
     state = document["state"].replace("_", " ")
@@ -82,7 +83,7 @@ def show_explanation(document: dict[str, Any]) -> None:
     if document["question"]:
         choices = " / ".join(document["question"]["options"])
         _paragraph(out, "asks: ", document["question"]["text"] + (f" ({choices})" if choices else ""))
-        _paragraph(out, "", f'answer with: mawep answer {document["number"]} "…"')
+        _paragraph(out, "", f'answer with: mawep answer {named} "…"')
     if document["runtime"]:
         why = f": {document['runtime_why']}" if document["runtime_why"] else ""
         _paragraph(out, "driven as ", f"{document['runtime']}{why}")
@@ -101,8 +102,8 @@ def show_explanation(document: dict[str, Any]) -> None:
     if document["salvage"]:
         out.print(Text(f"  unfinished work is kept as {document['salvage']} (see it with git show)"))
     if document["state"] in ("failed", "parked", "cancelled", "reverted"):
-        mended = f"`mawep resolve {document['number']}` or " if document["state"] == "parked" else ""
-        out.print(Text(f"  next: {mended}`mawep retry {document['number']}`", style="bright_black"))
+        mended = f"`mawep resolve {named}` or " if document["state"] == "parked" else ""
+        out.print(Text(f"  next: {mended}`mawep retry {named}`", style="bright_black"))
 
 
 def _files(out: Console, document: dict[str, Any]) -> None:
@@ -217,8 +218,11 @@ def _quotation(out: Console, text: str, indent: int) -> None:
         out.print(Text(" " * indent + line))
 
 
-def show_result(document: dict[str, Any], records: Sequence[Recorded]) -> None:
-    """Print the document of a run: how it ended, every issue, the course it took, and why what did not land did not."""
+def show_result(document: dict[str, Any], records: Sequence[Recorded], repository: str = "") -> None:
+    """Print the document of a run: how it ended, every issue, the course it took, and why what did not land did not.
+
+    `repository` is the name of its repository, where there are several.
+    """
     out = console()
     width = max(NARROWEST, out.width)
     out.print(result_table(document, width))
@@ -226,5 +230,5 @@ def show_result(document: dict[str, Any], records: Sequence[Recorded]) -> None:
     out.print()
     out.print(outcome_line(document), soft_wrap=not out.is_terminal)
     if document["outcome"] != "interrupted":  # else the reason is the same for all, and is said below
-        for reason in reasons(document):
+        for reason in reasons(document, repository):
             out.print(reason, soft_wrap=not out.is_terminal)

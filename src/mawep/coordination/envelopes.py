@@ -381,12 +381,13 @@ class Offer(Payload):
 
 
 class Revert(Payload):
-    """Take back what these issues landed as, in this order; the labels are those of the last one."""
+    """Take back what these issues landed as, in this order, as `by` wants; the labels are those of the last one."""
 
     issues: list[int] = Field(min_length=1)
     commits: list[str]
     titles: list[str]
     labels: list[str]
+    by: str
 
 
 class Ping(Payload):
@@ -446,5 +447,4 @@ class Envelope(Wire):
 def new_id(now: datetime) -> str:
     """A UUIDv7: 48 bits of milliseconds, then random bits."""
     value = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10), "big")
-    value = (value & ~(0xF << 76) | 7 << 76) & ~(0x3 << 62) | 2 << 62
-    return str(UUID(int=value))
+    return str(UUID(int=(value & ~(0xF << 76) | 7 << 76) & ~(0x3 << 62) | 2 << 62))

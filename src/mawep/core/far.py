@@ -44,6 +44,23 @@ def awaited(issue: Issue) -> tuple[Far, ...]:
     return tuple(dict.fromkeys(dependency.on for dependency in issue.far))
 
 
+def waiting(plans: Mapping[str, Iterable[Issue]], on: Far) -> tuple[Far, ...]:
+    """The issues, by repository, that wait for this one, directly or not."""
+    needs = {
+        Far(repository, issue.number): frozenset(_needs(repository, issue))
+        for repository, issues in plans.items()
+        for issue in issues
+    }
+    found = {on: None}
+    ahead = [on]
+    while ahead:
+        at = ahead.pop()
+        fresh = [one for one, needed in needs.items() if at in needed and one not in found]
+        found |= dict.fromkeys(fresh)
+        ahead += fresh
+    return tuple(found)[1:]
+
+
 def circle(plans: Mapping[str, Iterable[Issue]], but: Container[Far] = ()) -> tuple[Far, ...]:
     """Issues, by repository, that wait for each other in a circle: its path, first issue again last; else nothing.
 

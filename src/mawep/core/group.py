@@ -161,8 +161,15 @@ def _sightings(group: Group) -> Iterator[tuple[str, FarSeen]]:
         for on in member.awaits:
             before, now = member.told.get(on), standing(group, on)
             landed = before is not None and before.state is IssueState.LANDED
-            if now is not None and now != before and not landed:
+            if now is not None and now != before and not (landed and not _is_taken_back(group, on)):
                 yield repository, now
+
+
+def _is_taken_back(group: Group, on: Far) -> bool:
+    """True of what had landed and does not count as that any more; anything else has landed for good."""
+    member = group.members.get(on.repository, Member(left=True))
+    record = member.state.issues.get(on.number) if member.state else None
+    return record is not None and (record.state is IssueState.REVERTED or record.reverts)
 
 
 def _allowances(group: Group) -> Iterator[tuple[str, AgentsAllowed]]:

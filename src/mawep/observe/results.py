@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mawep.core.model import IssueState
 from mawep.observe.look import LOOKS, words
-from mawep.observe.text import count, duration, first_line, short
+from mawep.observe.text import called, count, duration, first_line, short
 
 Document = dict[str, Any]
 
@@ -79,13 +79,13 @@ def outcome_line(document: Document) -> Text:
     return text
 
 
-def reasons(document: Document) -> list[Text]:
+def reasons(document: Document, repository: str = "") -> list[Text]:
     """One line for each issue that did not land: why, and how to learn more."""
     return [
         Text.assemble(
             (f"#{issue['number']} ", "bold"),
             words(first_line(issue["reason"])),
-            (f"  (mawep explain {issue['number']})", "bright_black"),
+            (f"  (mawep explain {called(issue['number'], repository)})", "bright_black"),
         )
         for issue in document["issues"]
         if issue["reason"] is not None

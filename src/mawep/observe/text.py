@@ -53,6 +53,11 @@ def numbers(issues: tuple[int, ...] | list[int], most: int = 8) -> str:
     return named if len(issues) <= most else f"{named} and {len(issues) - most} more"
 
 
+def called(issue: Number, repository: str = "") -> str:
+    """An issue as people write it in a command: `5`, or `owner/name#5` where there are several repositories."""
+    return f"{repository}#{issue}" if repository else str(issue)
+
+
 def named(issue: Number | Far | None) -> Number | str | None:
     """An issue as documents name it: its number, or `owner/name#number` in another repository."""
     return str(issue) if isinstance(issue, Far) else issue

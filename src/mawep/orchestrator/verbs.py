@@ -67,7 +67,7 @@ def carry_out(verb: Verb, by: str, id_: str, state: State) -> tuple[str, list[ev
         case wire.Offer():
             return _offer(verb, by, state)
         case wire.Revert():
-            return _revert(verb, by, state)
+            return _revert(verb, state)
         case _:
             assert_never(verb)
 
@@ -163,7 +163,7 @@ def _offer(verb: wire.Offer, by: str, state: State) -> tuple[str, list[ev.AnyEve
     return said, [ev.CandidateOffered(verb.issue, verb.head, by)]
 
 
-def _revert(verb: wire.Revert, by: str, state: State) -> tuple[str, list[ev.AnyEvent]]:
+def _revert(verb: wire.Revert, state: State) -> tuple[str, list[ev.AnyEvent]]:
     number = verb.issues[-1]
     record = state.issues.get(number)
     if state.rules.mode != "local":
@@ -184,4 +184,4 @@ def _revert(verb: wire.Revert, by: str, state: State) -> tuple[str, list[ev.AnyE
         for one, title in zip(verb.issues, verb.titles, strict=False)
     )
     landings = tuple(ev.Landed(*one) for one in zip(verb.issues, verb.commits, strict=False))
-    return f"#{number} is being reverted", [ev.RevertAsked(what, landings, by, tuple(others))]
+    return f"#{number} is being reverted", [ev.RevertAsked(what, landings, verb.by, tuple(others))]

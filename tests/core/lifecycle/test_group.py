@@ -37,7 +37,16 @@ def test_to_be_told_again_changes_nothing() -> None:
     before = run.state
     run.go(seen(IssueState.WORKING))
     assert before.far == run.state.far
-    run.go(seen(IssueState.LANDED), seen(IssueState.LANDED), seen(IssueState.FAILED))
+    run.go(seen(IssueState.LANDED), seen(IssueState.LANDED))
+    assert (run.at(1), run.state.unmet[1]) == (IssueState.ASSIGNED, 0)
+
+
+def test_what_is_at_work_goes_on_though_what_it_waited_for_is_taken_back() -> None:
+    run = Driver(far(1, "acme/api#5"))
+    run.go(seen(IssueState.LANDED))
+    run.go(seen(IssueState.REVERTED))
+    assert (run.at(1), run.state.unmet[1]) == (IssueState.ASSIGNED, 1)
+    run.go(seen(IssueState.LANDED))
     assert (run.at(1), run.state.unmet[1]) == (IssueState.ASSIGNED, 0)
 
 

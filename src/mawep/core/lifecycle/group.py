@@ -13,12 +13,14 @@ from mawep.core.state import State, replace
 def far_seen(state: State, rec: ev.Recorded, event: ev.FarSeen) -> State:
     """What waits for it is ready, blocked, or waits again; a run that ended without what can be done now goes on."""
     before, now = state.far.get(event.on), FarRecord(event.state, event.why, event.over)
-    if before is not None and (before.landed or before == now):
+    if before == now:
         return state
+    had_landed = before is not None and before.landed
     waiting = [number for number, issue in state.graph.issues.items() if event.on in awaited(issue)]
     state = replace(state, far=state.far.set(event.on, now))
-    if now.landed:
-        unmet = {number: state.unmet[number] - 1 for number in waiting}
+    if now.landed is not had_landed:  # it has landed, or that was taken back
+        step = -1 if now.landed else 1
+        unmet = {number: state.unmet[number] + step for number in waiting}
         state = replace(state, unmet=state.unmet.update(unmet))
     if any(_is_free(state, number) for number in waiting):
         state = replace(state, ended=None, ended_at=None)
