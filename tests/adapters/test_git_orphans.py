@@ -80,7 +80,7 @@ async def test_children_of_a_killed_owner_are_ended(
     owner.kill()
     owner.wait()
     assert all(start_time(pid) for pid in pids), "they outlive their owner"
-    assert await end_orphans(repository.common_dir, patience=0.1) == pids
+    assert await end_orphans(repository.common_dir, patience=1.0) == pids
     assert not any(start_time(pid) for pid in pids)
     assert await end_orphans(repository.common_dir) == ()
 

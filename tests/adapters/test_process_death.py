@@ -229,11 +229,11 @@ async def test_interrupting_the_owners_group_reaches_neither_programs_nor_the_fo
 
 
 async def test_a_stopped_owner_does_not_stop_a_deadline(tmp_path: Path, mark: str) -> None:
-    async with open_owner(tmp_path, mark, tree_command(), deadline=boottime() + 1.5) as owner:
+    async with open_owner(tmp_path, mark, tree_command(), deadline=boottime() + 5) as owner:
         await owner.says()
         await tree_is_grown(tmp_path)
         os.kill(owner.pid, signal.SIGSTOP)
-        await until_free(tmp_path / "program.lock", 10)
+        await until_free(tmp_path / "program.lock", 20)
         assert marked(mark) == []
         status = read_status(tmp_path / "program.status")
         assert status is not None and status.cause == "deadline"

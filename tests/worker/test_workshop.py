@@ -233,8 +233,8 @@ async def test_a_lease_is_renewed_while_the_agent_works_and_health_is_said(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mawep.worker.workshop.HEALTH_SECONDS", 0.05)
-    shop.ttl = 1.0
-    shop.agent(101, "echo x > x; sleep 2.5; echo done > done.txt")
+    shop.ttl = 3.0
+    shop.agent(101, "echo x > x; sleep 4.5; echo done > done.txt")
     shop.open()
     await shop.assign(101, fence=3)
 
@@ -259,7 +259,7 @@ async def test_a_result_that_is_handed_in_is_not_lost_to_a_renewal_beside_it(
         return entry
 
     monkeypatch.setattr(Leases, "commit", answered_late)
-    shop.ttl = 1.0
+    shop.ttl = 3.0
     shop.agent(101, "echo x > x")
     shop.open()
     await shop.assign(101, fence=3)
