@@ -44,9 +44,9 @@ def free_members(state: State) -> tuple[Number, ...]:
     group, reach = list[Number](), Lane()
     for number in dict.fromkeys((*state.suspects, *state.queue)):
         lane = lane_of(state, [number])
-        if number in held or (group and (lane.isdisjoint(reach) or number in state.suspects)):
+        if number in held:
             continue
-        if not lane.isdisjoint(taken):
+        if not lane.isdisjoint(taken) or (group and lane.isdisjoint(reach)):
             taken |= lane
             continue
         group.append(number)
