@@ -191,7 +191,11 @@ def test_who_could_affect_one_another_go_together_and_no_more_than_a_batch() -> 
         run.tell(ev.CandidateQueued(number))
     assert free_members(run.state) == (1,)
     run.tell(ev.LandingOpened("target-0", (1,)))
-    assert free_members(run.state) == (2, 4), "#3 is of no lane with #2, and #5 is one too many"
+    assert free_members(run.state) == (2,), (
+        "#3 is of no lane with #2, and #4 could affect #3, which is ahead of it"
+    )
+    run.tell(ev.IssueCancelled(3, "ada"))
+    assert free_members(run.state) == (2, 4), "#5 is one too many"
 
 
 def test_a_suspect_goes_alone_in_its_lane_too() -> None:
@@ -242,3 +246,24 @@ def test_a_whole_batch_cancelled_while_it_lands_is_not_set_aside() -> None:
     run.go(ev.IssueCancelled(1, "ada"))
     run.queue(3)
     assert (run.state.aside, run.at(1)) == ((), IssueState.CANCELLED)
+
+
+def test_a_run_resumed_without_lanes_believes_no_verdict_for_another_tree() -> None:
+    """The gate may have commands by now that read everything."""
+    run, _ = api_is_gated_while_web_waits()
+    run.composed("own-3", "web")
+    run.go(ev.RunResumed("host", gate="other", lanes=()))
+    assert (run.state.aside, run.open) == ((), (1, 2, 3))
+    opened = run.last(ev.LandingOpened)
+    steps = run.steps(opened.members)
+    run.go(ev.LandingComposed(opened.base, steps, parks=False))
+    assert run.last(ev.GateIntended).tree == steps[-1].tree
+
+
+def test_a_move_that_began_is_completed_without_lanes() -> None:
+    run, _ = api_is_gated_while_web_waits()
+    run.composed("own-3", "web")
+    run.seal()
+    run.tell(ev.RunResumed("host", lanes=()))
+    run.move()
+    assert run.at(3) is IssueState.LANDED

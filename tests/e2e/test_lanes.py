@@ -99,6 +99,22 @@ def test_a_run_that_dies_with_a_batch_set_aside_lands_all_of_it(tmp_path: Path) 
     promises.kept(lanes.world)
 
 
+def test_a_run_resumed_without_lanes_lands_no_tree_that_the_gate_has_not_seen(tmp_path: Path) -> None:
+    """Since then the gate has a command that reads everything."""
+    lanes = Lanes(tmp_path)
+    world = lanes.world
+    mawep = world.begin_start()
+    mawep.until("all agents work", lambda: len(world.events(ev.AttemptStarted)) == 3)
+    mawep.kill()
+    for name in ("both", "three", "go"):
+        world.let(name)
+    apart = "verify.commands=['! { test -e api/1 && test -e web/3; }']"
+    ended = world.resume("--set", "landing.lanes=false", "--set", apart)
+    landed = promises.landings(world)
+    assert sorted(landed) in ([1, 2], [2, 3]), ended.said
+    promises.kept(world, landed)
+
+
 def test_what_is_changed_on_the_target_by_hand_is_gated_with_it(tmp_path: Path) -> None:
     """The verdict of a lane holds for what its scopes read: here somebody changes just that."""
     lanes = Lanes(tmp_path)

@@ -223,8 +223,9 @@ class Conductor:
             UsageError: the configuration cannot drive its agents any more.
         """
         owner, budget = f"{os.uname().nodename}:{os.getpid()}", self.config.agents.budget.limits()
-        gate = gate_settings(self.config).name
-        resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget, gate=gate)
+        gate, verify = gate_settings(self.config).name, self.config.verify
+        lanes = tuple(scope.name for scope in verify.scopes) if self.config.landing.lanes else ()
+        resumed = ev.RunResumed(owner=owner, rerun=rerun, budget=budget, gate=gate, lanes=lanes)
         return self.open(directory, Journal.open(directory.journal), resumed)
 
     def open(self, directory: RunDirectory, journal: Journal, resumed: ev.RunResumed | None = None) -> Opened:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mawep.core import events as ev
-from mawep.core.model import FailureReason, GateResult, IssueState, Question, Rules
+from mawep.core.model import FailureReason, GateResult, IssueState, Question, Rules, Scope
 from mawep.core.state import Progress, State, replace
 from tests.core.driver import Driver, green, issue, red, verdict
 
@@ -242,3 +242,15 @@ def test_a_run_ends_only_when_its_outbox_is_empty() -> None:
     assert (run.at(1), run.state.ended, list(run.state.effects)) == (IssueState.LANDED, None, ["retire:1"])
     run.go(ev.WorkspacesRetired((1,)))
     assert run.state.ended == "landed"
+
+
+@pytest.mark.parametrize(
+    ("lanes", "kept"), [(None, True), (("web", "api", "new"), True), (("api",), False), ((), False)]
+)
+def test_lanes_are_kept_while_the_configuration_allows_them_among_all_scopes_of_the_run(
+    lanes: tuple[str, ...] | None, kept: bool
+) -> None:
+    rules = Rules(scopes=(Scope("api", ("api",)), Scope("web", ("web",))), lanes=True)
+    run = Driver(issue(1), rules=rules)
+    run.tell(ev.RunResumed("host", lanes=lanes))
+    assert run.state.rules.lanes is kept

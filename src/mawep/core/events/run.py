@@ -42,13 +42,15 @@ class RunResumed(Event, frozen=True, tag=True):
     """Another process took the run over. `rerun`: the person consents to run lost attempts again.
 
     `budget` is what may be spent from now on; None: as before. `gate` names what the gate runs from now on; empty: as
-    before. Another gate believes no verdict of the one before.
+    before. Another gate believes no verdict of the one before. `lanes` are the scopes among which the configuration
+    allows lanes; None: as before.
     """
 
     owner: str
     rerun: bool = True
     budget: Budget | None = None
     gate: str = ""
+    lanes: tuple[str, ...] | None = None
 
 
 class DispatchPaused(Event, frozen=True, tag=True):

@@ -48,6 +48,8 @@ def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
     """Turns that were running have lost their worker; what had no verdict is gated again."""
     if event.gate not in {"", state.gate}:
         state = _gated_anew(state, rec, event.gate)
+    if event.lanes is not None and not {scope.name for scope in state.rules.scopes} <= set(event.lanes):
+        state = _without_lanes(state, rec)
     issues, kept = state.issues, state.rules
     for number in state.active:
         attempt = issues[number].attempt
@@ -79,8 +81,17 @@ def run_resumed(state: State, rec: ev.Recorded, event: ev.RunResumed) -> State:
 
 
 def _gated_anew(state: State, rec: ev.Recorded, gate: str) -> State:
-    """What another gate said is forgotten, and what is about to land on its word; a move that began is completed."""
-    state = replace(state, gate=gate, gates=Map())
+    """What another gate said is forgotten, and what is about to land on its word."""
+    return _closed(replace(state, gate=gate, gates=Map()), rec)
+
+
+def _without_lanes(state: State, rec: ev.Recorded) -> State:
+    """From now on a verdict holds for the tree that was gated, whatever the gate reads of it."""
+    return _closed(replace(state, rules=replace(state.rules, lanes=False), aside=()), rec)
+
+
+def _closed(state: State, rec: ev.Recorded) -> State:
+    """What is about to land is composed again; a move that began is completed."""
     return state if state.landing is None or state.landing.moving else close_batch(state, rec)
 
 
