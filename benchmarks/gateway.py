@@ -20,7 +20,6 @@ import httpx
 import psutil
 
 from mawep.clock import SystemClock
-from mawep.gateway.budget import unlimited
 from mawep.gateway.gateway import Gateway
 from mawep.gateway.ledger import Ledger
 from mawep.gateway.prices import load_prices
@@ -52,7 +51,7 @@ async def standing(directory: Path, url: str) -> AsyncIterator[Gateway]:
             ledger=ledger,
             prices=load_prices(None),
             upstreams=upstreams({"ANTHROPIC_BASE_URL": url, "ANTHROPIC_API_KEY": "k"}),
-            may_spend=unlimited,
+            may_spend=lambda ask: None,
             clock=SystemClock(),
         )
         async with served(gateway):

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from mawep.clock import SystemClock
-from mawep.gateway.budget import MaySpend, unlimited
+from mawep.gateway.budget import Ask, MaySpend
 from mawep.gateway.gateway import Gateway, Made, Visitor
 from mawep.gateway.ledger import Ledger
 from mawep.gateway.prices import load_prices
@@ -20,6 +20,12 @@ from mawep.gateway.throttle import Limited
 from mawep.gateway.upstreams import upstreams
 from mawep.gateway.values import Amount
 from tests.gateway.provider import Provider, provider
+
+
+def unlimited(ask: Ask) -> str | None:
+    """No budget at all."""
+    return None
+
 
 KEY = "sk-the-real-key-of-the-user"
 CLAUDE = {

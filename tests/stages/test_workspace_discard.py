@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -127,22 +126,6 @@ async def test_a_users_prune_never_takes_ours(site: Site) -> None:
     git(site.checkout, "worktree", "prune", "--expire=now")
     (site.base / "away").rename(lent.path)
     assert git(lent.path, "status", "--porcelain", "--branch") == "## feature/101-thing"
-
-
-async def test_kept_worktrees_go_when_their_retention_is_over(site: Site) -> None:
-    workspaces = await site.open(retention_days=7)
-    failed, running = await site.lend(workspaces, 1), await site.lend(workspaces, 2)
-    await workspaces.shelve(failed)
-    site.clock.advance(timedelta(days=6).total_seconds())
-    await workspaces.shelve(failed)
-    assert workspaces.expired(site.clock.now()) == []
-    site.clock.advance(timedelta(days=1).total_seconds())
-    assert workspaces.expired(site.clock.now()) == [failed]
-    other = await site.open(retention_days=7)
-    assert await other.discard_expired(site.clock.now()) == [failed.name]
-    assert not failed.path.exists() and running.path.exists()
-    assert head(site.checkout, failed.branch) == site.target()
-    assert workspaces.lent() == [running]
 
 
 async def test_a_base_inside_another_repository_is_refused(site: Site, tmp_path: Path) -> None:

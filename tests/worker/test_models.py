@@ -12,14 +12,14 @@ from mawep.adapters.runtime_directory import leave_runtime_directory, runtime_di
 from mawep.clock import SystemClock
 from mawep.coordination import envelopes as wire
 from mawep.core.model import FailureReason
-from mawep.gateway.budget import Limits, MaySpend, unlimited
+from mawep.gateway.budget import Limits, MaySpend
 from mawep.gateway.gateway import Gateway
 from mawep.gateway.ledger import Ledger
 from mawep.gateway.prices import load_prices
 from mawep.gateway.serve import served
 from mawep.gateway.upstreams import upstreams
 from tests.gateway.provider import Provider, Says, provider
-from tests.gateway.site import KEY
+from tests.gateway.site import KEY, unlimited
 from tests.support.repos import git
 from tests.worker.shop import Shop
 

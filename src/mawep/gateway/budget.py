@@ -81,8 +81,3 @@ class Limits:
             if usd is not None and total.usd >= usd:
                 return f"MAWEP's budget for this {name} is used up: ${total.usd:.2f} of ${usd:.2f}"
         return None
-
-
-def unlimited(ask: Ask) -> str | None:
-    """No budget at all."""
-    return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
@@ -345,23 +345,6 @@ class Workspaces:
         record = self._registry.read(workspace.name)
         if record is not None and record.shelved_at is None:
             self._registry.write(msgspec.structs.replace(record, shelved_at=self._clock.now()))
-
-    def expired(self, now: datetime) -> list[Workspace]:
-        """Shelved workspaces whose retention is over."""
-        return [
-            self._workspace(record, reused=False)
-            for record in self._registry.all()
-            if record.stage is Stage.LENT
-            and record.shelved_at is not None
-            and record.shelved_at + self._retention <= now
-        ]
-
-    async def discard_expired(self, now: datetime) -> list[str]:
-        """Discard shelved workspaces whose retention is over, and return their names; branches stay."""
-        expired = self.expired(now)
-        for workspace in expired:
-            await self.discard(workspace)
-        return [workspace.name for workspace in expired]
 
     async def discard(self, workspace: Workspace, *, drop_branch_at: Sha | None = None) -> None:
         """Give a workspace back: its directory, TMPDIR, ports and worktree entry go at once, the disk space soon.
