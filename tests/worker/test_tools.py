@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from pathlib import Path
 
+import pytest
+
 from mawep.coordination import channels
 from mawep.coordination import envelopes as wire
+from mawep.worker.reports import Reports
 from tests.support.waiting import eventually
 from tests.worker.shop import PATIENCE, Shop
 
@@ -199,7 +203,16 @@ async def test_a_person_sees_one_question_at_a_time(shop: Shop) -> None:
     assert {shop.file("one").read_text(), shop.file("two").read_text()} == {"1\n", "2\n"}
 
 
-async def test_an_answer_that_nobody_waits_for_any_more_is_a_message(shop: Shop) -> None:
+@pytest.mark.parametrize("told", [True, False])
+async def test_an_answer_that_nobody_waits_for_any_more_is_a_message(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    if not told:  # who asked is gone before everybody has been told that it waits
+
+        async def published(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(Reports, "publish", published)
     shop.agent(
         1,
         f"mawep agent ask 'Which?' & asking=$!; until [ -e {shop.root}/go ]; do sleep 0.01; done; kill $asking\n"

@@ -92,8 +92,11 @@ class Talk:
         question = Question(secrets.token_hex(4), text, options)
         waiting: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
         desk.asking[question.id] = waiting
-        await desk.hear(QuestionAsked(question))
-        return await waiting  # left alone by a client that gives up: the answer then becomes a message
+        try:
+            await desk.hear(QuestionAsked(question))
+            return await waiting
+        finally:
+            waiting.cancel()  # a client has given up, however early: the answer then becomes a message
 
     async def answer(self, desk: Desk, answer: wire.Answer) -> None:
         """Bring a person's answer to whoever waits for it."""
