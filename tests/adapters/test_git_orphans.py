@@ -105,7 +105,7 @@ async def test_the_mark_decides(repository: Repository, tmp_path: Path, marked: 
     }[marked]
     process = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], MARK: mark})
     try:
-        found = await end_orphans(repository.common_dir, patience=0.05)
+        found = await end_orphans(repository.common_dir, patience=0.5)
         assert found == ((process.pid,) if marked.endswith("pid") else ())
     finally:
         process.kill()
