@@ -12,6 +12,7 @@ from tests.config.support import load
 LATER = [
     "message_bus.url=redis://host:6379/0",
     "message_bus.url=rediss://host",
+    "agents.health_check_minutes=1",
     "monitoring.otlp_endpoint=http://localhost:4317",
 ]
 

@@ -19,6 +19,7 @@ from mawep.config.fields import (
     Gigabytes,
     LoginFile,
     Minutes,
+    NotYet,
     Section,
     SomePath,
     Text,
@@ -104,8 +105,8 @@ class Agents(Section):
         "changes.",
         examples=["30"],
     )
-    health_check_minutes: Minutes = Field(
-        5, description="How often the health of agents is announced.", examples=["0.5"]
+    health_check_minutes: Annotated[Minutes, NotYet("another pace than every few seconds is")] = Field(
+        5, description="How often the health of agents is announced."
     )
     max_retries: int = Field(0, ge=0, le=100, description="New attempts after a failed one.", examples=["1"])
     repair_rounds: int = Field(
