@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from mawep.adapters.finishing import finished
+
 MOST_BYTES = 1 << 25
 """A hundred issues with the longest text that GitHub takes are not larger."""
 _OF_THE_ENCODING = frozenset({"content-encoding", "content-length", "transfer-encoding"})
@@ -52,7 +54,7 @@ class Transport(httpx.AsyncBaseTransport):
 
     async def release(self) -> None:
         """Close all connections."""
-        await self._inner.aclose()
+        await finished(self._inner.aclose())
 
 
 async def _read(stream: AsyncIterable[bytes], packed: bool, request: httpx.Request) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import gzip
 import logging
@@ -127,6 +128,22 @@ async def test_what_never_left_is_unreachable_also_for_a_write(unused_port: int)
     with pytest.raises(Unreachable):
         await forge.comment(1, "hello")
     await forge.close()
+
+
+async def test_no_connection_is_left_by_who_is_cancelled_while_closing(here: Site) -> None:
+    for turns in range(1, 6):
+        forge = GitHubForge(
+            ForgeSettings(here.world.repository, here.stub.url, here.stub.token), VirtualClock()
+        )
+        number = here.world.seed("one", "text")
+        await asyncio.gather(*(forge.issue(number) for _ in range(3)))
+        closing = asyncio.create_task(forge.close())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        del forge, closing
+        gc.collect()  # a socket that is open now is a warning, and a warning is an error
 
 
 @pytest.fixture
