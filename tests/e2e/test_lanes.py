@@ -99,6 +99,27 @@ def test_a_run_that_dies_with_a_batch_set_aside_lands_all_of_it(tmp_path: Path) 
     promises.kept(lanes.world)
 
 
+def test_a_gate_beside_a_move_that_waits_for_a_clean_checkout_is_not_broken_off(tmp_path: Path) -> None:
+    lanes = Lanes(tmp_path)
+    world = lanes.world
+    mawep = world.begin_start()
+    mawep.until("all agents work", lambda: len(world.events(ev.AttemptStarted)) == 3)
+    world.let("both")
+    mawep.until("what they made is gated together", lanes.together)
+    (world.repo / "web" / "3").write_text("mine\n")
+    world.let("three")
+    mawep.until("the move waits", lambda: world.events(ev.MoveBlocked))
+    world.let("go")
+    ended = mawep.wait()
+    assert ended.code == 3, ended.said
+    assert len(world.events(ev.GateFinished)) == 4, ended.said
+    (world.repo / "web" / "3").unlink()
+    ended = world.resume()
+    assert ended.states == {1: "landed", 2: "landed", 3: "landed"}, ended.said
+    assert lanes.gated().count("api 1 2 first") == 1
+    promises.kept(world)
+
+
 def test_a_run_resumed_without_lanes_lands_no_tree_that_the_gate_has_not_seen(tmp_path: Path) -> None:
     """Since then the gate has a command that reads everything."""
     lanes = Lanes(tmp_path)

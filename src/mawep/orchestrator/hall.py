@@ -263,10 +263,12 @@ class Orchestrator:
     def _only_a_checkout_is_missing(self) -> bool:
         """True when everything that is left waits for the target's checkout to become clean.
 
-        In an interrupted run an attempt that can wait keeps nobody: it could take hours.
+        In an interrupted run an attempt that can wait keeps nobody: it could take hours. A gate that runs beside the
+        move is waited for: it would have to begin again.
         """
         state = self.state
-        if state.move_blocked is None or assignments(state, self._clock.now()):
+        gated = any(gate in state.gating for batch in state.aside for gate in batch.gates)
+        if state.move_blocked is None or gated or assignments(state, self._clock.now()):
             return False
         waiting = {IssueState.QUEUED, IssueState.LANDING}
         return all(
