@@ -208,9 +208,8 @@ class _Known:
             yield wrong(
                 "tree", f"its tree is {short(tree)}, the journal says {short(landed.tree) or 'another'}"
             )
-        named = self._gates.get(trailers["Mawep-Gate"]) if commit else None
-        gated = ({named.tree} if named else set()) if commit else {one.tree for one in self._gates.values()}
-        if landed.exact and landed.tree not in gated:
+        gates = [self._gates.get(trailers["Mawep-Gate"])] if commit else self._gates.values()
+        if landed.exact and landed.tree not in {record.tree for record in gates if record}:
             yield wrong(
                 "gate", f"no green gate run in the journal is the one on its tree {short(landed.tree)}"
             )

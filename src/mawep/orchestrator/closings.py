@@ -49,10 +49,10 @@ class Closings:
     def of(self, number: Number) -> Iterator[tuple[str, Callable[[], Awaitable[None]]]]:
         """The closing of an issue of the run, if it is due, by its name."""
         record = self._state().issues[number]
-        landed_as = (
-            record.landed_as if record.state is IssueState.LANDED else None
-        )  # not while it is taken back
-        if landed_as is not None and number not in self._later:
+        landed_as = record.landed_as
+        if landed_as is None or record.state is not IssueState.LANDED:
+            return  # it has not landed, or is being taken back
+        if number not in self._later:
             name = closing(number, landed_as)
             if not self._outbox.done(name):
                 yield name, partial(self._close, number, landed_as)

@@ -31,21 +31,6 @@ async def take_in(
     protected: Sequence[str],
 ) -> ev.CandidateImported | ev.ImportRefused:
     """Check the commits that an attempt ends with; `target` is where the target is."""
-    taken = await _checked(repository, intent, state, target=target, protected=protected)
-    if isinstance(taken, ev.ImportRefused):
-        return taken
-    reads = await what_is_read(repository, taken.commit, state.rules, taken.scopes)
-    return msgspec.structs.replace(taken, reads=reads)
-
-
-async def _checked(
-    repository: Repository,
-    intent: ev.ImportIntended,
-    state: State,
-    *,
-    target: Sha,
-    protected: Sequence[str],
-) -> ev.CandidateImported | ev.ImportRefused:
     scopes, labels = state.rules.scopes, state.graph.issues[intent.issue].labels
     taken = await accept(
         repository,
@@ -55,8 +40,11 @@ async def _checked(
         others=await _heads_of_others(repository, state, intent.issue),
         guard=Guard(protected, state.claims.reserved_from(intent.issue), scopes, labels),
     )
+    if isinstance(taken, ev.ImportRefused):
+        return taken
+    taken = await _with_what_is_read(repository, state, taken)
     record = state.issues[intent.issue]
-    if isinstance(taken, ev.ImportRefused) or record.returned is None or record.attempt is None:
+    if record.returned is None or record.attempt is None:
         return taken
     try:
         told = await accounted(repository, record.attempt.commit or "", intent.head, state.target)
@@ -77,8 +65,12 @@ async def take_back(
         scopes=state.rules.scopes,
         labels=state.graph.issues[intent.issue].labels,
     )
-    if isinstance(made, ev.IssueParked):
-        return made
+    return made if isinstance(made, ev.IssueParked) else await _with_what_is_read(repository, state, made)
+
+
+async def _with_what_is_read(
+    repository: Repository, state: State, made: ev.CandidateImported
+) -> ev.CandidateImported:
     reads = await what_is_read(repository, made.commit, state.rules, made.scopes)
     return msgspec.structs.replace(made, reads=reads)
 

@@ -105,15 +105,15 @@ async def _places(
 ) -> dict[str, Places]:
     """Of each changed file, what others import to get at what it breaks: itself, and packages that pass it on."""
     around = {one.path: doors(one.path, there) for one in changed}
-    wanted = {path for found in around.values() for path in found}
+    wanted = {door for inner in around.values() for door in inner}
     contents = await _read(repository, [there[path] for path in wanted])
     readers = {path: Reader(path, contents[there[path]]) for path in wanted if there[path] in contents}
 
-    def found() -> dict[str, Places]:
-        known = {path: [readers[door] for door in found if door in readers] for path, found in around.items()}
-        return {one.path: everywhere(one.path, one.breaks, known[one.path], paths) for one in changed}
+    def of(one: _Changed) -> Places:
+        passing = [readers[door] for door in around[one.path] if door in readers]
+        return everywhere(one.path, one.breaks, passing, paths)
 
-    return await asyncio.to_thread(found)
+    return await asyncio.to_thread(lambda: {one.path: of(one) for one in changed})
 
 
 async def _texts(repository: Repository, work: Work) -> dict[str, str]:
