@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mawep.core import events as ev
+from tests.chaos.test_boundaries import START, die_at
 from tests.support import promises
 from tests.support.world import Live, World
 
@@ -82,19 +83,28 @@ def test_a_question_is_answered_by_a_person(tmp_path: Path) -> None:
     promises.kept(world)
 
 
-def half_way(world: World) -> Live:
-    """A run whose agent has done half of its work and asks before it does the rest."""
-    live = world.begin_start()
-    live.until("it is half way", lambda: world.stands(101) == "needs_input")
-    return live
+def die_half_way(world: World) -> None:
+    """Die when the agent has done half of its work and asks, before the bus knows that its question is written down.
+
+    The next process hears the question once more, from an attempt that is no longer the one at work.
+    """
+    die_at(world, "journal QuestionAsked after 1", *START)
+    assert world.stands(101) == "needs_input"
+
+
+def ask_again(live: Live, world: World) -> None:
+    """Wait until the agent that goes on with a killed attempt asks."""
+    live.until(
+        "it asks again", lambda: world.events(ev.AttemptReclaimed) and world.stands(101) == "needs_input"
+    )
 
 
 def test_a_session_that_can_be_loaded_is_continued_after_a_kill(tmp_path: Path) -> None:
     ask = {"ask": {"text": "Go on?", "options": []}}
     world = scripted(tmp_path, {101: [HALF, ask, WORK]})
-    half_way(world).kill()
+    die_half_way(world)
     live = world.begin("resume", "--json")
-    live.until("it asks again", lambda: len(world.events(ev.QuestionAsked)) == 2)
+    ask_again(live, world)
     assert world.run("answer", "101", "yes").code == 0
     ended = live.wait()
     assert ended.code == 0, ended.said
@@ -107,7 +117,7 @@ def test_a_session_that_can_be_loaded_is_continued_after_a_kill(tmp_path: Path) 
 def test_without_consent_a_session_that_can_be_loaded_is_continued_too(tmp_path: Path) -> None:
     ask = {"ask": {"text": "Go on?", "options": []}}
     world = scripted(tmp_path, {101: [HALF, ask, WORK]}, input_timeout_minutes=0.05)
-    half_way(world).kill()
+    die_half_way(world)
     ended = world.resume("--no-rerun")
     assert ended.code == 1, ended.said
     assert ended.states == {101: "failed: input_timeout"}

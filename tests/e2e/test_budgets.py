@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from mawep.core import events as ev
+from tests.e2e.test_acp_agents import ask_again
 from tests.support import promises
 from tests.support.world import World
 
@@ -70,7 +71,7 @@ def test_what_a_killed_attempt_has_spent_is_not_forgotten(tmp_path: Path) -> Non
     live.kill()
     assert world.state().issues[101].attempt.usage.cost_usd == 0.8  # type: ignore[union-attr]
     live = world.begin("resume", "--json")
-    live.until("it asks again", lambda: len(world.events(ev.QuestionAsked)) == 2)
+    ask_again(live, world)
     assert world.run("answer", "101", "yes").code == 0
     ended = live.wait()
     assert ended.states == {101: "failed: budget_exceeded"}, ended.said

@@ -10,7 +10,7 @@ import pytest
 
 from mawep.core import events as ev
 from mawep.core.model import FailureReason
-from tests.e2e.test_acp_agents import HALF, WORK, half_way, scripted
+from tests.e2e.test_acp_agents import HALF, WORK, ask_again, die_half_way, scripted
 from tests.support.repos import commit
 from tests.support.world import World, wait_until
 
@@ -113,9 +113,9 @@ def _asleep() -> list[str]:
 def test_a_session_that_is_kept_at_home_goes_on_after_a_kill(tmp_path: Path) -> None:
     ask = {"ask": {"text": "Go on?", "options": []}}
     world = scripted(tmp_path, {101: [HALF, ask, WORK]}, sandbox="required")
-    half_way(world).kill()
+    die_half_way(world)
     live = world.begin("resume", "--json")
-    live.until("it asks again", lambda: len(world.events(ev.QuestionAsked)) == 2)
+    ask_again(live, world)
     assert world.run("answer", "101", "yes").code == 0
     ended = live.wait()
     assert ended.states == {101: "landed"}
