@@ -21,10 +21,10 @@ from mawep.adapters.valkey_embedded import EmbeddedServer
 from mawep.clock import SystemClock
 from mawep.coordination.bus import Bus
 from mawep.coordination.channels import direct
-from mawep.coordination.envelopes import Ping
 from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
+from mawep.coordination.payloads import Ping
 from mawep.errors import BusGoneError, MawepError, StaleFenceError, UsageError
 from tests.support.participants import take
 from tests.support.waiting import eventually

@@ -12,7 +12,7 @@ import pytest
 from mawep.cli import doorman as doormen
 from mawep.cli.doorman import Doorman, Premises
 from mawep.clock import VirtualClock
-from mawep.coordination.envelopes import Look
+from mawep.coordination.payloads import Look
 from mawep.errors import MawepError
 from mawep.state.door_book import DoorBook
 from mawep.state.runs import RunSummary, directory_of

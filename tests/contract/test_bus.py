@@ -16,10 +16,11 @@ from mawep.adapters.valkey import Connection, open_client
 from mawep.clock import SystemClock
 from mawep.coordination.bus import Bus, NoReplyError, QuotaError, forget_run
 from mawep.coordination.channels import BLOCKERS, DEAD_LETTERS, ORCHESTRATOR, RESULTS, Keyspace, direct
-from mawep.coordination.envelopes import MAX_BYTES, Blocker, Ping, Reply, Send
+from mawep.coordination.envelopes import MAX_BYTES
 from mawep.coordination.identity import Identity, Keyring, visitor
 from mawep.coordination.inbox import Gap, Received
 from mawep.coordination.leases import Leases
+from mawep.coordination.payloads import Blocker, Ping, Reply, Send
 from mawep.coordination.sealing import EnvelopeTooLargeError, seal
 from mawep.errors import BusGoneError, MawepError, UsageError
 from tests.support.participants import BusOf, take, texts

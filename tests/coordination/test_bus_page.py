@@ -12,14 +12,8 @@ from pydantic import BaseModel
 
 from mawep.coordination import channels
 from mawep.coordination.bus import MAILBOX_QUOTA
-from mawep.coordination.envelopes import (
-    MAX_BYTES,
-    PAYLOADS,
-    AttemptHealth,
-    Consumption,
-    Envelope,
-    PlanLine,
-)
+from mawep.coordination.envelopes import MAX_BYTES, Envelope
+from mawep.coordination.payloads import PAYLOADS, AttemptHealth, Consumption, Landed, PlanLine
 
 PAGE = (Path(__file__).parents[2] / "docs" / "bus.md").read_text()
 WORDS = {
@@ -33,6 +27,7 @@ PARTS: dict[str, type[BaseModel]] = {
     "plan line": PlanLine,
     "consumption": Consumption,
     "attempt health": AttemptHealth,
+    "landing": Landed,
 }
 NAMES = {model.__name__: name for name, model in PARTS.items()} | {
     model.__name__: f"`{name}`" for name, model in PAYLOADS.items()

@@ -12,7 +12,7 @@ from mawep.clock import SystemClock
 from mawep.coordination import outages
 from mawep.coordination.bus import Bus
 from mawep.coordination.channels import ORCHESTRATOR, direct
-from mawep.coordination.envelopes import Send
+from mawep.coordination.payloads import Send
 from mawep.errors import BusGoneError
 from tests.support.outages import workers_cut_off
 from tests.support.participants import BusOf, texts

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mawep.coordination.channels import ORCHESTRATOR, direct
-from mawep.coordination.envelopes import PAYLOADS, Envelope, MergeConflict, Payload, Send, new_id
+from mawep.coordination.envelopes import Envelope, new_id
 from mawep.coordination.identity import Identity, Keyring
+from mawep.coordination.payloads import PAYLOADS, MergeConflict, Payload, Send
 from mawep.coordination.sealing import BadEnvelopeError, seal, unseal
 
 RUN, MAILBOX = "r", direct(ORCHESTRATOR)

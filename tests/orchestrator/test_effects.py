@@ -17,7 +17,7 @@ from mawep.cli.conduct import Conducted, Conductor, View
 from mawep.clock import SystemClock
 from mawep.config import load_config
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus
 from mawep.coordination.envelopes import MAX_BYTES
 from mawep.coordination.identity import Identity, Keyring

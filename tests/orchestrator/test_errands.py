@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mawep.clock import VirtualClock
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
+from mawep.coordination.envelopes import MAX_BYTES
 from mawep.core.state import State
 from mawep.observe.live import Live
 from mawep.orchestrator.errands import MOST_COMMENTS, MOST_READ, Errands
@@ -104,7 +105,7 @@ async def test_what_is_read_is_bounded(desk: Desk) -> None:
     for number in range(MOST_READ + 10):
         desk.world.say(2, f"comment {number}. " + "word " * 10_000, author="ann")
     said = await desk.read(2)
-    assert len(said.text) < 80_000 < wire.MAX_BYTES / 6
+    assert len(said.text) < 80_000 < MAX_BYTES / 6
     assert "comment 9." not in said.text and f"comment {MOST_READ + 9}." in said.text
 
 

@@ -18,13 +18,14 @@ import pytest_asyncio
 from mawep.adapters.valkey import Connection
 from mawep.clock import SystemClock
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus, NoReplyError, forget_run
+from mawep.coordination.envelopes import MAX_BYTES
 from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import Received
 from mawep.core import events as ev
 from mawep.core.engine import replay
-from mawep.core.model import FailureReason, IssueState, Question, Session, Usage
+from mawep.core.model import FailureReason, Issue, IssueState, Question, Session, Usage
 from mawep.core.state import State
 from mawep.errors import BusGoneError
 from mawep.orchestrator.hall import Orchestrator
@@ -178,7 +179,7 @@ def test_what_no_message_can_bring_to_an_agent_is_refused() -> None:
         with pytest.raises(Refused, match="too many for a message"):
             said(verb.model_copy(update={"text": worst + "x"}), driver.state)
     deliver = wire.Deliver(issue=1, attempt=1, message_id="m", text=worst, sender="cli-1")
-    assert len(deliver.model_dump_json()) < wire.MAX_BYTES * 3 / 4
+    assert len(deliver.model_dump_json()) < MAX_BYTES * 3 / 4
 
 
 def test_what_cannot_be_done_is_refused_with_a_reason() -> None:
@@ -205,6 +206,24 @@ def test_what_failed_can_be_tried_again_and_what_it_blocks_cannot() -> None:
     with pytest.raises(Refused, match="blocked by #1") as caught:
         said(wire.Retry(issue=2), driver.state)
     assert "mawep retry 1" in caught.value.next_step
+
+
+def test_a_revert_names_each_landing_with_its_own_title_and_labels() -> None:
+    landings = [
+        wire.Landed(issue=8, commit="c" * 40, title="on top", labels=["api"]),
+        wire.Landed(issue=7, commit="b" * 40, title="below"),
+    ]
+    assert said(wire.Revert(landings=landings, by="ann"), running(1).state) == (
+        "#7 is being reverted",
+        [
+            ev.RevertAsked(
+                Issue(7, "below"),
+                (ev.Landed(8, "c" * 40), ev.Landed(7, "b" * 40)),
+                "ann",
+                (Issue(8, "on top", labels=("api",)),),
+            )
+        ],
+    )
 
 
 def test_what_has_landed_or_is_landing_is_not_cancelled() -> None:
@@ -444,7 +463,7 @@ async def test_an_answer_that_no_envelope_can_carry_does_not_stop_the_run(house:
     hall = await house.begin(1)
     await fence_of(hall, 1)
     person = house.bus("cli-1")
-    room = wire.MAX_BYTES - len(person.seal(MAILBOX, wire.Send(target="", text="")).to_bytes())
+    room = MAX_BYTES - len(person.seal(MAILBOX, wire.Send(target="", text="")).to_bytes())
     with pytest.raises(NoReplyError):
         await person.request(MAILBOX, wire.Send(target="x" * room, text=""), 0.5)
     reply = await house.bus("cli-2").request(MAILBOX, wire.Ping(), PATIENCE)

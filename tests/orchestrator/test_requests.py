@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core import events as ev
 from mawep.core.changes import MOST_OF_AN_ATTEMPT
 from mawep.core.claims import MOST_ASKED

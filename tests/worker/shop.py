@@ -26,7 +26,7 @@ from mawep.agents.base import Runtime
 from mawep.agents.registry import RUNTIMES
 from mawep.clock import SystemClock
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus, forget_run
 from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import Received

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from tests.support.repos import git
 from tests.worker.shop import Shop
 

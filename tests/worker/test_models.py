@@ -10,7 +10,7 @@ import pytest
 
 from mawep.adapters.runtime_directory import leave_runtime_directory, runtime_directory
 from mawep.clock import SystemClock
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.model import FailureReason
 from mawep.gateway.budget import Limits, MaySpend
 from mawep.gateway.gateway import Gateway

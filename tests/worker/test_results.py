@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.channels import RESULTS, Keyspace
 from mawep.worker import results, workshop
 from tests.support.waiting import eventually

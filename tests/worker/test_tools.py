@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.worker.reports import Reports
 from tests.support.waiting import eventually
 from tests.worker.shop import PATIENCE, Shop

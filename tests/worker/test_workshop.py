@@ -15,7 +15,7 @@ from mawep.adapters.git_worktrees import worktrees_locked
 from mawep.adapters.process import Supervisor
 from mawep.agents.base import AgentFailed, AgentSession, Launch, Needs, PathPolicy
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.leases import Lease, Leases
 from mawep.core.model import FailureReason
 from mawep.errors import StaleFenceError

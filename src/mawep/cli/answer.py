@@ -35,7 +35,7 @@ def answer(
         return asyncio.run(_list(config, run, None if issue is None else issue_of(issue)))
 
     from mawep.cli.visit import steer
-    from mawep.coordination.envelopes import AnswerQuestion
+    from mawep.coordination.payloads import AnswerQuestion
 
     meant = issue_of(issue)
     asked = AnswerQuestion(issue=meant.number, text=sendable(text))

@@ -10,7 +10,7 @@ def approve(issue: IssueNumber, run: RunOption = None, config: ConfigFile = None
     import asyncio
 
     from mawep.cli.visit import steer
-    from mawep.coordination.envelopes import Approve
+    from mawep.coordination.payloads import Approve
 
     meant = issue_of(issue)
     return asyncio.run(steer(config, run, Approve(issue=meant.number), meant.repository))

@@ -18,7 +18,7 @@ from mawep.cli.conduct import View
 from mawep.cli.outlet import Outlet
 from mawep.clock import Clock
 from mawep.config import Config
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus, Counters
 from mawep.core import events as ev
 from mawep.core.model import PlanEntry, Usage

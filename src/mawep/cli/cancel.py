@@ -61,7 +61,7 @@ def _is_under_way(repository: Repository, run: str | None) -> bool:
 async def _cancel_in(repository: Repository, run: str | None, numbers: list[int]) -> None:
     from mawep.cli.context import not_running, run_to_steer
     from mawep.cli.visit import ask
-    from mawep.coordination.envelopes import Cancel
+    from mawep.coordination.payloads import Cancel
 
     chosen = run_to_steer(repository.common_dir, run)
     if chosen.alive or numbers or chosen.ended:

@@ -37,7 +37,7 @@ from mawep.cli.watching import Eyes, forge_of_run, watcher_of
 from mawep.clock import Clock
 from mawep.config import Config
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus
 from mawep.coordination.envelopes import new_id
 from mawep.coordination.identity import Identity, Keyring

@@ -20,7 +20,7 @@ import structlog
 from mawep.adapters.process import Process, Supervisor
 from mawep.cli.visit import ask
 from mawep.clock import Clock
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.events import RunStarted
 from mawep.core.model import Number
 from mawep.errors import MawepError

@@ -20,7 +20,7 @@ def pause(run: RunOption = None, config: ConfigFile = None) -> int:
 async def _pause(config: Path | None, run: str | None) -> int:
     from mawep.cli.context import open_repositories, run_to_steer
     from mawep.cli.visit import ask
-    from mawep.coordination.envelopes import Pause
+    from mawep.coordination.payloads import Pause
     from mawep.state.runs import list_runs
 
     repositories = await open_repositories(config)

@@ -20,7 +20,7 @@ from mawep.cli.reading import read_run
 from mawep.cli.reopen import reopen
 from mawep.cli.running import resume_run
 from mawep.cli.visit import ask
-from mawep.coordination.envelopes import Offer
+from mawep.coordination.payloads import Offer
 from mawep.core.model import Far, Issue, IssueState, Number
 from mawep.core.state import Attempt, State
 from mawep.errors import UsageError

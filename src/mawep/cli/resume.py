@@ -36,7 +36,7 @@ async def _resume(
     from mawep.cli.context import open_repository, run_to_steer
     from mawep.cli.reading import owes
     from mawep.cli.visit import ask
-    from mawep.coordination.envelopes import Resume
+    from mawep.coordination.payloads import Resume
     from mawep.errors import UsageError
     from mawep.state.runs import list_runs
 
@@ -65,7 +65,7 @@ async def _resume_group(
     from mawep.cli.group_running import living, resume_group, to_resume
     from mawep.cli.members import open_members
     from mawep.cli.visit import ask
-    from mawep.coordination.envelopes import Resume
+    from mawep.coordination.payloads import Resume
 
     members = await open_members(config, (), uses=("orchestrator",))
     clones = {member.key: member.repository.common_dir for member in members}

@@ -36,7 +36,7 @@ async def _retry(
     from mawep.cli.config_file import about_several
     from mawep.cli.context import choose_run, open_repository, read_configs
     from mawep.cli.visit import ask
-    from mawep.coordination.envelopes import Retry
+    from mawep.coordination.payloads import Retry
 
     repository = await open_repository(config, issue.repository)
     chosen = choose_run(repository.common_dir, run)

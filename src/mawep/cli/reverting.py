@@ -22,7 +22,7 @@ from mawep.cli.running import audience_of, finish, needs_of
 from mawep.cli.visit import ask
 from mawep.clock import SystemClock
 from mawep.config import RUN_SECTIONS, Config
-from mawep.coordination.envelopes import Revert
+from mawep.coordination.payloads import Landed, Revert
 from mawep.core import events as ev
 from mawep.core.far import waiting
 from mawep.core.model import Far, Issue, Number
@@ -55,14 +55,11 @@ async def revert_issue(
     asked = await _asked(here, others, issue.number, extent)
     living = _living(repository.common_dir, config.orchestrator.target_branch)
     if living is not None:
-        verb = Revert(
-            issues=[one.issue for one in asked.landings],
-            commits=[one.commit for one in asked.landings],
-            titles=[one.title for one in (*asked.others, asked.what)],
-            labels=list(asked.what.labels),
-            by=asked.by,
-        )
-        print(await ask(repository.common_dir, living, verb))
+        landings = [
+            Landed(issue=one.issue, commit=one.commit, title=what.title, labels=list(what.labels))
+            for one, what in zip(asked.landings, (*asked.others, asked.what), strict=True)
+        ]
+        print(await ask(repository.common_dir, living, Revert(landings=landings, by=asked.by)))
         return 0
     refuse_unfinished(repository.common_dir, config.orchestrator.target_branch)
     await _check(config, repository)

@@ -32,7 +32,7 @@ def send(
     import asyncio
 
     from mawep.cli.visit import steer
-    from mawep.coordination.envelopes import Send
+    from mawep.coordination.payloads import Send
 
     repository, _, there = target.rpartition("#")
     said = Send(target=sendable(there), text=sendable(text))

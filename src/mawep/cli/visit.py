@@ -9,7 +9,7 @@ from mawep.adapters.valkey import Connection
 from mawep.adapters.valkey_embedded import recorded_socket
 from mawep.cli.context import not_running, open_repository, run_to_steer
 from mawep.clock import SystemClock
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus, NoReplyError
 from mawep.coordination.channels import ORCHESTRATOR, direct
 from mawep.coordination.identity import Keyring, visitor

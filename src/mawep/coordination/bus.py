@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from mawep.adapters.valkey import Connection
 from mawep.clock import Clock
 from mawep.coordination.channels import DEAD_LETTERS, Keyspace, checked_channel, direct, is_mailbox, recipient
-from mawep.coordination.envelopes import Envelope, Payload, new_id
+from mawep.coordination.envelopes import Envelope, new_id
 from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import START, Gap, Inbox, Received, later
+from mawep.coordination.payloads import Payload
 from mawep.coordination.sealing import BadEnvelopeError, seal
 from mawep.errors import MawepError
 

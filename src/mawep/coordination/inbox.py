@@ -7,8 +7,9 @@ from collections import deque
 from dataclasses import dataclass
 
 from mawep.coordination.channels import RESULTS, is_mailbox
-from mawep.coordination.envelopes import Envelope, Payload
+from mawep.coordination.envelopes import Envelope
 from mawep.coordination.identity import Keyring
+from mawep.coordination.payloads import Payload
 from mawep.coordination.sealing import BadEnvelopeError, unseal
 
 START = "0-0"

@@ -9,8 +9,8 @@ import structlog
 
 from mawep.clock import Clock
 from mawep.coordination.bus import Bus
-from mawep.coordination.envelopes import Payload
 from mawep.coordination.inbox import Gap, Received
+from mawep.coordination.payloads import Payload
 from mawep.errors import BusGoneError
 
 log = structlog.get_logger("mawep.bus")

@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from mawep.coordination.channels import recipient
-from mawep.coordination.envelopes import MAX_BYTES, PAYLOADS, Envelope, Payload
+from mawep.coordination.envelopes import MAX_BYTES, Envelope
 from mawep.coordination.identity import Identity, Keyring
+from mawep.coordination.payloads import PAYLOADS, Payload
 from mawep.errors import MawepError, UsageError
 
 

@@ -14,7 +14,7 @@ from mawep.adapters.git_merge import Conflicted, conflict_hunks, merge_trees
 from mawep.adapters.git_refs import read_ref
 from mawep.clock import Clock
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core import events as ev
 from mawep.core.clashes import Clash, clash_of
 from mawep.core.model import Number

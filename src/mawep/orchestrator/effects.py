@@ -21,8 +21,9 @@ from mawep.adapters.git_refs import RefMovedError, read_ref
 from mawep.agents.prompt import Feedback, PromptContext, Quote, render_feedback, render_prompt
 from mawep.clock import Clock
 from mawep.coordination import channels, outages
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus
+from mawep.coordination.envelopes import MAX_BYTES
 from mawep.coordination.sealing import EnvelopeTooLargeError
 from mawep.core import changes
 from mawep.core import events as ev
@@ -44,7 +45,7 @@ from mawep.state.journal import Journal
 log = structlog.get_logger("mawep.effects")
 
 WORKER = "worker-0"
-CLAIMS_TOLD = wire.MAX_BYTES // 4
+CLAIMS_TOLD = MAX_BYTES // 4
 """Bytes of what others claim that an agent is told beforehand; the import checks all of it."""
 NEWS_TOLD = 10
 """Landed breaking changes that an agent is told of beforehand, the newest."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import structlog
 
 from mawep.agents.prompt import Quote, quoted
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.model import Number
 from mawep.errors import MawepError
 from mawep.orchestrator.reporter import Reporter

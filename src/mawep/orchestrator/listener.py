@@ -17,7 +17,7 @@ import structlog
 
 from mawep.clock import Clock
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus, QuotaError
 from mawep.coordination.inbox import Gap, Received, later
 from mawep.coordination.outages import hear

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core import events as ev
 from mawep.core.model import IssueState, Number
 from mawep.core.state import State

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core import events as ev
 from mawep.core.changes import MOST_OF_AN_ATTEMPT, pattern_of
 from mawep.core.claims import MOST_ASKED, askable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core import events as ev
 from mawep.core.model import FailureReason, Session, Usage
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import assert_never
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core import events as ev
 from mawep.core.model import Far, Issue, IssueState, Number
 from mawep.core.state import State
@@ -164,7 +164,7 @@ def _offer(verb: wire.Offer, by: str, state: State) -> tuple[str, list[ev.AnyEve
 
 
 def _revert(verb: wire.Revert, state: State) -> tuple[str, list[ev.AnyEvent]]:
-    number = verb.issues[-1]
+    number = verb.landings[-1].issue
     record = state.issues.get(number)
     if state.rules.mode != "local":
         raise Refused(f"this run lands by {state.rules.mode}, and MAWEP reverts what it lands itself")
@@ -179,9 +179,6 @@ def _revert(verb: wire.Revert, state: State) -> tuple[str, list[ev.AnyEvent]]:
             f"{', '.join(busy)} is under way on top of #{number}",
             next_step="`mawep cancel` it first, or wait until it has landed",
         )
-    *others, what = (
-        Issue(one, title, labels=tuple(verb.labels) if one == number else ())
-        for one, title in zip(verb.issues, verb.titles, strict=False)
-    )
-    landings = tuple(ev.Landed(*one) for one in zip(verb.issues, verb.commits, strict=False))
+    *others, what = (Issue(one.issue, one.title, labels=tuple(one.labels)) for one in verb.landings)
+    landings = tuple(ev.Landed(one.issue, one.commit) for one in verb.landings)
     return f"#{number} is being reverted", [ev.RevertAsked(what, landings, verb.by, tuple(others))]

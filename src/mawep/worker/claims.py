@@ -6,7 +6,7 @@ import posixpath
 from collections import defaultdict
 from collections.abc import Iterable
 
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.claims import covers, is_protected
 
 

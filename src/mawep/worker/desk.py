@@ -17,7 +17,7 @@ from mawep.agents.logins import Logins
 from mawep.agents.recorded import RecordedSession
 from mawep.agents.tool_server import PROGRAMS, ToolServer
 from mawep.agents.tools import Allowance
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.leases import Lease
 from mawep.core.model import FailureReason, Issue, Question, Sha, Usage
 from mawep.gateway.gateway import Gateway, Visitor

@@ -12,7 +12,7 @@ from mawep.adapters.family import vitals_of
 from mawep.agents.base import BreakingChange
 from mawep.clock import Clock
 from mawep.coordination import channels, outages
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus
 from mawep.core.model import Question
 from mawep.errors import BusGoneError

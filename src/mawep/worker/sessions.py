@@ -5,7 +5,7 @@ from __future__ import annotations
 from mawep.adapters.process import Supervisor
 from mawep.agents.base import AgentFailed
 from mawep.agents.recorded import open_recorded
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.model import FailureReason
 from mawep.stages.workspace import Workspaces
 from mawep.worker.claims import Claims

@@ -13,7 +13,7 @@ import structlog
 
 from mawep.agents.base import QuestionAsked
 from mawep.agents.prompt import Quote, quoted
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.model import Question
 from mawep.errors import MawepError
 from mawep.worker.desk import Desk

@@ -16,7 +16,7 @@ from mawep.agents.base import BreakingChange, ProgressClaimed
 from mawep.agents.tool_server import ToolServer, make_ready
 from mawep.agents.tools import Refusal, Said
 from mawep.clock import Clock
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.core.changes import pattern_of
 from mawep.core.claims import askable
 from mawep.worker.claims import Claims

@@ -23,7 +23,7 @@ from mawep.agents.base import AgentFailed, ProviderLimited
 from mawep.agents.command import CommandRuntime, finished_before
 from mawep.clock import Clock
 from mawep.coordination import channels
-from mawep.coordination import envelopes as wire
+from mawep.coordination import payloads as wire
 from mawep.coordination.bus import Bus
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
