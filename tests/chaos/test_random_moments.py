@@ -101,7 +101,9 @@ def test_a_run_in_which_much_goes_wrong_survives_being_killed_again_and_again(
     ended = live.wait()
     assert ended.code == 1, ended.said
     assert ended.states[101] == ended.states[105] == "landed"
-    assert sorted([ended.states[102], ended.states[104]]) == ["landed", "parked"]
+    # Red only together, one of them is parked; who begins anew when the other has landed is red by itself.
+    others = {ended.states[102], ended.states[104]}
+    assert others in ({"landed", "parked"}, {"landed", "failed: gate_failed"})
     assert (ended.states[103], ended.states[107]) == ("failed: agent_error", "blocked")
     assert ended.states[106] == ("landed" if ended.states[102] == "landed" else "blocked")
     assert world.git("show", f"{world.state().issues[103].salvage}:half") == "precious"

@@ -91,14 +91,18 @@ def test_whose_agent_breaks_off_is_parked_and_not_failed(tmp_path: Path) -> None
 
 
 def test_who_is_red_only_together_is_told_with_the_evidence_and_mends_it(tmp_path: Path) -> None:
-    gate = {"commands": ["test ! -e a -o ! -e b || { echo 'a and b do not go together'; exit 1; }"]}
-    world = World(tmp_path, verify=gate)
+    hold = f"while [ ! -e {tmp_path}/judge ]; do sleep 0.02; done"
+    gate = "test ! -e a -o ! -e b || { echo 'a and b do not go together'; exit 1; }"
+    world = World(tmp_path, verify={"commands": [hold, gate]})
     world.issues({101: [], 102: []})
     for number, name in ((101, "a"), (102, "b")):
         mend = f"{MERGE}git mv {name} other\n{COMMIT}"
         begin = f"echo {name} > {name}\n{TOGETHER}"
         world.agent(number, f'if [ -z "$MAWEP_FEEDBACK_FILE" ]; then\n{begin}else\n{mend}fi\n')
-    ended = world.start()
+    mawep = world.begin_start()
+    mawep.until("both wait for their gates", lambda: len(world.events(ev.CandidateImported)) == 2)
+    world.let("judge")
+    ended = mawep.wait()
     assert ended.code == 0, ended.said
     promises.kept(world)
     (returned,) = world.events(ev.CandidateReturned)

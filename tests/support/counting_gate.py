@@ -42,7 +42,7 @@ class Batch:
     """
 
     def __init__(
-        self, root: Path, size: int, slots: int, *, together: Iterable[int] = (), seconds: float = 1.0
+        self, root: Path, size: int, slots: int, *, together: Iterable[int] = (), seconds: float = 2.0
     ) -> None:
         self._root, self._size = root, size
         spoil = " && ".join(f"[ -e issue-{FIRST + place}.txt ]" for place in together) or "false"
