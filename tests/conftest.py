@@ -97,7 +97,7 @@ async def _tasks_watched() -> AsyncIterator[None]:
         return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
 
     try:
-        await eventually("no task is left on the loop", lambda: not left(), timeout=0.5)
+        await eventually("no task is left on the loop", lambda: not left(), timeout=3.0)
     except AssertionError:
         names = sorted(repr(task) for task in left())
         raise AssertionError("the test left tasks on its loop:\n  " + "\n  ".join(names)) from None

@@ -20,7 +20,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 MARK = "MAWEP_TEST"
-GRACE = 1.0
+GRACE = 3.0
 # Opened once by the interpreter or a library and kept on purpose.
 SHARED_DESCRIPTORS = ("/dev/", "/proc/", "/sys/")
 
