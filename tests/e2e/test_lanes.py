@@ -15,11 +15,17 @@ pytestmark = pytest.mark.e2e
 
 
 class Lanes:
-    """#1 and #2 change the one package, #3 the other; the first gate of the two together waits until `go` is let."""
+    """#1 and #2 change the one package, #3 the other; the first gate of the two together waits until `go` is let.
+
+    Those of each alone wait until `judge` is let.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        api = f"echo api $(ls api) >> {root}/gated; [ ! -e api/1 ] || [ ! -e api/2 ] || {{ {self._until('go')}; }}"
+        alone, both = self._until("judge"), self._until("go")
+        api = (
+            f"echo api $(ls api) >> {root}/gated; if [ -e api/1 -a -e api/2 ]; then {both}; else {alone}; fi"
+        )
         scopes = [
             {"name": "api", "paths": ["api"], "commands": [api]},
             {"name": "web", "paths": ["web"], "commands": [f"echo web $(ls api) >> {root}/gated"]},
@@ -49,15 +55,25 @@ class Lanes:
     def together(self) -> bool:
         return "api 1 2 first" in self.gated()
 
-    def until_the_other_has_landed(self) -> Live:
-        """Until #3 is on the target, while the gate of #1 and #2 goes on."""
+    def until_two_are_gated_together(self) -> Live:
+        """Until what #1 and #2 made is composed and gated, while #3 is at work."""
         world = self.world
         mawep = world.begin_start()
-        mawep.until("both agents of one package work", lambda: len(world.events(ev.AttemptStarted)) == 3)
+        mawep.until("all agents work", lambda: len(world.events(ev.AttemptStarted)) == 3)
         world.let("both")
+        mawep.until("both wait for their gates", lambda: len(world.events(ev.CandidateImported)) == 2)
+        world.let("judge")
         mawep.until("what they made is gated together", self.together)
-        world.let("three")
-        mawep.until("the other package has landed", lambda: promises.landings(world) == [3])
+        return mawep
+
+    def until_the_other_has_landed(self) -> Live:
+        """Until #3 is on the target, while the gate of #1 and #2 goes on."""
+        mawep = self.until_two_are_gated_together()
+        self.world.let("three")
+        mawep.until(
+            "the other package has landed, and all of it is done",
+            lambda: self.world.events(ev.TargetMoved) and promises.landings(self.world) == [3],
+        )
         return mawep
 
 
@@ -102,10 +118,7 @@ def test_a_run_that_dies_with_a_batch_set_aside_lands_all_of_it(tmp_path: Path) 
 def test_a_gate_beside_a_move_that_waits_for_a_clean_checkout_is_not_broken_off(tmp_path: Path) -> None:
     lanes = Lanes(tmp_path)
     world = lanes.world
-    mawep = world.begin_start()
-    mawep.until("all agents work", lambda: len(world.events(ev.AttemptStarted)) == 3)
-    world.let("both")
-    mawep.until("what they made is gated together", lanes.together)
+    mawep = lanes.until_two_are_gated_together()
     (world.repo / "web" / "3").write_text("mine\n")
     world.let("three")
     mawep.until("the move waits", lambda: world.events(ev.MoveBlocked))
@@ -127,7 +140,7 @@ def test_a_run_resumed_without_lanes_lands_no_tree_that_the_gate_has_not_seen(tm
     mawep = world.begin_start()
     mawep.until("all agents work", lambda: len(world.events(ev.AttemptStarted)) == 3)
     mawep.kill()
-    for name in ("both", "three", "go"):
+    for name in ("both", "judge", "three", "go"):
         world.let(name)
     apart = "verify.commands=['! { test -e api/1 && test -e web/3; }']"
     ended = world.resume("--set", "landing.lanes=false", "--set", apart)
