@@ -47,4 +47,5 @@ def test_a_conflict_between_live_branches_is_told_while_agents_work(tmp_path: Pa
     world.let("go")
     ended = mawep.wait()
     assert sorted(ended.states.values()) == ["landed", "parked"], ended.said
-    assert len(moves(world)) == 1
+    between = [said for said in moves(world) if said.message.startswith("conflict-101-102-")]
+    assert between == [told], "and told once; who is at work yet when the other lands is told of that"
