@@ -9,11 +9,10 @@ import pytest
 from mawep.core import events as ev
 from tests.support import promises
 from tests.support.repos import git
-from tests.support.world import World
+from tests.support.world import Ended, World
 
 pytestmark = pytest.mark.e2e
 
-LANDED = 'until git -C "$root/repo" show main:prices.py | grep -q currency; do sleep 0.05; done\n'
 FIRST = 'if [ -z "$MAWEP_FEEDBACK_FILE" ]; then\n'
 TOLD = 'cp "$MAWEP_FEEDBACK_FILE" "$root/told"\n'
 
@@ -27,13 +26,21 @@ def world_of(root: Path, agent: str, **agents: object) -> World:
     world.issue(101)
     world.issue(102)
     world.agent(101, "echo 'def price(item, currency): return 1' > prices.py\n")
-    world.agent(102, FIRST + LANDED + "touch bad\n" + agent)
+    world.agent(102, FIRST + World.until_let("landed") + "touch bad\n" + agent)
     return world
+
+
+def run(world: World) -> Ended:
+    """Let #102 go on when the run knows that #101 has landed."""
+    live = world.begin_start()
+    live.until("#101 has landed", lambda: world.stands(101) == "landed")
+    world.let("landed")
+    return live.wait()
 
 
 def test_an_agent_goes_on_with_the_target_in_its_branch(tmp_path: Path) -> None:
     world = world_of(tmp_path, "else\n" + TOLD + 'cp prices.py "$root/seen"; rm bad; echo done > good\nfi\n')
-    ended = world.begin_start().wait()
+    ended = run(world)
     assert set(ended.states.values()) == {"landed"}, ended.said
     assert "currency" in (tmp_path / "seen").read_text(), "it has what has landed"
     (moved, _) = world.events(ev.TargetMoved)
@@ -48,7 +55,7 @@ def test_what_does_not_merge_is_left_and_told(tmp_path: Path) -> None:
     other = "echo mine > prices.py\n"
     mend = "git checkout -q HEAD~1 -- prices.py; rm bad; echo done > good\n"
     world = world_of(tmp_path, other + "else\n" + TOLD + 'cp prices.py "$root/seen"\n' + mend + "fi\n")
-    ended = world.begin_start().wait()
+    ended = run(world)
     assert set(ended.states.values()) == {"landed"}, ended.said
     assert (tmp_path / "seen").read_text() == "mine\n", "nothing was changed"
     told = (tmp_path / "told").read_text()
