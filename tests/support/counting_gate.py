@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
 from mawep.core import events as ev
-from tests.support.world import Ended, World
+from mawep.core.engine import decide
+from tests.support.world import Ended, Live, World
 
 FIRST = 101
 
@@ -18,12 +20,13 @@ if [ $# = 1 ]; then
     exit 0
 fi
 began=$(date +%s.%N)
-sleep {seconds}
+{take}
 code=0
 {red}
 echo "$began $(date +%s.%N) $code $*" >> "{root}/gated"
 exit $code
 """
+HELD = 'touch "{root}/held/$$"; while [ -e "{root}/held/$$" ]; do sleep 0.02; done'
 
 
 class Counted(NamedTuple):
@@ -39,16 +42,19 @@ class Batch:
     """So many issues whose candidates are all in the queue before the first batch closes.
 
     Those of `together` are red when all of them are in one tree with at least one more file; each alone is green.
+    The gate takes so many `seconds`; None: until all have begun that are waited for together.
     """
 
     def __init__(
-        self, root: Path, size: int, slots: int, *, together: Iterable[int] = (), seconds: float = 2.0
+        self, root: Path, size: int, slots: int, *, together: Iterable[int] = (), seconds: float | None = None
     ) -> None:
         self._root, self._size = root, size
+        self._held = root / "held"
         spoil = " && ".join(f"[ -e issue-{FIRST + place}.txt ]" for place in together) or "false"
-        root.mkdir(parents=True, exist_ok=True)
+        self._held.mkdir(parents=True, exist_ok=True)
         gate = root / "gate.sh"
-        gate.write_text(GATE.format(root=root, seconds=seconds, red=f"if {spoil}; then code=1; fi"))
+        take = HELD.format(root=root) if seconds is None else f"sleep {seconds}"
+        gate.write_text(GATE.format(root=root, take=take, red=f"if {spoil}; then code=1; fi"))
         self.world = World(
             root / "world",
             orchestrator={"max_agents": size},
@@ -72,7 +78,22 @@ class Batch:
             "all candidates are there", lambda: len(world.events(ev.CandidateImported)) == size, patience
         )
         (self._root / "judge").touch()
+        mawep.until("the run is over", lambda: self._look_after_gates(mawep), patience)
         return mawep.wait(patience)
+
+    def _look_after_gates(self, mawep: Live) -> bool:
+        """Let the gates go on when the run does nothing before it has their verdicts; True when it is over."""
+        if held := list(self._held.iterdir()):
+            state = self.world.state()
+            gates = {f"gate:{gate}" for gate in state.gating}
+            if (
+                gates == set(state.effects)
+                and len(held) == len(gates)
+                and not decide(state, datetime.now(UTC))
+            ):
+                for mark in held:
+                    mark.unlink()
+        return mawep.process.poll() is not None
 
     @property
     def runs(self) -> list[Counted]:
