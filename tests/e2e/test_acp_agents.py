@@ -49,7 +49,7 @@ def test_each_fails_in_its_own_way_and_the_rest_lands(tmp_path: Path) -> None:
             105: [HALF, {"garbage": True}],
             106: [{"leave": "setsid"}, {"sleep": 0.1}, WORK],
         },
-        stall_timeout_minutes=0.05,
+        stall_timeout_minutes=0.07,
         input_timeout_minutes=0.05,
     )
     ended = world.start()

@@ -62,14 +62,14 @@ def test_one_that_is_killed_from_outside(tmp_path: Path) -> None:
 
 def test_one_that_hangs(tmp_path: Path) -> None:
     hang = "echo precious > half\nsleep 1000\n"
-    world, ended = run_with(tmp_path, hang, agents={"stall_timeout_minutes": 0.02})
+    world, ended = run_with(tmp_path, hang, agents={"stall_timeout_minutes": 0.06})
     failed_for("stalled", world, ended)
     assert salvaged(world, "half") == "precious"
 
 
 def test_one_that_takes_too_long(tmp_path: Path) -> None:
     busy = "echo precious > half\nwhile :; do sleep 0.1; echo on and on; done\n"
-    world, ended = run_with(tmp_path, busy, agents={"turn_timeout_minutes": 0.02})
+    world, ended = run_with(tmp_path, busy, agents={"turn_timeout_minutes": 0.06})
     failed_for("timeout", world, ended)
     assert salvaged(world, "half") == "precious"
 
