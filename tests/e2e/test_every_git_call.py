@@ -15,7 +15,7 @@ from tests.support.world import World
 
 RECORDER = """\
 #!/bin/sh
-{{ printf '%s\\0' "$@"; printf '\\1'; pwd; printf '\\1'; env -0; }} > "{place}/$$"
+{{ printf '%s\\0' "$@"; printf '\\1'; pwd; printf '\\1'; env -0; }} > "{place}.$$" && mv "{place}.$$" "{place}/$$"
 exec {git} "$@"
 """
 ENVIRONMENT = {
