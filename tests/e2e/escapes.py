@@ -105,9 +105,12 @@ AGENT: dict[str, Escape] = {
             "for place in (os.environ['runtime'], os.environ['repo'] + '/.git/mawep'):\n"
             "    for top, _, names in os.walk(place):\n"
             "        for path in (os.path.join(top, name) for name in names):\n"
-            "            if stat.S_ISSOCK(os.lstat(path).st_mode):\n"
-            "                socket.socket(socket.AF_UNIX).connect(path)\n"
-            "                print(os.environ['word'])"
+            "            try:\n"
+            "                if stat.S_ISSOCK(os.lstat(path).st_mode):\n"
+            "                    socket.socket(socket.AF_UNIX).connect(path)\n"
+            "                    print(os.environ['word'])\n"
+            "            except OSError:\n"
+            "                pass"
         )
     ),
     "read MAWEP's environment": Escape(
