@@ -101,7 +101,7 @@ def agents_were_alone(world: World) -> None:
 
 def nothing_runs(world: World) -> None:
     """No process of the run lives: no agent, no gate, no server."""
-    wait_until(f"nothing runs below {world.root}", lambda: not world.processes(), timeout=5)
+    wait_until(f"nothing runs below {world.root}", lambda: not world.processes(), timeout=30)
 
 
 def nothing_is_left_but_what_is_kept(world: World) -> None:
