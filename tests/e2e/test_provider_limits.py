@@ -44,7 +44,7 @@ def paused(world: World) -> Live:
 
 
 def test_an_attempt_goes_on_by_itself_when_its_provider_says(tmp_path: Path) -> None:
-    world = limited(tmp_path, 2)
+    world = limited(tmp_path, 6)  # MAWEP has to hear of it before that
     ended = world.start()
     assert ended.code == 0, ended.said
     assert (world.repo / "work").read_text() == "half\nrest\n"
@@ -84,13 +84,15 @@ def test_killed_in_the_middle_of_a_pause_it_is_resumed_there(tmp_path: Path) -> 
 
 
 def test_ctrl_c_in_the_middle_of_a_pause_ends_cleanly_and_keeps_the_attempt(tmp_path: Path) -> None:
-    world = limited(tmp_path, 5)
+    world = limited(tmp_path, 3600)
     live = paused(world)
     live.send(signal.SIGINT)
     ended = live.wait()
     assert ended.code == 130, ended.said
     assert world.events(ev.AttemptInterrupted) == []
-    ended = world.resume()
+    live = world.begin("resume", "--json")
+    live.until("it hears us", lambda: world.events(ev.RunResumed) and world.run("resume").code == 0)
+    ended = live.wait()
     assert ended.code == 0, ended.said
     assert (world.repo / "work").read_text() == "half\nrest\n"
     promises.kept(world)

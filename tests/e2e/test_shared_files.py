@@ -63,7 +63,7 @@ def test_what_another_issue_claims_is_written_as_the_policy_says(tmp_path: Path,
     world = World(tmp_path, FILES, conflict_resolution={"on_claim_conflict": policy})
     world.issue(101, files=["src/*.py"])
     world.issue(102)
-    world.agent(101, world.until_let("written") + edit(2))
+    world.agent(101, world.until_let("written") + edit(2) + world.until_let("told"))
     world.agent(
         102,
         'if [ -s "$MAWEP_FEEDBACK_FILE" ]; then git checkout -q main -- src; echo x > own.txt\n'
@@ -71,11 +71,17 @@ def test_what_another_issue_claims_is_written_as_the_policy_says(tmp_path: Path,
     )
     live = world.begin_start()
     live.until("the change is seen", lambda: "src/shared.py" in str(world.events(ev.FilesTouched)))
-    world.let("seen")
     if policy == "refuse":
         assert told(world) == {102: ("src/shared.py is reserved for #101", RESERVED)}
+        world.let("seen")
         live.until("the change is refused", lambda: world.events(ev.ImportRefused))
-    world.let("written")
+        live.until("the change is taken back", lambda: world.events(ev.CandidateImported))
+        world.let("written")
+    else:
+        world.let("written")
+        live.until("both are told", lambda: told(world).keys() == {101, 102})
+        world.let("seen")
+    world.let("told")
     ended = live.wait()
     assert set(ended.states.values()) == {"landed"}, ended.said
     assert len(world.events(ev.RepairIntended)) == (policy == "refuse")

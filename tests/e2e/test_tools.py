@@ -145,7 +145,7 @@ def test_a_command_agent_reports_asks_a_person_and_goes_on_with_the_answer(tmp_p
 
     issue = live.until("it is seen", lambda: (found := shown())["percent"] and found)
     assert (issue["percent"], issue["percent_claimed"]) == (40.0, True)
-    assert "test server does not answer" in world.explain(101)
+    live.until("its trouble is seen", lambda: "test server does not answer" in world.explain(101))
     assert "Which currency?" in world.run("answer").out
     assert world.run("answer", "101", "yen").code == 2
     assert world.run("answer", "101", "euro").code == 0
