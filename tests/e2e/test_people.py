@@ -109,20 +109,35 @@ def test_a_target_without_what_landed_stops_the_run(tmp_path: Path) -> None:
     promises.kept(world)
 
 
+def held_at(sign: Path) -> str:
+    """A piece of a gate's script: it says that it has come here, and waits for the sign."""
+    return f'touch "{sign}-held"; while [ ! -e "{sign}" ]; do sleep 0.02; done'
+
+
 @pytest.mark.parametrize(
     "tidying", [("gc", "--quiet", "--prune=now"), ("clean", "-ffdxq"), ("worktree", "prune")], ids=" ".join
 )
 def test_tidying_up_loses_nothing(tidying: tuple[str, ...], tmp_path: Path) -> None:
-    world = World(tmp_path, verify={"commands": ["sleep 0.3"]})
+    """Nothing is moved meanwhile: `git clean` takes what a checkout has written and its index does not have yet."""
+    alone = f"[ -e work ] && [ -e issue-102.txt ] || {{ {held_at(tmp_path / 'alone')}; }}"
+    together = f"[ ! -e work ] || [ ! -e issue-102.txt ] || {{ {held_at(tmp_path / 'together')}; }}"
+    world = World(tmp_path, verify={"commands": [alone, together]})
     world.issues({101: [], 102: [], 103: [101, 102]})
     world.agent(101, "echo work > work\n" + World.until_let("on"))
+
+    def tidy() -> None:
+        world.git("reflog", "expire", "--expire=now", "--all")
+        world.git(*tidying)
+
     live = world.begin_start()
-    live.until("a candidate waits", lambda: world.stands(102) in ("queued", "landing", "landed"))
-    world.git("reflog", "expire", "--expire=now", "--all")
-    world.git(*tidying)
+    live.until("a candidate is checked", (tmp_path / "alone-held").exists)
+    tidy()
+    world.let("alone")
+    live.until("it has landed", lambda: world.stands(102) == "landed")
     world.let("on")
-    live.until("it is checked", lambda: world.stands(101) in ("verifying", "queued", "landing", "landed"))
-    world.git(*tidying)
+    live.until("the other is checked on top of it", (tmp_path / "together-held").exists)
+    tidy()
+    world.let("together")
     ended = live.wait()
     assert ended.code == 0, ended.said
     promises.kept(world)
