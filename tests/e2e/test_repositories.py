@@ -18,6 +18,8 @@ pytestmark = pytest.mark.e2e
 
 API, WEB, DOCS = "acme/api", "acme/Web", "acme/docs"
 EASY = 'sleep 0.2; echo done > "issue-$MAWEP_ISSUE.txt"'
+BESIDE = 'until [ "$(grep -c + "{root}/busy")" -ge 2 ]; do sleep 0.02; done; '
+"""A piece of an agent's script: the first one waits until another one is at work."""
 
 
 def when(world: World, kind: type[ev.Event], number: int) -> datetime:
@@ -32,10 +34,10 @@ def when(world: World, kind: type[ev.Event], number: int) -> datetime:
 
 
 def busy(several: Several, numbers: range) -> None:
-    """Give every issue an agent that takes a moment."""
+    """Give every issue an agent that takes a moment; the first does not end before another one has begun."""
     for name in several.worlds:
         for number in numbers:
-            several.agent(name, number, EASY)
+            several.agent(name, number, BESIDE.format(root=several.root) + EASY)
 
 
 def test_what_waits_across_repositories_starts_when_it_has_landed_there_and_agents_are_shared(
