@@ -87,7 +87,8 @@ def test_audit_notices_a_copy_of_the_journal_without_its_wal(tmp_path: Path) -> 
     live.until("101 has landed", lambda: world.stands(101) == "landed")
     journal = world.directory.journal
     with closing(sqlite3.connect(journal)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        empty = "PRAGMA wal_checkpoint(TRUNCATE)"
+        live.until("nobody reads or writes", lambda: db.execute(empty).fetchone()[0] == 0)
     world.let("go")
     assert live.wait().code == -9
     whole = tmp_path / "whole"
