@@ -49,6 +49,7 @@ def served(root: Path, login: str) -> Iterator[str]:
         place, secret = root, login
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = False  # so that closing it waits for those that close their sockets yet
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
