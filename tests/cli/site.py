@@ -31,7 +31,6 @@ mawep:
     sandbox: off
     env: [SITE]
   verify: {{commands: {gate}}}
-  message_bus: {{lease_seconds: 5}}
 """
 
 

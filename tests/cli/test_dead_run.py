@@ -18,7 +18,7 @@ async def dead(tmp_path: Path) -> Site:
     """A run that was killed while 101 was worked on."""
     site = make_site(tmp_path, agent=WAIT)
     with site.running("start", "--issues", "all") as start:
-        await eventually("#101 is worked on", lambda: site.states().get(101) == "working", timeout=20)
+        await eventually("#101 is worked on", lambda: site.states().get(101) == "working", timeout=60)
         start.kill()
         start.communicate()
     return site
@@ -104,9 +104,9 @@ async def test_what_only_waits_for_a_clean_checkout_is_landed_by_resume(tmp_path
 async def test_ctrl_c_leaves_a_run_that_resume_finishes(tmp_path: Path) -> None:
     site = make_site(tmp_path, agent=WAIT)
     with site.running("start", "--issues", "all", "--json") as start:
-        await eventually("#101 is worked on", lambda: site.states().get(101) == "working", timeout=20)
+        await eventually("#101 is worked on", lambda: site.states().get(101) == "working", timeout=60)
         start.terminate()
-        out, err = start.communicate(timeout=30)
+        out, err = start.communicate(timeout=60)
         assert start.returncode == 130, err
     assert json.loads(out)["outcome"] == "interrupted"
     site.go()

@@ -94,14 +94,14 @@ async def test_hazard_forged_replayed_and_oversized_deliveries_are_refused(town:
             health = (await client.get(f"{where}/healthz")).json()
         assert health["ok"] and health["webhooks"] and health["run"] is None
         process.send_signal(signal.SIGTERM)
-        assert await asyncio.to_thread(process.wait, 30) == 0
+        assert await asyncio.to_thread(process.wait, 60) == 0
 
 
 async def test_without_webhooks_none_are_received(town: Town) -> None:
     with town.serving() as (process, where):
         assert await town.deliver(where) == 404
         process.send_signal(signal.SIGINT)
-        assert await asyncio.to_thread(process.wait, 30) == 0
+        assert await asyncio.to_thread(process.wait, 60) == 0
 
 
 async def test_one_server_serves_a_repository(town: Town) -> None:
@@ -124,12 +124,12 @@ async def test_issues_that_are_on_no_forge_are_not_served(tmp_path: Path) -> Non
 
 async def test_a_command_reaches_the_run_by_a_webhook(town: Town) -> None:
     with town.serving("--webhooks") as (_, where), town.site.running("start", "--issues", "101,102") as run:
-        await eventually("both are worked on", lambda: _working(town) == 2, timeout=30)
-        await eventually("the run watches", lambda: _asked(town, "/issues/comments"), timeout=30)
+        await eventually("both are worked on", lambda: _working(town) == 2, timeout=60)
+        await eventually("the run watches", lambda: _asked(town, "/issues/comments"), timeout=60)
         town.world.say(101, "/mawep stop", author="eve")
         town.world.say(102, "/mawep stop", author="ann")
         assert await town.deliver(where) == 202
-        await eventually("it is cancelled", lambda: town.site.states().get(102) == "cancelled", timeout=30)
+        await eventually("it is cancelled", lambda: town.site.states().get(102) == "cancelled", timeout=60)
         assert town.site.states()[101] == "working"
         await asyncio.to_thread(town.site.mawep, "cancel", code=0)
         await asyncio.to_thread(run.wait, 60)
@@ -139,7 +139,7 @@ async def test_a_comment_starts_a_run_that_ends_with_the_server_and_is_gone_on_w
     with town.serving("--webhooks") as (process, where):
         town.world.say(101, "/mawep start", author="ann")
         assert await town.deliver(where) == 202
-        await eventually("it is worked on", lambda: _working(town) == 1, timeout=30)
+        await eventually("it is worked on", lambda: _working(town) == 1, timeout=60)
         process.send_signal(signal.SIGTERM)
         assert await asyncio.to_thread(process.wait, 60) == 0
     assert len(list(town.site.runs.iterdir())) == 1
@@ -155,12 +155,12 @@ async def test_a_comment_starts_a_run_that_ends_with_the_server_and_is_gone_on_w
 async def test_hazard_a_run_that_is_killed_takes_a_command_once(town: Town) -> None:
     with town.serving("--webhooks") as (_, where):
         with town.site.running("start", "--issues", "101,102") as run:
-            await eventually("both are worked on", lambda: _working(town) == 2, timeout=30)
-            await eventually("the run watches", lambda: _asked(town, "/issues/comments"), timeout=30)
+            await eventually("both are worked on", lambda: _working(town) == 2, timeout=60)
+            await eventually("the run watches", lambda: _asked(town, "/issues/comments"), timeout=60)
             town.world.say(102, "/mawep stop", author="ann")
             assert await town.deliver(where) == 202
             run.kill()
-            await asyncio.to_thread(run.wait, 30)
+            await asyncio.to_thread(run.wait, 60)
         with town.site.running("resume") as run:
             await eventually(
                 "it is cancelled", lambda: town.site.states().get(102) == "cancelled", timeout=60

@@ -26,7 +26,7 @@ def waiting(tmp_path: Path) -> Site:
 
 
 async def working(site: Site, number: int = 101) -> None:
-    await eventually(f"#{number} is worked on", lambda: site.states().get(number) == "working", timeout=20)
+    await eventually(f"#{number} is worked on", lambda: site.states().get(number) == "working", timeout=60)
 
 
 async def test_pause_cancel_send_and_resume_reach_the_run(waiting: Site) -> None:
@@ -43,7 +43,7 @@ async def test_pause_cancel_send_and_resume_reach_the_run(waiting: Site) -> None
         assert "resumed" in site.mawep("resume", code=0).out
         assert site.status()["phase"] == "running"
         site.go()
-        out, err = start.communicate(timeout=30)
+        out, err = start.communicate(timeout=60)
         assert start.returncode == 1, err
     document = json.loads(out)
     states = {issue["number"]: issue["state"] for issue in document["issues"]}
@@ -63,7 +63,7 @@ async def test_a_second_start_is_refused_while_the_run_lives(waiting: Site) -> N
         busy = site.mawep("cleanup", code=2)
         assert "is running" in busy.err
         site.go()
-        start.communicate(timeout=30)
+        start.communicate(timeout=60)
         assert start.returncode == 0
     assert len(list(site.runs.iterdir())) == 1
 
@@ -73,7 +73,7 @@ async def test_cancel_without_numbers_ends_the_run(waiting: Site) -> None:
     with site.running("start", "--issues", "all") as start:
         await working(site)
         assert "#101, #102, #103" in site.mawep("cancel", code=0).out
-        start.communicate(timeout=30)
+        start.communicate(timeout=60)
         assert start.returncode == 1
     assert set(site.states().values()) == {"cancelled"}
 
@@ -82,12 +82,12 @@ async def test_retry_reopens_an_issue_of_a_live_run(tmp_path: Path) -> None:
     agent = f'if [ "$MAWEP_ISSUE$MAWEP_ATTEMPT" = 1011 ]; then exit 3; fi; {WAIT}'
     site = make_site(tmp_path, {101: [], 102: []}, agent=agent)
     with site.running("start", "--issues", "all") as start:
-        await eventually("#101 has failed", lambda: site.states().get(101) == "failed", timeout=20)
+        await eventually("#101 has failed", lambda: site.states().get(101) == "failed", timeout=60)
         assert "only what failed" in site.mawep("retry", "102", code=2).err
         assert "tried again" in site.mawep("retry", "101", code=0).out
         await working(site)
         site.go()
-        start.communicate(timeout=30)
+        start.communicate(timeout=60)
         assert start.returncode == 0
     assert site.mawep("explain", "101", "--json", code=0).document["attempts"][0]["reason"] == "agent_error"
 
@@ -102,7 +102,7 @@ async def test_a_question_is_listed_answered_and_approved(tmp_path: Path) -> Non
     commit(site.repository, files)
     with site.running("start", "--issues", "all") as start:
         await eventually(
-            "both ask", lambda: list(site.states().values()) == ["needs_input", "needs_input"], timeout=30
+            "both ask", lambda: list(site.states().values()) == ["needs_input", "needs_input"], timeout=60
         )
         listed = site.mawep("answer", code=0).out
         assert "#101: Which one? (left / right)" in listed
@@ -110,7 +110,7 @@ async def test_a_question_is_listed_answered_and_approved(tmp_path: Path) -> Non
         assert "not one of: left, right" in site.mawep("answer", "101", "up", code=2).err
         assert "answered #101" in site.mawep("answer", "101", "left", code=0).out
         assert "answered #102" in site.mawep("approve", "102", code=0).out
-        _, err = start.communicate(timeout=30)
+        _, err = start.communicate(timeout=60)
         assert start.returncode == 0, err
     told = site.mawep("logs", "101", code=0).out
     assert "? asks: Which one?" in told
@@ -130,7 +130,7 @@ async def test_logs_follow_the_agent_until_it_has_finished(tmp_path: Path) -> No
             assert "begun" in follower.stdout.readline()
             site.go()
             assert "done" in follower.stdout.readline()
-            follower.communicate(timeout=20)
+            follower.communicate(timeout=60)
             assert follower.returncode == 0
-        start.communicate(timeout=30)
+        start.communicate(timeout=60)
         assert start.returncode == 0
