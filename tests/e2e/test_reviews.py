@@ -112,7 +112,7 @@ NO_VERDICT = {
 @pytest.mark.parametrize("fault", NO_VERDICT)
 def test_without_a_verdict_nothing_lands(tmp_path: Path, fault: str) -> None:
     script, why = NO_VERDICT[fault]
-    agents = {"stall_timeout_minutes": 0.02 if fault == "hangs" else 5, "max_retries": 2}
+    agents = {"stall_timeout_minutes": 0.05 if fault == "hangs" else 5, "max_retries": 2}
     world = reviewed(tmp_path, script, agents=agents)
     ended = world.start()
     assert ended.states == {101: "parked"}, ended.said
