@@ -121,14 +121,13 @@ class Fault:
     """Something that happens to the next `times` requests that match.
 
     LOST: done, and the answer is a 502. HUNG: done, and no answer comes. REFUSED: a 502 and nothing is done.
-    LATE: a 502, and it is done `seconds` later.
+    LATE: a 502, and it is done at `ForgeWorld.settle()`. `happened` counts requests that came in, done or not.
     """
 
     kind: str
     method: str
     path: str
     times: int = 1
-    seconds: float = 0.0
     happened: int = 0
 
     def meets(self, method: str, path: str) -> bool:
@@ -157,10 +156,6 @@ class Faults:
     def due(self, method: str, path: str) -> str:
         """The kind of fault that a request meets, or nothing."""
         return next((fault.kind for fault in self._meeting(method, path)), "")
-
-    def seconds(self) -> float:
-        """How late the writes of the last LATE fault come."""
-        return max((fault.seconds for fault in self.waiting if fault.kind == LATE), default=0.0)
 
     def _meeting(self, method: str, path: str) -> Iterator[Fault]:
         return (fault for fault in self.waiting if fault.meets(method, path))

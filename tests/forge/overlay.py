@@ -108,6 +108,7 @@ class Overlay:
         self._late: set[asyncio.Task[Reply]] = set()
         self._people: dict[str, Json] = {}
         self._stopping = asyncio.Event()
+        self._settled = asyncio.Event()
         self.client: httpx.AsyncClient
         self.pushing = asyncio.Lock()
         self.pushed: Callable[[Site, Mapping[str, str]], Awaitable[None]]
@@ -145,6 +146,11 @@ class Overlay:
     def hang_up(self) -> None:
         """Let go of whoever was left without an answer; for the thread that the server runs in."""
         self._stopping.set()
+
+    def settle(self) -> None:
+        """Carry out what is late; for the thread that the server runs in."""
+        self._settled.set()
+        self._settled.clear()
 
     async def _serve(self, request: Request) -> Response:
         path = "/" + request.path_params["path"].removeprefix("api/v3/")
@@ -230,15 +236,15 @@ class Overlay:
         if entry.fault == REFUSED:
             return Reply(502, {"message": "Server Error"})
         if entry.fault == LATE:
-            self._later(asked, self.faults.seconds())
+            self._later(asked)
             return Reply(502, {"message": "Server Error"})
         reply = await self.do(asked)
         entry.answer = reply.body if asked.method != "GET" else None
         return Reply(502, {"message": "Server Error"}) if entry.fault == LOST else reply
 
-    def _later(self, asked: Asked, seconds: float) -> None:
+    def _later(self, asked: Asked) -> None:
         async def act() -> Reply:
-            await asyncio.sleep(seconds)
+            await self._settled.wait()
             return await self.do(asked)
 
         task = asyncio.create_task(act())

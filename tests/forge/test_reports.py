@@ -66,9 +66,9 @@ def test_killed_between_a_request_and_its_answer_it_posts_nothing_twice(
     checked_world: ForgeWorld, tmp_path: Path
 ) -> None:
     sprint = sprint_on(checked_world, tmp_path)
-    hung = checked_world.fault(HUNG, "POST", r"/issues/\d+/comments$")
+    checked_world.fault(HUNG, "POST", r"/issues/\d+/comments$")
     live = sprint.begin_start("--issues", "1,2,3,4,5")
-    live.until("the comment was made and nobody was told", lambda: hung.happened)
+    live.until("the comment was made and nobody was told", checked_world.hung)
     live.kill()
     ended = sprint.resume()
     assert ended.code == 0, ended.said
@@ -79,9 +79,9 @@ def test_killed_when_the_run_has_ended_the_rest_is_told_on_resume(
     forge_world: ForgeWorld, tmp_path: Path
 ) -> None:
     sprint = sprint_on(forge_world, tmp_path)
-    hung = forge_world.fault(HUNG, "POST", rf"/issues/{PLAN}/comments$")
+    forge_world.fault(HUNG, "POST", rf"/issues/{PLAN}/comments$")
     live = sprint.begin_start("--issues", "1")
-    live.until("the end was told and nobody heard that it was", lambda: hung.happened)
+    live.until("the end was told and nobody heard that it was", forge_world.hung)
     live.kill()
     assert OWES in sprint.run("status").out
     ended = sprint.resume()

@@ -60,9 +60,9 @@ def test_killed_between_the_request_and_its_answer_it_is_opened_once(
     checked_world: ForgeWorld, tmp_path: Path
 ) -> None:
     sprint = landed(checked_world, tmp_path)
-    hung = checked_world.fault(HUNG, "PATCH", r"/issues/1$")
+    checked_world.fault(HUNG, "PATCH", r"/issues/1$")
     live = sprint.begin("revert", "1", "--json")
-    live.until("it is open again and nobody was told", lambda: hung.happened)
+    live.until("it is open again and nobody was told", checked_world.hung)
     live.kill()
     before = len(checked_world.requests("PATCH", r"/issues/1$"))
     ended = sprint.resume()

@@ -332,9 +332,10 @@ def test_limits_refuse_what_is_too_much(forge_world: ForgeWorld) -> None:
     assert world.raw("POST", "/graphql", {"query": "{ viewer { login } }"}, by=BOT).status_code == 200
     world.limits.resets_at = 0
     assert world.raw("GET", "", by=BOT).status_code == 200
-    world.limits.annoy(60)
+    world.limits.annoy(3600)
     refused = world.raw("GET", "", by=BOT)
-    assert (refused.status_code, refused.headers["retry-after"]) == (403, "60")
+    assert refused.status_code == 403
+    assert 3500 < int(refused.headers["retry-after"]) <= 3600
     assert "secondary rate limit" in refused.json()["message"]
 
 
@@ -354,9 +355,10 @@ def test_answers_get_lost_on_demand(forge_world: ForgeWorld) -> None:
     world.fault(REFUSED, "POST", path)
     assert comment("refused") == 502
     assert there() == ["lost"]
-    world.fault(LATE, "POST", path, seconds=0.2)
+    world.fault(LATE, "POST", path)
     assert comment("late") == 502
     assert there() == ["lost"]
+    world.settle()
     eventually_now("the late comment is there", lambda: there() == ["lost", "late"])
     world.fault(HUNG, "POST", path)
     url = f"{world.url}/repos/{world.repository}/issues/{number}/comments"
@@ -364,5 +366,6 @@ def test_answers_get_lost_on_demand(forge_world: ForgeWorld) -> None:
         httpx.post(
             url, json={"body": "hung"}, headers={"Authorization": f"Bearer {world.token}"}, timeout=0.3
         )
+    eventually_now("what hangs is done", world.hung)
     assert there() == ["lost", "late", "hung"]
     assert comment("now") == 201

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 import httpx
 import uvicorn
 
-from tests.forge.accounts import Fault, Faults, Ledger, Limits
+from tests.forge.accounts import HUNG, Fault, Faults, Ledger, Limits
 from tests.forge.bare import Bare
 from tests.forge.emulate import BOT, OWNER, PEOPLE, token_of
 from tests.forge.graph import Graph
@@ -288,9 +288,18 @@ class ForgeWorld:
         """What is going to go wrong."""
         return self._overlay.faults
 
-    def fault(self, kind: str, method: str, path: str, times: int = 1, seconds: float = 0.0) -> Fault:
+    def fault(self, kind: str, method: str, path: str, times: int = 1) -> Fault:
         """Let the next requests that match `path` (an expression) go wrong: LOST, HUNG, REFUSED or LATE."""
-        return self.faults.add(Fault(kind, method, path, times, seconds))
+        return self.faults.add(Fault(kind, method, path, times))
+
+    def settle(self) -> None:
+        """Carry out what is late."""
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._overlay.settle)
+
+    def hung(self) -> bool:
+        """True when a request was carried out and is left without its answer."""
+        return any(entry.fault == HUNG and entry.status for entry in list(self.ledger.entries))
 
     def checked_by(self, url: str | None, judge: Judge | None = None) -> None:
         """Have MAWEP's requests judged, and sent through a checker; what is wrong is in `ledger.violations`."""
