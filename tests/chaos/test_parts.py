@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -20,9 +21,11 @@ pytestmark = pytest.mark.chaos
 def working(world: World, *arguments: str) -> Live:
     """A run in the middle: #101 works until `let("on")`, the others follow it."""
     world.issues(diamond(3))
-    world.agent(101, "echo half > half\n" + World.until_let("on") + "echo work > work\n")
+    begin = 'echo half > half\ntouch "$root/half"\n'
+    world.agent(101, begin + World.until_let("on") + "echo work > work\n")
     live = world.begin_start(*arguments)
-    live.until("#101 works", lambda: world.stands(101) == "working")
+    done = world.root / "half"
+    live.until("#101 works, half done", lambda: world.stands(101) == "working" and done.exists())
     return live
 
 
@@ -35,6 +38,16 @@ def server_of(world: World) -> int:
     """The process of the run's embedded server."""
     (pid,) = (pid for pid, command in world.processes().items() if "valkey-server" in command)
     return pid
+
+
+def fork_server_of(live: Live) -> psutil.Process:
+    """The process that starts the run's programs; its git processes come and go meanwhile."""
+    found = []
+    for child in psutil.Process(live.process.pid).children():
+        with suppress(psutil.NoSuchProcess):
+            found += [child] if any("shim" in word for word in child.cmdline()) else []
+    (server,) = found
+    return server
 
 
 def test_a_server_that_is_killed_is_restarted_and_nothing_is_lost(tmp_path: Path) -> None:
@@ -58,7 +71,8 @@ def test_a_server_that_is_killed_at_busy_moments_costs_nothing(tmp_path: Path) -
         live.until(f"{landed} landed", partial(has_landed, world, landed))
         for pid, command in world.processes().items():
             if "valkey-server" in command:
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
     ended = live.wait()
     assert ended.code == 0, ended.said
     promises.kept(world)
@@ -72,9 +86,7 @@ def has_landed(world: World, count: int) -> bool:
 def test_without_its_fork_server_a_run_stops_and_can_be_gone_on_with(tmp_path: Path) -> None:
     world = World(tmp_path)
     live = working(world)
-    children = psutil.Process(live.process.pid).children()
-    (server,) = (child for child in children if any("shim" in word for word in child.cmdline()))
-    server.kill()
+    fork_server_of(live).kill()
     ended = live.wait()
     assert ended.code == 3, ended.said
     assert "the fork server is gone" in ended.said
