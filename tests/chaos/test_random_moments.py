@@ -95,6 +95,7 @@ def test_a_run_in_which_much_goes_wrong_survives_being_killed_again_and_again(
         killed(live, world, events, chance)
         record_property(STRUCK, f"again {seed:2}: {struck(world)}")
         if _is_over(world):
+            assert world.run("cleanup").code == 0
             return
         events = len(world.journal())
         live = gone_on_with(world)
