@@ -52,21 +52,23 @@ def stopped(root: Path) -> World:
 
 
 def limited(root: Path) -> World:
-    """Its provider takes nothing more, first of all; soon it does again."""
+    """Its provider takes nothing more, first of all; soon it does again, but not before it was heard that it will."""
     world = World(root)
     world.issue(101)
-    limit = "echo half > good; date -u -d '+4 seconds' +%Y-%m-%dT%H:%M:%SZ; exit 75"
+    limit = "echo half > good; date -u -d '+7 seconds' +%Y-%m-%dT%H:%M:%SZ; exit 75"
     begins = '[ "$MAWEP_ATTEMPT" = 1 ] && [ -z "$MAWEP_FEEDBACK_FILE" ]'
     world.agent(101, f"if {begins}; then {limit}; fi\necho done > good\n")
     return world
 
 
 def clashing(root: Path) -> World:
-    """Two that are green by themselves and red together; they finish at the same time."""
-    world = World(root, verify={"commands": ["sleep 0.2", "test ! -e a -o ! -e b"]})
+    """Two that are green by themselves and red together; no gate ends before both are made."""
+    made = f"git --git-dir={root}/repo/.git for-each-ref refs/mawep | grep -c candidate"
+    both = f"until [ -e {root}/both ]; do [ $({made}) -lt 2 ] || touch {root}/both; sleep 0.02; done"
+    world = World(root, verify={"commands": [both, "test ! -e a -o ! -e b"]})
     world.issues({101: [], 102: []})
-    world.agent(101, 'touch "$root/1"\n' + World.until_let("2") + "echo a > a\n")
-    world.agent(102, 'touch "$root/2"\n' + World.until_let("1") + "echo b > b\n")
+    world.agent(101, "echo a > a\n")
+    world.agent(102, "echo b > b\n")
     return world
 
 
@@ -98,8 +100,7 @@ def overtaken(root: Path) -> World:
     world = World(root, {"prices.py": "def price(item): return 1\n"})
     world.issues({101: [], 102: []})
     world.agent(101, 'while [ ! -e "$root/used" ]; do sleep 0.02; done\necho "PRICE = 1" > prices.py\n')
-    landed = 'until git -C "$root/repo" show main:prices.py | grep -q PRICE; do sleep 0.05; done\n'
-    world.agent(102, 'echo "from prices import price" > cart.py; touch "$root/used"\n' + landed)
+    world.agent(102, 'echo "from prices import price" > cart.py; touch "$root/used"\n' + _landed("PRICE"))
     return world
 
 
@@ -113,10 +114,15 @@ def following(root: Path) -> World:
     )
     world.issues({101: [], 102: []})
     world.agent(101, "echo new > prices.py\n")
-    landed = 'until git -C "$root/repo" show main:prices.py | grep -q new; do sleep 0.05; done\n'
     mend = "rm -f bad; cp prices.py good\n"
-    world.agent(102, f'if [ -n "$MAWEP_FEEDBACK_FILE" ]; then {mend}else {landed}touch bad; fi\n')
+    world.agent(102, f'if [ -n "$MAWEP_FEEDBACK_FILE" ]; then {mend}else {_landed("new")}touch bad; fi\n')
     return world
+
+
+def _landed(word: str) -> str:
+    """A piece of an agent's script: it waits until #101 has landed and the run knows, which then clears up after it."""
+    on_target = f'git -C "$root/repo" show main:prices.py | grep -q {word}'
+    return f'until {on_target} && ! ls "$root/worktrees" | grep -q issue-101; do sleep 0.05; done\n'
 
 
 def many(root: Path) -> World:
