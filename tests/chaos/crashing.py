@@ -17,6 +17,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -127,7 +128,8 @@ def tear(place: str, count: int) -> None:
         while moving and not task.done():
             if _appeared(self.path / place) >= count:
                 for pid in _git_children():
-                    os.kill(pid, signal.SIGKILL)
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
                 die()
             await asyncio.sleep(0)
         return await task
@@ -141,8 +143,16 @@ def _appeared(place: Path) -> int:
 
 def _git_children() -> list[int]:
     threads = Path("/proc/self/task").iterdir()
-    children = [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
-    return [pid for pid in children if Path(f"/proc/{pid}/comm").read_text().strip() == "git"]
+    children = [int(pid) for thread in threads for pid in _read(thread / "children").split()]
+    return [pid for pid in children if _read(Path(f"/proc/{pid}/comm")).strip() == "git"]
+
+
+def _read(path: Path) -> str:
+    """What is told of a thread or process; nothing of one that has ended meanwhile."""
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
 
 
 def main() -> None:
