@@ -193,6 +193,11 @@ def die_at(world: World, point: str, *arguments: str) -> None:
     assert ended.code == -9, f"it never came to {point}:\n{ended.said}"
 
 
+def made_again(ended: Ended) -> bool:
+    """True when objects had gone and were written once more; a server that is slow is started again as well."""
+    return any(words in ended.said for words in ("made again", "committed again"))
+
+
 @pytest.mark.parametrize(("scenario", "point"), [*EFFECTS, *INSIDES])
 def test_a_run_that_dies_there_is_gone_on_with(scenario: Scenario, point: str, tmp_path: Path) -> None:
     world = scenario.make(tmp_path)
@@ -295,7 +300,7 @@ def test_the_work_of_a_stopped_attempt_is_kept_whenever_mawep_dies(tmp_path: Pat
 def test_what_a_person_prunes_before_it_is_kept_is_made_again(point: str, tmp_path: Path) -> None:
     world = CHAIN.make(tmp_path)
     ended = crashing(world, point, *START)
-    assert " again" in ended.said
+    assert made_again(ended)
     CHAIN.must_have_come_true(world, ended)
 
 
@@ -303,7 +308,7 @@ def test_what_a_person_prunes_before_it_is_kept_is_made_again(point: str, tmp_pa
 def test_what_is_kept_for_a_ref_is_not_pruned(time: str, tmp_path: Path) -> None:
     world = CHAIN.make(tmp_path)
     ended = crashing(world, f"prune mawep.stages.land:hold before {time}", *START)
-    assert " again" not in ended.said
+    assert not made_again(ended)
     CHAIN.must_have_come_true(world, ended)
 
 
