@@ -98,7 +98,7 @@ def test_without_its_fork_server_a_run_stops_and_can_be_gone_on_with(tmp_path: P
 
 
 def test_an_agent_does_not_outlive_the_lease_of_a_process_that_is_stopped(tmp_path: Path) -> None:
-    world = World(tmp_path, message_bus={"lease_seconds": 1})
+    world = World(tmp_path, message_bus={"lease_seconds": 3})
     live = working(world)
     live.send(signal.SIGSTOP)
     wait_until("its agent is ended", lambda: not any("agent.sh" in c for c in world.processes().values()))
