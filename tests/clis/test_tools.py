@@ -41,8 +41,8 @@ def test_every_agent_calls_its_tools(way: str, member: Member, model: ModelServe
     ended = crew.begin_start().wait(PATIENCE)
     assert ended.code == 0, ended.said
     if searches:
-        offered = json.loads((tmp_path / "requests.jsonl").read_text().splitlines()[0])["offered"]
-        assert "tool_search" in offered
+        requests = map(json.loads, (tmp_path / "requests.jsonl").read_text().splitlines())
+        assert any("tool_search" in request["offered"] for request in requests)
     assert [event.paths for event in crew.events(ev.ClaimsTaken)] == [("mine.txt",)]
     announced = [(event.file, event.affects) for event in crew.events(ev.BreakingChangeAnnounced)]
     assert announced == [("mine.txt", ("lib/**",))]
