@@ -12,6 +12,8 @@ from tests.forge.world import REVIEWER, ForgeWorld, Verdict
 ISSUE = re.compile(r"[a-z]+/(?P<number>\d+)-")
 LOOK_SECONDS = 0.5
 """How often people look: whoever asks them to act all the time would use up what the forge lets a person ask."""
+RUNS = Verdict("unit", conclusion="")
+"""A check that goes on until its commit is reviewed: before, who is told could be told half of a review."""
 
 
 @dataclass
@@ -37,6 +39,8 @@ class People:
         if self._issue(branch) == self.red and not self.was_red:
             self.was_red.append(sha)
             return [Verdict("unit", "failure", "1 failed", "test_declined_codes failed: say whose they are")]
+        if self._issue(branch) == self.disputed:
+            return [RUNS]
         return [Verdict("unit")] if self._issue(branch) else []
 
     def act(self) -> None:
@@ -57,6 +61,8 @@ class People:
             else:
                 self.approved.add(sha)
                 self.forge.review(number, "APPROVE", by=REVIEWER)
+            if self._issue(pull["head"]["ref"]) == self.disputed:
+                self.forge.checks(sha, Verdict("unit"))
 
     @staticmethod
     def _issue(branch: str) -> int | None:
