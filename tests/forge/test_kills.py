@@ -13,7 +13,7 @@ import pytest
 
 from tests.forge.outside import everything_once
 from tests.forge.people import People
-from tests.forge.sprint import NUMBERS, REMARK, Sprint
+from tests.forge.sprint import NUMBERS, REMARK, WHOLE, Sprint
 from tests.forge.world import BOT, ForgeWorld
 from tests.support import promises
 from tests.support.waiting import let_pass_now
@@ -37,7 +37,8 @@ def test_a_sprint_killed_at_any_moment_leaves_everything_once(
     landing = {"push": True}
     sprint = Sprint(tmp_path / "sprint", world, landing=landing, more={"github": {"labels": LABELS}})
     live, after = sprint.begin_start(), chance.uniform(0, EVENTS)
-    live.until(f"event {after:.0f} or the end", lambda: len(sprint.journal()) >= after or over(sprint))
+    moment = f"event {after:.0f} or the end"
+    live.until(moment, lambda: len(sprint.journal()) >= after or over(sprint), timeout=WHOLE)
     let_pass_now(chance.uniform(0, 0.5))  # also between the last event and the last word to the forge
     live.kill()
     if over(sprint):
