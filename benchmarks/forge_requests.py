@@ -22,11 +22,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.forge.emulate import BOT, Emulate, free_port
+from tests.forge.emulate import BOT, Emulate
 from tests.forge.install import FORGE
 from tests.forge.people import People
 from tests.forge.sprint import NUMBERS, REMARK, Sprint, configure
 from tests.forge.world import ForgeWorld
+from tests.support.ports import unused_port
 from tests.support.repos import make_repository
 from tests.support.waiting import eventually_now, let_pass_now
 
@@ -152,7 +153,7 @@ def receiver(root: Path, repository: Path, world: ForgeWorld, *, there: bool) ->
     if not there:
         yield
         return
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{unused_port()}"
     port = url.rpartition(":")[2]
     with running(root, repository, world, "serve", "--webhooks", "--port", port):
         eventually_now("it listens", lambda: answers(f"{url}/healthz"), timeout=60)

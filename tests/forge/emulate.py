@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Self
 import httpx
 
 from tests.forge.install import EMULATE, NODE
+from tests.support.ports import unused_port
 from tests.support.waiting import eventually_now
 
 OWNER, BOT, ADMIN = "acme", "mawep-bot", "admin"
@@ -40,7 +40,7 @@ class Emulate:
         self._directory.mkdir(parents=True, exist_ok=True)
         seed = self._directory / "seed.json"
         seed.write_text(json.dumps(_seed()))
-        port = free_port()
+        port = unused_port()
         self.url = f"http://127.0.0.1:{port}"
         options = ("--service", "github", "--host", "127.0.0.1", "--port", str(port), "--base-url", self.url)
         self._process = start(
@@ -80,12 +80,6 @@ def _seed() -> dict[str, object]:
             "repos": [{"owner": OWNER, "name": "elsewhere", "auto_init": True}],
         },
     }
-
-
-def free_port() -> int:
-    """A port on 127.0.0.1 that nobody has at the moment."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
 
 
 def start(command: list[Path | str], directory: Path) -> subprocess.Popen[bytes]:

@@ -7,10 +7,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.forge.emulate import answers, end, free_port, start
+from tests.forge.emulate import answers, end, start
 from tests.forge.install import NODE, PRISM, SLICE
 from tests.forge.judge import judge
 from tests.forge.world import ForgeWorld
+from tests.support.ports import unused_port
 
 
 class Prism:
@@ -28,7 +29,7 @@ class Prism:
 
     def __enter__(self) -> Self:
         self._directory.mkdir(parents=True, exist_ok=True)
-        port = free_port()
+        port = unused_port()
         url = f"http://127.0.0.1:{port}"
         command = [
             self._installation / NODE,

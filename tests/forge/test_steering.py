@@ -11,9 +11,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.forge.emulate import free_port
 from tests.forge.sprint import configure
 from tests.forge.world import MAINTAINER, STRANGER, ForgeWorld
+from tests.support.ports import unused_port
 from tests.support.waiting import eventually_now
 from tests.support.world import Live, World
 
@@ -64,7 +64,7 @@ def test_only_who_may_write_steers_a_run(forge_world: ForgeWorld, tmp_path: Path
 def served(forge_world: ForgeWorld, tmp_path: Path) -> Iterator[tuple[Site, Live, str]]:
     """A site whose `mawep serve` receives what the forge tells it; looking by itself would take a day."""
     site = Site(tmp_path / "site", forge_world, webhook_secret="${WEBHOOK_SECRET}", poll_seconds=86400)
-    url = f"http://127.0.0.1:{free_port()}"
+    url = f"http://127.0.0.1:{unused_port()}"
     server = site.begin("serve", "--webhooks", "--port", url.rpartition(":")[2])
     try:
         server.until("it listens", lambda: answers(url))
