@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from mawep.adapters.process import lock_is_free
-from mawep.agents.acp import AcpRuntime
+from mawep.adapters.process import ExitStatus, lock_is_free
+from mawep.agents import acp
+from mawep.agents.acp import AcpRuntime, AcpSession
 from mawep.agents.base import (
     STOP_SECONDS,
     Activity,
@@ -290,6 +293,36 @@ async def test_a_broken_agent_fails_with_the_cause_within_five_seconds(
     assert cause in failed.value.cause
     assert inhabitants(stage.worktree) == []
     assert lock_is_free(stage.root / "run" / "lock")
+
+
+@pytest.mark.parametrize(
+    ("crash", "cause"), [(3, "it exited with code 3"), ("kill", "it was ended by SIGKILL")]
+)
+async def test_how_an_agent_ended_is_said_however_late_it_is_known(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, crash: int | str, cause: str
+) -> None:
+    monkeypatch.setattr(acp, "DYING_SECONDS", 0.2)
+    session = await stage.scripted({"crash": crash})
+    assert isinstance(session, AcpSession)
+    shim = int(Path(f"/proc/{session.pid}/stat").read_text().rpartition(")")[2].split()[1])
+    kill = session._process.kill
+
+    async def kill_and_look() -> ExitStatus:
+        killing = asyncio.ensure_future(kill())
+        await asyncio.sleep(0)
+        os.kill(shim, signal.SIGCONT)
+        return await killing
+
+    monkeypatch.setattr(session._process, "kill", kill_and_look)
+    os.kill(shim, signal.SIGSTOP)
+    try:
+        with pytest.raises(AgentFailed) as failed:
+            await events(session)
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(shim, signal.SIGCONT)
+        await session.close()
+    assert failed.value.cause == cause
 
 
 async def test_the_last_twenty_lines_of_stderr_come_with_the_failure(stage: Stage) -> None:

@@ -206,7 +206,7 @@ class Shim:
         self.pid = 0
         self.lock = -1
         self.exitcode: int | None = None
-        self.cause = ""  # why everything is being ended; empty while the program may run
+        self.cause = self.order = ""  # why everything is ended, or is to be; empty while the program may run
         self.deadline: float | None = None
         self.stop_at: float | None = None
 
@@ -264,6 +264,7 @@ class Shim:
             if self.pid in ended:
                 self.exitcode = ended[self.pid]
                 self.cause = self.cause or ("killed" if self.stop_at is not None else "exited")
+            self.cause = self.cause or self.order
             if self.cause:
                 if sys.platform != "linux":
                     send_signal(-self.pid, signal.SIGKILL)
@@ -292,8 +293,7 @@ class Shim:
         if "stop" in message and self.stop_at is None and self.exitcode is None:
             self.stop_at = boottime() + message["stop"]
             send_signal(-self.pid, signal.SIGTERM)
-        if "kill" in message:
-            self.cause = self.cause or "killed"
+        self.order = "killed" if "kill" in message else self.order
 
     def look_at_the_clock(self) -> None:
         if self.stop_at is not None and boottime() >= self.stop_at:

@@ -315,12 +315,14 @@ class AcpSession:
             cause = f"its answer does not follow the protocol: {error.errors()[0]['msg']}"
             return AgentFailed(what, cause=cause, detail=self._errors.tail)
         status = await self._ended_within(DYING_SECONDS)
+        ended = await self._process.kill()
+        if status is None and ended.cause != "killed":  # it had ended, and that was not told yet
+            status = ended
         causes = (
             [self._wire.fault or "it closed its output"]
             if status is None
             else [how(status), self._wire.fault]
         )
-        await self._process.kill()
         await self._hear_out()
         return AgentFailed(what, cause="; ".join(filter(None, causes)), detail=self._errors.tail)
 
