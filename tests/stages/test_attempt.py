@@ -240,6 +240,25 @@ async def test_watchdogs_do_not_count_suspended_time(worktree: Path) -> None:
     assert (await running).stop == "end_turn"
 
 
+async def test_a_short_patience_does_not_run_out_while_nobody_watches(worktree: Path) -> None:
+    """MAWEP stands still for longer than the patience: the agent may have done anything meanwhile."""
+
+    class Frozen(SystemClock):
+        stood = 0.0
+
+        def awake(self) -> float:
+            return super().awake() + self.stood
+
+    clock = Frozen()
+    agent = Agent([0.5, MessageText("hm"), END])
+    nothing = worktree / "nowhere"
+    turn = Turn(agent, nothing, Limits(3, 30), clock, Listener().ears(), scratch=nothing)
+    running = asyncio.create_task(turn.run("go"))
+    await asyncio.sleep(0)
+    clock.stood = 6.0
+    assert (await running).stop == "end_turn"
+
+
 async def test_a_cancelled_turn_leaves_no_task(worktree: Path) -> None:
     running = asyncio.create_task(turn_of(Agent([60.0]), worktree).run("go"))
     await let_pass(0.05)

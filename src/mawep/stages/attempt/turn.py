@@ -31,10 +31,13 @@ from mawep.agents.base import (
 from mawep.clock import Clock
 from mawep.core.model import FailureReason, PlanEntry, Question, Usage
 from mawep.stages.attempt.observer import Files, Processes
-from mawep.stages.attempt.watchdog import Patience, Watchdog
+from mawep.stages.attempt.watchdog import LAPSE, Patience, Watchdog
 
 SHORTEST_LOOK, LONGEST_LOOK = 0.05, 5.0
 """Bounds of the time between two looks at an agent's processes, in seconds."""
+
+LATE_LOOK = 0.5
+"""By how many seconds a look may be late on a busy machine, and the time until then count all the same."""
 
 DISK_SHARE = 0.02
 """Measuring what an attempt holds on the disk may take this share of the time."""
@@ -171,7 +174,8 @@ class Turn:
         self._limits = limits
         self._clock = clock
         self._ears = ears
-        self._watchdog = Watchdog(limits.patience, clock.awake())
+        self._pause = min(max(limits.stall / 10, SHORTEST_LOOK), LONGEST_LOOK)
+        self._watchdog = Watchdog(limits.patience, clock.awake(), min(1.5 * self._pause + LATE_LOOK, LAPSE))
         self._processes = Processes(calls)
         self._files = Files((worktree, scratch), clock.awake())
         self.vitals: Vitals | None = None
@@ -244,10 +248,9 @@ class Turn:
     async def _watch(self) -> AgentFailed:
         """Wait until the agent is out of time or shows no sign of life, and say so."""
         clock, watchdog = self._clock, self._watchdog
-        pause = min(max(self._limits.stall / 10, SHORTEST_LOOK), LONGEST_LOOK)
         while True:
             before = clock.awake()
-            await clock.sleep(min(pause, max(watchdog.due(before), SHORTEST_LOOK)))
+            await clock.sleep(min(self._pause, max(watchdog.due(before), SHORTEST_LOOK)))
             self.vitals, look = self._processes.look(self._session.pid, clock.awake() - before)
             if excess := self._excess(self.vitals) or await self._excess_on_disk():
                 return AgentFailed("the attempt takes more than it may", cause=excess)

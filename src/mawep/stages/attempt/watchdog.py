@@ -35,7 +35,10 @@ WORK_SHARE = 0.10
 SOME_BYTES, MANY_BYTES = 128.0, 32768.0
 """Bytes a second read and written that are a sign of life, and that are work: a download, a copy."""
 LAPSE = 7.5
-"""Seconds between two looks that count at most. What is more, nobody watched: a jump of the clock, a frozen machine."""
+"""Seconds between two looks that count at most. What is more, nobody watched: a jump of the clock, a frozen machine.
+
+Where one looks more often, less counts.
+"""
 PERIODS = (1, 2, 3)
 """A loop is one tool call, or two or three in turn, again and again."""
 LENIENCE = 5
@@ -83,8 +86,10 @@ class Verdict:
 class Watchdog:
     """Of one turn. Every method takes `now`, seconds of a clock that may jump: only plausible steps count."""
 
-    def __init__(self, patience: Patience, now: float) -> None:
+    def __init__(self, patience: Patience, now: float, lapse: float = LAPSE) -> None:
+        """`lapse`: how many seconds between two looks count at most."""
         self._patience = patience
+        self._lapse = lapse
         self._raw = now
         self._time = 0.0
         self._life = 0.0
@@ -212,7 +217,7 @@ class Watchdog:
         return None
 
     def _pass(self, now: float) -> None:
-        step = min(max(now - self._raw, 0.0), LAPSE)
+        step = min(max(now - self._raw, 0.0), self._lapse)
         self._raw = now
         self._time += step
         if self._waits_for:  # its time stands still
