@@ -156,12 +156,12 @@ async def test_silence_without_work_is_a_stall(worktree: Path) -> None:
 
 
 async def test_words_are_a_sign_of_life(worktree: Path) -> None:
-    talk: list[AgentEvent | float] = [part for _ in range(8) for part in (0.15, MessageText("hm"))]
-    assert (await turn_of(Agent([*talk, END]), worktree, stall=0.6).run("go")).stop == "end_turn"
+    talk: list[AgentEvent | float] = [part for _ in range(14) for part in (0.3, MessageText("hm"))]
+    assert (await turn_of(Agent([*talk, END]), worktree, stall=3.5).run("go")).stop == "end_turn"
 
 
 async def test_a_file_that_is_written_is_a_sign_of_life(worktree: Path) -> None:
-    turn = turn_of(Agent([1.5, END]), worktree, stall=0.5)
+    turn = turn_of(Agent([4.5, END]), worktree, stall=3.5)
     running = asyncio.create_task(turn.run("go"))
     while not running.done():
         (worktree / "deep").mkdir(exist_ok=True)
@@ -178,7 +178,7 @@ async def test_processor_time_is_a_sign_of_life_and_idling_is_not(
     family = subprocess.Popen([sys.executable, "-c", shim], stdin=subprocess.PIPE, start_new_session=True)
     try:
         pid = await eventually("the program runs", lambda: child_of(family.pid), 20)
-        run = turn_of(Agent([2.0, END], pid=pid), worktree, stall=1.0).run("go")
+        run = turn_of(Agent([3.0, END], pid=pid), worktree, stall=2.0).run("go")
         if stalls:
             with pytest.raises(AgentFailed) as caught:
                 await run
@@ -205,11 +205,11 @@ async def test_a_turn_has_a_limit_however_alive_it_is(worktree: Path) -> None:
 async def test_waiting_for_a_person_is_neither_a_stall_nor_time_of_the_turn(worktree: Path) -> None:
     question = Question("q1", "Which?")
     agent, listener = Agent([QuestionAsked(question), MessageText("thanks"), END]), Listener()
-    turn = turn_of(agent, worktree, stall=0.3, limit=0.5, ears=listener.ears())
+    turn = turn_of(agent, worktree, stall=3, limit=3, ears=listener.ears())
     running = asyncio.create_task(turn.run("go"))
     await eventually("it asks", lambda: listener.questions)
     assert turn.idle_seconds == 0.0
-    await let_pass(1.0)
+    await let_pass(3.5)
     assert not running.done()
     turn.answered()
     await agent.answer("q1", "this one")

@@ -1,4 +1,4 @@
-"""The bed of behaviours with real processes, and limits of a second or so instead of minutes.
+"""The bed of behaviours with real processes, and limits of some seconds instead of minutes.
 
 Each healthy one does what it does for longer than the stall limit; each stuck one is given up, and nothing is left.
 """
@@ -28,9 +28,11 @@ from tests.support.waiting import eventually, let_pass
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks at processes through /proc")
 
-STALL = 1.5
-LATE = 5.0
+STALL = 2.0
+LATE = 20.0
+"""A busy machine is allowed for: what is stuck would be so for ten minutes."""
 LIMITS = Limits(stall=STALL, turn=60, progress=2 * STALL, loop=6)
+LOOPS = Limits(stall=STALL, turn=60, progress=30, loop=6)
 LONGER = 2 * STALL
 PYTHON = f"exec {sys.executable} -I -S -c"
 
@@ -83,8 +85,8 @@ async def shell(stage: Stage, script: str) -> str:
     return await Watched(stage, await stage.shell(script)).ends()
 
 
-async def scripted(stage: Stage, *steps: Mapping[str, Any]) -> str:
-    return await Watched(stage, await stage.scripted(*steps)).ends()
+async def scripted(stage: Stage, *steps: Mapping[str, Any], limits: Limits = LIMITS) -> str:
+    return await Watched(stage, await stage.scripted(*steps), limits).ends()
 
 
 def runs(commands: Sequence[str]) -> list[dict[str, Any]]:
@@ -117,9 +119,9 @@ async def test_a_slow_download_is_let_be(stage: Stage) -> None:
     """To a place that is not watched, with hardly any processor time: only the bytes show that it goes on."""
 
     async def drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        end = time.monotonic() + 2 * LONGER
+        end = time.monotonic() + 1.5 * LONGER
         while time.monotonic() < end:
-            writer.write(b"x" * 16384)
+            writer.write(b"x" * 65536)
             await writer.drain()
             await let_pass(0.2)
         writer.close()
@@ -204,7 +206,7 @@ async def test_a_model_that_takes_the_call_and_never_answers(stage: Stage) -> No
 async def test_an_agent_that_says_nothing_more_is_given_up(stage: Stage) -> None:
     what, seconds = await timed(scripted(stage, {"say": "hm"}, {"hang": True}))
     assert what.startswith("no sign of life")
-    assert seconds < STALL + LATE + 5, "with the time that it takes to start"
+    assert seconds < STALL + LATE
 
 
 async def test_a_tool_call_that_never_ends_is_given_up_later(stage: Stage) -> None:
@@ -214,12 +216,13 @@ async def test_a_tool_call_that_never_ends_is_given_up_later(stage: Stage) -> No
 
 
 async def test_a_loop_of_tool_calls_is_given_up(stage: Stage) -> None:
-    assert (await scripted(stage, *runs(["sleep 0.1; cat nothing"] * 40))).startswith("the same tool calls")
+    again = runs(["sleep 0.1; cat nothing"] * 40)
+    assert (await scripted(stage, *again, limits=LOOPS)).startswith("the same tool calls")
 
 
 async def test_a_loop_of_three_tool_calls_is_given_up(stage: Stage) -> None:
     again = runs(["sleep 0.1; true", "sleep 0.1; false", "sleep 0.1; ls"] * 20)
-    assert (await scripted(stage, *again)).startswith("the same tool calls")
+    assert (await scripted(stage, *again, limits=LOOPS)).startswith("the same tool calls")
 
 
 async def test_a_stopped_process_is_given_up_whatever_it_was_doing(stage: Stage) -> None:
