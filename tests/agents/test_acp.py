@@ -396,13 +396,13 @@ async def test_an_agent_that_opens_slowly_lives_as_long_as_its_lease_is_renewed(
         str(ROGUE),
         "at=initialize",
         "do=hang",
-        deadline=SystemClock().boottime() + 0.4,
+        deadline=SystemClock().boottime() + 4,
     )
-    runtime = AcpRuntime(handshake_seconds=3)
+    runtime = AcpRuntime(handshake_seconds=4.5)
     task = asyncio.ensure_future(
         runtime.open(replace(launch, opening=opening), stage.supervisor, stage.policy, resume=None)
     )
     await eventually("it runs", lambda: inhabitants(stage.worktree))
     opening.extend(SystemClock().boottime() + 60)
-    with pytest.raises(AgentFailed, match=r"did not open a session within 3 s"):  # not: its lease ran out
+    with pytest.raises(AgentFailed, match=r"did not open a session within 4\.5 s"):  # not: its lease ran out
         await task
