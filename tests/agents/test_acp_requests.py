@@ -219,10 +219,11 @@ async def test_a_terminal_runs_in_the_worktree_and_is_gone_with_the_session(stag
                    env=[{"name": "GREETING", "value": "hello"}])  # fmt: skip
     session = await stage.rogue(made, manners=SERVED)
     await events(session)
-    await eventually("it has run", (stage.worktree / "said").exists)
+    said = stage.worktree / "said"
+    await eventually("it has spoken", lambda: said.exists() and said.read_text().endswith("\n"))
     assert answered(stage)["result"]["terminalId"] == "terminal-1"
     await session.close()
-    assert (stage.worktree / "said").read_text() == "hello\n"
+    assert said.read_text() == "hello\n"
     assert inhabitants(stage.worktree) == []
 
 
