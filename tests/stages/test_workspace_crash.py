@@ -113,15 +113,21 @@ async def test_worktree_create_killed_anywhere_is_discarded_and_rebuilt(
 
 
 async def test_worktree_create_killed_inside_git_is_discarded_and_rebuilt(site: Site) -> None:
-    commit(site.checkout, {f"many/{number}": f"{number}\n" for number in range(3000)})
+    commit(site.checkout, {f"many/{number:03}": f"{number}\n" for number in range(200)})
+    blob = git(site.checkout, "rev-parse", "HEAD:many/100")
+    loose, aside = site.common / "objects" / blob[:2] / blob[2:], site.common / "aside"
+    loose.rename(aside)
+    os.mkfifo(loose)  # git waits there
     with lender(site, spares=0, point="_make_branch", when="before") as process:
         go_on(process)
         spares = site.base / ".spares"
         locks = site.common / "mawep" / "workspaces"
-        await eventually("git writes files", lambda: list(spares.glob("*/many/*")), timeout=20)
+        await eventually("git writes files", lambda: list(spares.glob("*/many/099")), timeout=60)
         assert list(locks.glob("*/index.lock"))
         process.kill()
         process.wait()
+        os.close(os.open(loose, os.O_WRONLY))  # git goes on, and finds no object
+        aside.rename(loose)
         workspaces = await site.open()
     assert workspaces.lent() == [] and site.worktrees() == {}
     assert git(site.checkout, "branch", "--list", "feature/*") == ""
