@@ -15,6 +15,8 @@ from mawep.adapters.git_process import Completed, execute
 from mawep.errors import GitError, InfrastructureError, UsageError
 from mawep.stages.workspace import DiskFloorError, WorkspaceExists
 from mawep.stages.workspace import workspaces as workspaces_module
+from mawep.stages.workspace.registry import Kind, Record
+from mawep.stages.workspace.trees import Trees
 from tests.stages.workspace_site import FILES, Site, site
 from tests.support.repos import commit, git, head
 
@@ -333,11 +335,18 @@ async def test_a_resumed_process_finds_its_attempts_and_keeps_their_ports(site: 
 async def test_a_refill_yields_to_lenders(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     workspaces = await site.open(spares=3)
     ran = count_git(monkeypatch)
+    make, waiting = Trees.make, []
+
+    async def watched(trees: Trees, kind: Kind, commit: str) -> Record:
+        if asyncio.current_task() is refilling:
+            waiting.append(workspaces._spares._takers)
+        return await make(trees, kind, commit)
+
+    monkeypatch.setattr(Trees, "make", watched)
     refilling = asyncio.create_task(workspaces.refill(site.target()))
     lent = await asyncio.gather(*(site.lend(workspaces, number) for number in range(3)))
-    made_before = len(list((site.base / ".spares").iterdir()))
     await refilling
-    assert made_before <= 1
+    assert len(waiting) >= 3 and not any(waiting)
     assert len(list((site.base / ".spares").iterdir())) == 3
     assert len(lent) == 3 and ran.count("read-tree") == 6
 
