@@ -577,8 +577,9 @@ async def test_a_lock_on_a_ref_of_ours_is_taken_away_however_old(
 
 
 async def test_a_git_that_holds_the_index_for_a_moment_is_waited_for(
-    repository: Repository, checkout: Path
+    repository: Repository, checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(land, "INDEX_PATIENCE", 60.0)
     intent = await intended(repository, checkout, candidate(checkout, 1, {"one.txt": "1\n"}))
     lock = write(checkout / ".git" / "index.lock", "")
     program = "import os, sys, time; time.sleep(0.3); os.unlink(sys.argv[1])"
