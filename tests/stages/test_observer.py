@@ -10,6 +10,9 @@ import pytest
 
 from mawep.stages.attempt import observer
 from mawep.stages.attempt.observer import Files, footprint
+from tests.support.waiting import eventually_now
+
+COARSE = getattr(time, "CLOCK_REALTIME_COARSE", time.CLOCK_REALTIME)
 
 
 class Clock:
@@ -24,6 +27,9 @@ class Clock:
 def worktree(tmp_path: Path) -> Path:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "old.txt").write_text("old\n")
+    written = (tmp_path / "deep" / "old.txt").stat().st_ctime_ns
+    # A file system may stamp files with a clock that stands still for some milliseconds.
+    eventually_now("what changes is later", lambda: time.clock_gettime_ns(COARSE) > written)
     return tmp_path
 
 
