@@ -64,7 +64,6 @@ class Provider:
                 says = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
                 if not await self._say(says, heard, reader, writer):
                     break
-        writer.close()
 
     async def _say(
         self, says: Says, heard: Heard, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -109,7 +108,7 @@ async def provider() -> AsyncIterator[Provider]:
         task = asyncio.current_task()
         assert task is not None
         tasks.add(task)
-        with contextlib.suppress(asyncio.CancelledError):
+        with contextlib.suppress(asyncio.CancelledError), contextlib.closing(writer):
             await one._serve(reader, writer)
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)

@@ -140,6 +140,7 @@ async def test_dismissing_ends_calls_that_are_under_way(place: Path) -> None:
         with pytest.raises(httpx.HTTPError):
             (await asking).raise_for_status()
         await eventually("the provider sees it", lambda: here.provider.heard[0].gone)
+        await eventually("it is settled", lambda: here.spent.calls)
         worst = here.spent
         assert worst.tokens.output == 1000  # no answer came, so it may have been as much as was allowed
         assert here.ledger.of_run().reserved.calls == 0
