@@ -9,7 +9,7 @@ from contextlib import suppress
 
 def unused_port() -> int:
     """A port that nobody listens on, below those of which the system gives one to every connection."""
-    for port in range(10_000 + os.getpid() % 1000 * 10, 20_000):
+    for port in range(10_000 + os.getpid() % 100 * 100, 20_000):
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
