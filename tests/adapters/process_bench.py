@@ -125,7 +125,7 @@ async def open_bench(home: Path) -> AsyncIterator[Bench]:
 
 
 OWNER = """
-import asyncio, json, os, signal, sys
+import asyncio, json, os, signal, sys, time
 from pathlib import Path
 from mawep.adapters.process import Supervisor
 
@@ -139,9 +139,10 @@ async def main():
     async def spawn(argv, name="program"):
         return await supervisor.spawn(
             argv, cwd=home, env=wishes["env"], lock=home / f"{name}.lock", status_file=home / f"{name}.status",
-            token=wishes["token"], deadline=wishes["deadline"],
+            token=wishes["token"], deadline=deadline,
         )
 
+    deadline = time.clock_gettime(time.CLOCK_BOOTTIME) + wishes["lasts"] if "lasts" in wishes else None
     if "dies_after" in wishes:
         spawning = asyncio.create_task(spawn(wishes["argv"]))
         for _ in range(wishes["dies_after"]):
@@ -186,7 +187,7 @@ class Owner:
 async def open_owner(home: Path, mark: str, argv: Sequence[str], **wishes: Any) -> AsyncIterator[Owner]:
     """An owner that spawns `argv` in `home`, and is killed at the end if it still lives."""
     env = clean_environment(home=home, extra={MARK: mark})
-    wishes = {"home": str(home), "argv": argv, "env": env, "token": "", "deadline": None, **wishes}
+    wishes = {"home": str(home), "argv": argv, "env": env, "token": "", **wishes}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-c", OWNER, json.dumps(wishes)),
         stdout=asyncio.subprocess.PIPE,

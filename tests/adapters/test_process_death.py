@@ -20,6 +20,7 @@ from mawep.adapters.process import (
     PIPE,
     Process,
     Supervisor,
+    lock_holders,
     lock_is_free,
     read_status,
     until_free,
@@ -28,7 +29,6 @@ from mawep.adapters.process_liveness import Liveness
 from mawep.errors import InfrastructureError
 from tests.adapters.process_bench import (
     Bench,
-    boottime,
     fork_server,
     marked,
     open_bench,
@@ -173,6 +173,7 @@ async def test_a_program_that_lost_its_supervision_is_not_taken_for_ended(bench:
     with pytest.raises(InfrastructureError, match="lost sight of sleep"):
         await process.wait()
     assert read_status(bench.status_file()) is None
+    await eventually("only the program holds it", lambda: lock_holders(bench.lock()) == [process.pid])
     with pytest.raises(InfrastructureError, match=rf"held by process {process.pid} \(sleep\)"):
         await until_free(bench.lock(), 0.1)
     os.kill(process.pid, signal.SIGKILL)
@@ -229,11 +230,11 @@ async def test_interrupting_the_owners_group_reaches_neither_programs_nor_the_fo
 
 
 async def test_a_stopped_owner_does_not_stop_a_deadline(tmp_path: Path, mark: str) -> None:
-    async with open_owner(tmp_path, mark, tree_command(), deadline=boottime() + 5) as owner:
+    async with open_owner(tmp_path, mark, tree_command(), lasts=5) as owner:
         await owner.says()
         await tree_is_grown(tmp_path)
         os.kill(owner.pid, signal.SIGSTOP)
-        await until_free(tmp_path / "program.lock", 20)
+        await until_free(tmp_path / "program.lock", 30)
         assert marked(mark) == []
         status = read_status(tmp_path / "program.status")
         assert status is not None and status.cause == "deadline"
