@@ -6,6 +6,7 @@ import asyncio
 import os
 import resource
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,7 +26,10 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 
 def descriptors(pid: int) -> list[str]:
     """What the open descriptors of a process are, without their numbers."""
-    links = [entry.readlink() for entry in Path(f"/proc/{pid}/fd").iterdir() if entry.is_symlink()]
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.append(entry.readlink())
     return sorted(str(link).partition("[")[0] for link in links)
 
 

@@ -243,7 +243,7 @@ async def test_a_program_that_is_asked_to_stop_can_end_in_order(tmp_path: Path) 
             status_file=tmp_path / "status",
         )
         await eventually("it runs", (tmp_path / "up").exists)
-        status = await process.stop(5.0)
+        status = await process.stop(20)
     finally:
         await supervisor.close()
     assert (tmp_path / "saved").read_text() == "saved\n"
