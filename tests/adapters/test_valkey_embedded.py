@@ -71,8 +71,13 @@ def gone(pid: int) -> bool:
     return not Path(f"/proc/{pid}").exists()
 
 
+async def answers(server: EmbeddedServer) -> None:
+    """It is alive: one that takes too long for a single question may yet be."""
+    await eventually("the server answers", server.alive, 20)  # type: ignore[arg-type]
+
+
 async def test_it_serves_a_private_socket_only(server: EmbeddedServer, data_dir: Path) -> None:
-    assert await server.alive()
+    await answers(server)
     assert server.socket_path.parent.stat().st_mode & 0o777 == 0o700
     assert server.socket_path.stat().st_mode & 0o777 == 0o700
     assert data_dir.stat().st_mode & 0o777 == 0o700
@@ -121,11 +126,15 @@ async def test_attach_after_the_owner_was_killed(runtime: Path, data_dir: Path) 
     server = await EmbeddedServer.ensure(data_dir)
     assert (server.pid, server.attached) == (pid, True)
     await server.stop()
-    await eventually("init has collected the orphan", lambda: gone(pid) or _is_zombie(pid))
+    await eventually("init has collected the orphan", lambda: _has_ended(pid))
 
 
-def _is_zombie(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+def _has_ended(pid: int) -> bool:
+    """It is a zombie, or gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
 
 
 async def test_ctrl_c_of_the_owner_does_not_reach_it(runtime: Path, data_dir: Path) -> None:
@@ -154,7 +163,7 @@ async def test_nothing_acknowledged_is_lost_when_it_is_killed(server: EmbeddedSe
         keyring.add(name, identity.public_key)
         buses.append(Bus(connection, "r", identity, keyring, SystemClock()))
     worker, orchestrator = buses
-    leases = Leases(connection, "r", 30)
+    leases = Leases(connection, "r", 600)
     lease = await leases.acquire("1/1", "worker-0", 7, "a")
     acknowledged = [(await worker.send(MAILBOX, Ping())).id for _ in range(500)]
     os.kill(server.pid, signal.SIGKILL)
@@ -162,9 +171,9 @@ async def test_nothing_acknowledged_is_lost_when_it_is_killed(server: EmbeddedSe
     with pytest.raises(BusGoneError):
         await worker.send(MAILBOX, Ping())
     await server.restart()
-    assert await server.alive()
+    await answers(server)
     assert await worker.resend() == 501
-    read = await take(orchestrator.read([MAILBOX]), 501)
+    read = await take(orchestrator.read([MAILBOX]), 501, timeout=60.0)
     assert [item.envelope.id for item in read if isinstance(item, Received)][:500] == acknowledged
     assert len({item.envelope.id for item in read if isinstance(item, Received)}) == 501
     with pytest.raises(StaleFenceError):
@@ -212,7 +221,7 @@ async def test_a_hung_server_counts_as_gone_and_is_replaced(
             await connection.execute("PING")
     await server.restart()
     assert server.pid != hung
-    assert gone(hung) or _is_zombie(hung)
+    await eventually("the hung server is gone", lambda: _has_ended(hung))
     assert await connection.execute("PING")
     await connection.close()
 
@@ -222,7 +231,7 @@ async def test_stop_ends_a_hung_server_too(
 ) -> None:
     server = await EmbeddedServer.ensure(data_dir)
     monkeypatch.setattr(valkey_embedded, "_PROBE_TIMEOUT", 0.1)
-    monkeypatch.setattr(valkey_embedded, "STOP_TIMEOUT", 2.0)
+    monkeypatch.setattr(valkey_embedded, "STOP_TIMEOUT", 4.0)
     os.kill(server.pid, signal.SIGSTOP)
     await server.stop()
     assert gone(server.pid)
@@ -240,7 +249,7 @@ async def test_a_hung_server_of_somebody_else_is_reported_and_left_alone(
     finally:
         os.kill(server.pid, signal.SIGCONT)
     monkeypatch.undo()
-    await eventually("the server answers again", server.alive)  # type: ignore[arg-type]
+    await answers(server)
 
 
 async def test_a_socket_that_a_dead_server_left_is_in_nobodys_way(
@@ -248,11 +257,11 @@ async def test_a_socket_that_a_dead_server_left_is_in_nobodys_way(
 ) -> None:
     first = server.pid
     os.kill(first, signal.SIGKILL)
-    await eventually("the killed server is gone", lambda: _is_zombie(first))
+    await eventually("the killed server is gone", lambda: _has_ended(first))
     assert server.socket_path.exists()
     fresh = await EmbeddedServer.ensure(data_dir)
     assert not fresh.attached
-    assert await fresh.alive()
+    await answers(fresh)
     assert not await server.alive()
 
 
@@ -274,7 +283,7 @@ async def test_two_owners_may_restart_it_at_once(server: EmbeddedServer, data_di
     os.kill(server.pid, signal.SIGKILL)
     await asyncio.gather(server.restart(), other.restart())
     assert server.pid == other.pid
-    assert await server.alive()
+    await answers(server)
 
 
 async def test_a_stop_leaves_the_next_server_alone(server: EmbeddedServer, data_dir: Path) -> None:
@@ -283,7 +292,7 @@ async def test_a_stop_leaves_the_next_server_alone(server: EmbeddedServer, data_
     await server.restart()
     dead.socket_path = server.socket_path.with_name("nobody")
     await dead.stop()
-    assert await server.alive()
+    await answers(server)
 
 
 async def test_a_server_on_another_directory_is_not_ours(
@@ -401,10 +410,16 @@ async def test_without_a_usable_runtime_directory_the_socket_is_in_tmp(
     assert not server.socket_path.parent.exists()
 
 
-async def test_a_start_that_is_cancelled_leaves_no_server(runtime: Path, data_dir: Path) -> None:
-    starting = asyncio.create_task(EmbeddedServer.ensure(data_dir))
-    await eventually("the server is being started", (data_dir / "socket").exists)
-    starting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await starting
+async def test_a_start_that_is_cancelled_leaves_no_server(
+    runtime: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as mute:
+        mute.setattr(
+            valkey_embedded, "_connectable", lambda socket_path: False
+        )  # it is not up before we give up
+        starting = asyncio.create_task(EmbeddedServer.ensure(data_dir))
+        await eventually("the server is being started", (data_dir / "socket").exists)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
     await (await EmbeddedServer.ensure(data_dir)).stop()

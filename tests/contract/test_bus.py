@@ -413,7 +413,7 @@ async def test_request_is_answered_by_its_correlation(bus_of: BusOf) -> None:
                 await orchestrator.reply(item.envelope, Reply(ok=True, text="done", data={"n": 1}))
 
     answering = asyncio.create_task(answer())
-    replies = [await asker.request(MAILBOX, Ping(), 5) for _ in range(2)]
+    replies = [await asker.request(MAILBOX, Ping(), 20) for _ in range(2)]
     answering.cancel()
     await asyncio.wait([answering])
     assert replies == [Reply(ok=True, text="done", data={"n": 1})] * 2
@@ -436,7 +436,7 @@ async def test_a_visitor_is_trusted_while_it_is_there_and_leaves_no_mailbox(
     )
     with visitor(tmp_path, "cli") as identity:
         asker = Bus(connection, run, identity, Keyring(directory=tmp_path), SystemClock())
-        asking = asyncio.create_task(asker.request(MAILBOX, Ping(), 5))
+        asking = asyncio.create_task(asker.request(MAILBOX, Ping(), 20))
         item = (await take(orchestrator.read([MAILBOX]), 1))[0]
         assert isinstance(item, Received)
         await orchestrator.reply(item.envelope, Reply(ok=True, text="pong"))
@@ -531,7 +531,7 @@ async def test_observe_is_told_the_age_of_each_envelope(bus_of: BusOf) -> None:
     await bus_of("worker-0").send(MAILBOX, say("x"))
     await take(orchestrator.read([MAILBOX]), 1)
     assert [channel for channel, _ in ages] == [MAILBOX]
-    assert 0 <= ages[0][1] < 5
+    assert 0 <= ages[0][1] < 60
 
 
 async def test_every_failure_to_reach_the_server_is_one_error(tmp_path: Path) -> None:
