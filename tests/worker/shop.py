@@ -45,7 +45,7 @@ P = TypeVar("P", bound=wire.Payload)
 
 WORKER = "worker-0"
 HEARD = (channels.direct(channels.ORCHESTRATOR), channels.RESULTS, *channels.CAPPED)
-PATIENCE = 30.0
+PATIENCE = 100.0
 """Seconds; the machine may be busy."""
 
 
@@ -62,8 +62,8 @@ class Shop:
     workspaces: Workspaces
     bus: Bus
     heard: list[Received] = field(default_factory=list)
-    limits: Limits = field(default_factory=lambda: Limits(stall=60, turn=60))
-    ttl: float = 5.0
+    limits: Limits = field(default_factory=lambda: Limits(stall=100, turn=100))
+    ttl: float = 30.0
     worker: Worker | None = None
     working: asyncio.Task[None] | None = None
     runtime: str = "command"
@@ -173,6 +173,16 @@ class Shop:
     async def stop(self, number: int, fence: int = 1, reason: str | None = None) -> None:
         work = self.work(number)
         await self.tell(wire.Stop(issue=number, attempt=1, reason=reason, detail="enough", work=work), fence)
+
+    async def obeyed(self) -> None:
+        """Until the worker has taken in everything that it was told."""
+
+        async def acknowledged() -> bool:
+            await self.bus.resend()
+            return self.bus.unacknowledged == 0
+
+        probe: Callable[[], bool | Awaitable[bool]] = acknowledged
+        await eventually("the worker has heard everything", probe, PATIENCE)
 
     # --- what it says
 

@@ -13,22 +13,22 @@ from tests.worker.shop import Shop, hold_lock, lives
     ("limits", "script", "said"),
     [
         (
-            Limits(stall=0.5, turn=60, processes=5),
+            Limits(stall=10, turn=60, processes=5),
             "for n in 1 2 3 4 5 6 7; do sleep 60 & done; wait",
             "processes, the limit is 5",
         ),
         (
-            Limits(stall=0.5, turn=60, memory=80 * 2**20),
+            Limits(stall=10, turn=60, memory=80 * 2**20),
             "exec python3 -c 'import time; held = b\"x\" * 200_000_000; time.sleep(60)'",
             "MiB of memory, the limit is 80",
         ),
         (
-            Limits(stall=0.5, turn=60, disk=10_000_000),
+            Limits(stall=10, turn=60, disk=10_000_000),
             "head -c 30000000 /dev/urandom > big; while :; do :; done",
             "GB on the disk, the limit is 0.01",
         ),
         (
-            Limits(stall=0.5, turn=60, disk=10_000_000),
+            Limits(stall=10, turn=60, disk=10_000_000),
             'head -c 30000000 /dev/urandom > "$TMPDIR/big"; while :; do :; done',
             "GB on the disk, the limit is 0.01",
         ),

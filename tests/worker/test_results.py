@@ -70,6 +70,7 @@ async def test_results_are_kept_until_a_signed_answer(shop: Shop, answer: str) -
     else:
         await shop.repair(101, fence=4)
         await eventually("it is at work again", lambda: shop.said(wire.AttemptStarted, 101, 4), PATIENCE)
+    await shop.obeyed()
     await rounds(shop, more=2)
     await lost(shop)
     await rounds_without_a_server_that_remembers(shop)
