@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
 import signal
 import subprocess
@@ -9,9 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mawep.adapters import git_orphans
 from mawep.adapters.git import Repository, find_repository
 from mawep.adapters.git_orphans import end_orphans, remove_stale_lock
 from mawep.adapters.git_process import MARK, owner_mark, start_time
@@ -112,14 +116,32 @@ async def test_the_mark_decides(repository: Repository, tmp_path: Path, marked: 
         process.wait()
 
 
+async def test_one_is_ended_however_long_we_stood_still_meanwhile(
+    repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stood = itertools.chain([0.0], itertools.repeat(1000.0))
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + next(stood))
+    name = owner_mark(repository.common_dir).partition(":")[0]
+    process = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], MARK: f"{name}:999999999:5"})
+    monkeypatch.setattr(git_orphans, "time", clock)
+    try:
+        assert await end_orphans(repository.common_dir, patience=1.0) == (process.pid,)
+    finally:
+        process.kill()
+        process.wait()
+
+
 async def test_one_that_finishes_by_itself_is_only_waited_for(repository: Repository, tmp_path: Path) -> None:
     name = owner_mark(repository.common_dir).partition(":")[0]
-    done = tmp_path / "done"
+    go, done = tmp_path / "go", tmp_path / "done"
     process = subprocess.Popen(
-        ["sh", "-c", f"sleep 0.2; touch {done}"],
+        ["sh", "-c", f"until [ -e {go} ]; do sleep 0.05; done; touch {done}"],
         env={"PATH": os.environ["PATH"], MARK: f"{name}:999999999:5"},
     )
-    found = await end_orphans(repository.common_dir, patience=20)
+    ending = asyncio.create_task(end_orphans(repository.common_dir, patience=60))
+    await asyncio.sleep(0)  # it has looked once
+    go.touch()
+    found = await ending
     assert process.pid in found
     assert done.exists()
     assert process.wait() == 0
@@ -145,11 +167,11 @@ async def test_the_lock_of_our_dead_child_is_removed(
 async def test_a_lock_that_may_be_somebody_elses_stays(
     repository: Repository, path: Path, tmp_path: Path, why: str
 ) -> None:
-    lock = write(lock_of(repository), f"{'1' * 40 if why == 'another sha' else head(path)}\n")
     process = None
     if why == "a live git":
         process = subprocess.Popen(["git", "cat-file", "--batch"], cwd=path, stdin=subprocess.PIPE)
     try:
+        lock = write(lock_of(repository), f"{'1' * 40 if why == 'another sha' else head(path)}\n")
         began = time.time() + (60 if why == "older than the intent" else 0)
         assert not remove_stale_lock(repository, lock, intended_at=began, content=head(path))
         assert lock.exists()

@@ -26,13 +26,15 @@ async def end_orphans(common_dir: Path, *, patience: float = 5.0) -> tuple[int, 
     """Wait until no git process that a dead MAWEP started for this repository lives; return their pids.
 
     They may finish by themselves for `patience` seconds, get SIGTERM then, which lets git remove its lock
-    files, and SIGKILL after as long again. Raises InfrastructureError when one survives even that.
+    files, and SIGKILL after as long again. Raises InfrastructureError when one survives even that. Between two looks
+    half of a period passes at most: whoever stood still for longer has sent no signal meanwhile.
     """
     seen: set[int] = set()
-    started = time.monotonic()
+    periods, last = 0.0, time.monotonic()
     while alive := set(_orphans(common_dir)):
         seen |= alive
-        periods = (time.monotonic() - started) / patience
+        now = time.monotonic()
+        periods, last = periods + min((now - last) / patience, 0.5), now
         if periods > 3:
             raise InfrastructureError(
                 f"git processes of a dead owner do not end: {', '.join(map(str, sorted(alive)))}",
