@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -324,16 +325,23 @@ async def test_one_ended_in_the_middle_is_completed(tmp_path: Path, how: str, wr
     checkout = Checkout(await find_repository(path), old, new)
     moving = asyncio.create_task(checkout.move())
 
+    def is_old(file: Path) -> bool:
+        try:
+            return file.stat().st_size == 4
+        except FileNotFoundError:
+            return False
+
     def far_enough() -> bool:
         files = (path / "d" / str(number) for number in range(written))
-        return moving.done() or all(not file.exists() or file.stat().st_size != 4 for file in files)
+        return moving.done() or all(not is_old(file) for file in files)
 
-    await eventually(f"{written} files are written", far_enough)
+    await eventually(f"{written} files are written", far_enough, timeout=60)
     if how == "cancelled":
         moving.cancel()
     else:
         for child in _children():
-            os.kill(child, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
     await asyncio.wait([moving])
     assert moving.cancelled() or moving.exception() is None or isinstance(moving.exception(), GitError)
     await checkout.land()
@@ -343,8 +351,11 @@ async def test_one_ended_in_the_middle_is_completed(tmp_path: Path, how: str, wr
 
 def _children() -> list[int]:
     """The git processes that this one has started."""
-    threads = Path(f"/proc/{os.getpid()}/task").iterdir()
-    return [int(pid) for thread in threads for pid in (thread / "children").read_text().split()]
+    found: list[int] = []
+    for thread in Path(f"/proc/{os.getpid()}/task").iterdir():
+        with suppress(OSError):  # it has ended meanwhile
+            found += map(int, (thread / "children").read_text().split())
+    return found
 
 
 async def test_linked_checkouts_are_found_and_moved_like_the_main_one(
