@@ -235,7 +235,7 @@ async def test_a_person_can_stop_an_agent_with_its_work_kept(site: Site) -> None
     await site.said(1, IssueState.WORKING)
     assert site.directory is not None
     half = site.root / "trees" / "agent-0-issue-1" / "half.txt"
-    await eventually("it has begun", half.exists, PATIENCE)
+    await eventually("it has begun", lambda: half.exists() and half.read_text(), PATIENCE)
     person = person_on(site)
     message = wire.Send(target="1", text="hurry")
     assert (await asked(person, message)).text == "sent to #1"

@@ -25,7 +25,7 @@ from tests.orchestrator.test_hall import World, landing_world
 from tests.support.waiting import eventually
 
 API, WEB = "acme/api", "acme/web"
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class House:
@@ -82,7 +82,9 @@ class House:
         """Wait until an agent has the issue; the fence of its turn."""
         hall = self.halls[repository]
         await eventually(
-            f"an agent works on {repository}#{number}", lambda: hall.state.issues[number].state.holds_slot
+            f"an agent works on {repository}#{number}",
+            lambda: hall.state.issues[number].state.holds_slot,
+            PATIENCE,
         )
         attempt = hall.state.issues[number].attempt
         assert attempt is not None

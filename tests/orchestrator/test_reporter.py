@@ -439,12 +439,12 @@ async def test_the_end_of_a_run_waits_as_long_as_the_forge_takes_reports(
     comment = scene.forge.comment
 
     async def slowly(number: int, body: str) -> Comment:
-        await let_pass(0.4)
+        await let_pass(0.6)
         return await comment(number, body)
 
     monkeypatch.setattr(scene.forge, "comment", slowly)
     async with scene.reporter() as reporter:
-        assert min(await reporter.finish(2), 1) == left
+        assert min(await reporter.finish(4), 1) == left
     assert all(scene.comments(number) for number in range(1, 9)) is ended
 
 

@@ -149,8 +149,11 @@ async def test_two_writers_are_one_too_many(path: Path, monkeypatch: pytest.Monk
         pass
 
 
-async def test_who_looks_whether_a_writer_lives_does_not_keep_one_out(path: Path) -> None:
+async def test_who_looks_whether_a_writer_lives_does_not_keep_one_out(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`mawep status` holds the lock for a moment; a resume that begins just then waits for it."""
+    monkeypatch.setattr(journals, "LOCK_SECONDS", 20.0)
     await written(path, 1)
     lock = os.open(path.with_suffix(".lock"), os.O_RDWR)
     fcntl.flock(lock, fcntl.LOCK_SH)
