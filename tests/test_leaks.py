@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.leaks import Territory
+
 HOUSE = Path(__file__).parent.parent
 
 LEAKY = """
@@ -100,3 +102,16 @@ def test_what_is_left_behind_fails_the_test(outcome: str, test: str, left: str) 
 def test_a_tidy_test_passes_under_the_watchers(outcome: str) -> None:
     assert "teardown of test_tidy" not in outcome
     assert "8 passed, 6 errors" in outcome
+
+
+@pytest.mark.parametrize(("place", "ours"), [("gw1", True), ("gw1/deep", True), ("gw10", False)])
+def test_a_process_of_another_test_process_is_not_ours(tmp_path: Path, place: str, ours: bool) -> None:
+    (tmp_path / place).mkdir(parents=True)
+    territory = Territory("none", tmp_path, (str(tmp_path / "gw1"),))
+    with subprocess.Popen(["sleep", "60"], cwd=tmp_path / place) as elsewhere:
+        assert territory.owns(elsewhere.pid) is ours
+        elsewhere.kill()
+    waiting = [sys.executable, "-c", "input()", tmp_path / place]
+    with subprocess.Popen(waiting, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as named:
+        assert territory.owns(named.pid) is ours
+        named.kill()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import select
 import signal
 import subprocess
@@ -43,7 +44,12 @@ class Territory:
             arguments = (root / "cmdline").read_bytes().decode(errors="replace")
         except OSError:
             return False
-        return any(whereabouts.startswith(place) or place in arguments for place in self.directories)
+        return any(_names(text, place) for place in self.directories for text in (whereabouts, arguments))
+
+
+def _names(text: str, place: str) -> bool:
+    """True if the text has the path of the directory, or of something in it; `gw1` is not `gw10`."""
+    return re.search(re.escape(place) + r"(?!\w)", text) is not None
 
 
 def process_ids() -> frozenset[int]:
