@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.leaks import Territory
+from tests.support.waiting import eventually_now
 
 HOUSE = Path(__file__).parent.parent
 
@@ -111,7 +112,9 @@ def test_a_process_of_another_test_process_is_not_ours(tmp_path: Path, place: st
     with subprocess.Popen(["sleep", "60"], cwd=tmp_path / place) as elsewhere:
         assert territory.owns(elsewhere.pid) is ours
         elsewhere.kill()
-    waiting = [sys.executable, "-c", "input()", tmp_path / place]
+    waiting = [sys.executable, "-c", "input()", str(tmp_path / place)]
     with subprocess.Popen(waiting, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as named:
+        told = Path(f"/proc/{named.pid}/cmdline")  # is empty for a moment yet
+        eventually_now("it has its arguments", told.read_bytes)
         assert territory.owns(named.pid) is ours
         named.kill()

@@ -97,6 +97,15 @@ async def test_children_of_a_live_owner_are_left_alone(
     assert all(start_time(pid) for pid in pids)
 
 
+async def runs(process: subprocess.Popen[bytes], name: str) -> None:
+    """Until it is known by its name and has its environment, which is a moment after it has been started."""
+    proc = Path(f"/proc/{process.pid}")
+    await eventually(
+        "it runs",
+        lambda: (proc / "comm").read_text() == f"{name}\n" and (proc / "environ").read_bytes(),
+    )
+
+
 @pytest.mark.parametrize("marked", ["another repository", "our own", "a reused pid", "a dead pid"])
 async def test_the_mark_decides(repository: Repository, tmp_path: Path, marked: str) -> None:
     ours = owner_mark(repository.common_dir)
@@ -109,6 +118,7 @@ async def test_the_mark_decides(repository: Repository, tmp_path: Path, marked: 
     }[marked]
     process = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], MARK: mark})
     try:
+        await runs(process, "sleep")
         found = await end_orphans(repository.common_dir, patience=0.5)
         assert found == ((process.pid,) if marked.endswith("pid") else ())
     finally:
@@ -125,6 +135,7 @@ async def test_one_is_ended_however_long_we_stood_still_meanwhile(
     process = subprocess.Popen(["sleep", "60"], env={"PATH": os.environ["PATH"], MARK: f"{name}:999999999:5"})
     monkeypatch.setattr(git_orphans, "time", clock)
     try:
+        await runs(process, "sleep")
         assert await end_orphans(repository.common_dir, patience=1.0) == (process.pid,)
     finally:
         process.kill()
@@ -138,6 +149,7 @@ async def test_one_that_finishes_by_itself_is_only_waited_for(repository: Reposi
         ["sh", "-c", f"until [ -e {go} ]; do sleep 0.05; done; touch {done}"],
         env={"PATH": os.environ["PATH"], MARK: f"{name}:999999999:5"},
     )
+    await runs(process, "sh")
     ending = asyncio.create_task(end_orphans(repository.common_dir, patience=60))
     await asyncio.sleep(0)  # it has looked once
     go.touch()
@@ -171,6 +183,8 @@ async def test_a_lock_that_may_be_somebody_elses_stays(
     if why == "a live git":
         process = subprocess.Popen(["git", "cat-file", "--batch"], cwd=path, stdin=subprocess.PIPE)
     try:
+        if process:
+            await runs(process, "git")
         lock = write(lock_of(repository), f"{'1' * 40 if why == 'another sha' else head(path)}\n")
         began = time.time() + (60 if why == "older than the intent" else 0)
         assert not remove_stale_lock(repository, lock, intended_at=began, content=head(path))
