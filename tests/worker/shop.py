@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +33,7 @@ from mawep.coordination.identity import Identity, Keyring
 from mawep.coordination.inbox import Received
 from mawep.coordination.leases import Leases
 from mawep.core.model import Issue
+from mawep.errors import BusGoneError
 from mawep.gateway.gateway import Gateway
 from mawep.stages.attempt import Limits
 from mawep.stages.workspace import Workspaces, WorkspaceSettings
@@ -187,9 +189,13 @@ class Shop:
     # --- what it says
 
     async def listen(self) -> None:
-        async for item in self.bus.read(HEARD):
-            if isinstance(item, Received):
-                self.heard.append(item)
+        after: dict[str, str] = {}
+        while True:
+            with suppress(BusGoneError):  # who stood still for a while hears on
+                async for item in self.bus.read(HEARD, after):
+                    if isinstance(item, Received):
+                        after[item.channel] = item.stream_id
+                        self.heard.append(item)
 
     def said(self, kind: type[P], number: int, fence: int | None = None) -> list[P]:
         """Every payload of that kind about the issue, under that fence if one is given."""
