@@ -52,8 +52,10 @@ def _below(*roots: Path) -> Iterator[tuple[str, os.stat_result]]:
     while ahead:
         with contextlib.suppress(OSError), os.scandir(ahead.pop()) as entries:
             for entry in entries:
-                with contextlib.suppress(OSError):
+                try:
                     found = entry.stat(follow_symlinks=False)
-                    if stat.S_ISDIR(found.st_mode):
-                        ahead.append(entry.path)
-                    yield entry.path, found
+                except OSError:  # gone meanwhile
+                    continue
+                if stat.S_ISDIR(found.st_mode):
+                    ahead.append(entry.path)
+                yield entry.path, found
