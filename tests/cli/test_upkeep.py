@@ -100,9 +100,7 @@ async def test_restarts_of_the_server_are_bounded(tmp_path: Path, monkeypatch: p
             await eventually("another server runs", lambda: server.pid not in seen and server.pid, timeout=60)
             await eventually("it serves", serves, timeout=60)
             seen.append(server.pid)
-            with contextlib.suppress(
-                ProcessLookupError
-            ):  # one that was slow to answer has been ended already
+            with contextlib.suppress(ProcessLookupError):  # slow to answer, it was ended already
                 os.kill(server.pid, signal.SIGKILL)
 
     killer = asyncio.create_task(alive_again_and_killed())

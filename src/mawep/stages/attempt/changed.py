@@ -44,9 +44,7 @@ class Changed:
         for directory, below, files in os.walk(root):
             below[:] = [name for name in below if name != ".git"]
             for name in files:
-                file = (
-                    f"{directory}/{name}"  # a `Path` takes as long as all the rest, for each file of the tree
-                )
+                file = f"{directory}/{name}"  # making a `Path` of each takes longer than all the rest
                 if self._is_newer(file):
                     path = file[len(root) + 1 :]
                     if path not in self._seen and path.isprintable():
